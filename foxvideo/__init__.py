@@ -1,0 +1,81 @@
+"""The asyncio-native client for FoxAPI video generation."""
+
+from foxvideo._version import __version__
+from foxvideo.client import Client
+from foxvideo.errors import (
+    AuthenticationError,
+    BadReply,
+    ClientClosed,
+    DownloadError,
+    FieldFault,
+    FoxError,
+    InsufficientCredits,
+    InvalidRequest,
+    ModelUnavailable,
+    RateLimited,
+    ResultExpired,
+    ResultsMissing,
+    ServiceUnavailable,
+    SubmitUncertain,
+    TaskAbandoned,
+    TaskCancelled,
+    TaskFailed,
+    TaskNotFound,
+    TaskTimeout,
+    UploadError,
+)
+from foxvideo.requests import (
+    GrokEditVideo,
+    GrokImageToVideo,
+    GrokReferenceToVideo,
+    GrokTextToVideo,
+    GrokVideoExtension,
+    Request,
+    VideoRequest,
+)
+from foxvideo.schedule import Every, Growing, Schedule
+from foxvideo.states import Result, Status, TaskProblem, TaskState, Usage
+from foxvideo.task import VideoTask
+from foxvideo.video import Video
+
+__all__ = [
+    "AuthenticationError",
+    "BadReply",
+    "Client",
+    "ClientClosed",
+    "DownloadError",
+    "Every",
+    "FieldFault",
+    "FoxError",
+    "GrokEditVideo",
+    "GrokImageToVideo",
+    "GrokReferenceToVideo",
+    "GrokTextToVideo",
+    "GrokVideoExtension",
+    "Growing",
+    "InsufficientCredits",
+    "InvalidRequest",
+    "ModelUnavailable",
+    "RateLimited",
+    "Request",
+    "Result",
+    "ResultExpired",
+    "ResultsMissing",
+    "Schedule",
+    "ServiceUnavailable",
+    "Status",
+    "SubmitUncertain",
+    "TaskAbandoned",
+    "TaskCancelled",
+    "TaskFailed",
+    "TaskNotFound",
+    "TaskProblem",
+    "TaskState",
+    "TaskTimeout",
+    "UploadError",
+    "Usage",
+    "Video",
+    "VideoRequest",
+    "VideoTask",
+    "__version__",
+]

@@ -1,0 +1,210 @@
+"""Who may send now: the bounded semaphore, the two queues, and the heap of due times.
+
+Submits and due polls wait as entries, not as coroutines: a hundred thousand pending tasks are a hundred thousand
+entries of a heap and one timer. One loop takes a place of the semaphore *first* and then picks, alternating between
+the two queues while both wait: were the picking first, a poll would wait behind every submit that stands in line for
+the semaphore.
+
+What belongs here: order, bounds and pace. What must not: what is sent, and what an answer means (``lifecycle.py``).
+"""
+
+import asyncio
+import contextvars
+import enum
+import heapq
+import itertools
+from collections import deque
+from collections.abc import Callable
+from typing import Generic, Protocol, TypeVar
+
+import attrs
+
+from foxvideo.retry import Pace
+
+
+class Kind(enum.IntEnum):
+    """What an entry waits for."""
+
+    SUBMIT = 0
+    POLL = 1
+    DEADLINE = 2
+
+
+class Work(Protocol):
+    """What the dispatcher has to know of a task."""
+
+    def done(self) -> bool:
+        """Whether the task has ended, so that its entries are stale."""
+        ...
+
+
+W = TypeVar("W", bound=Work)
+
+_FEW = 64  # stale entries of the heap that are not worth a clean-up
+
+
+@attrs.define(eq=False)
+class Dispatcher(Generic[W]):
+    """Starts requests, never more than the bound at once.
+
+    Attributes:
+        max_requests: Most requests in flight.
+        max_active: Most tasks that are submitted and have not ended; None for no limit.
+        run: Starts the request of an entry in a task of its own, which holds a place until it is done.
+        expire: Called when a deadline has passed; needs no place.
+    """
+
+    max_requests: int
+    max_active: int | None
+    run: Callable[[Kind, W], asyncio.Task[None]]
+    expire: Callable[[W], None]
+    active: int = attrs.field(default=0, init=False)
+    in_flight: set[asyncio.Task[None]] = attrs.field(factory=set, init=False, repr=False)
+    _queues: tuple[deque[W], deque[W]] = attrs.field(factory=lambda: (deque(), deque()), init=False, repr=False)
+    _paces: list[Pace] = attrs.field(factory=lambda: [Pace(), Pace()], init=False)
+    _heap: list[tuple[float, int, Kind, W]] = attrs.field(factory=list, init=False, repr=False)
+    _stale: int = attrs.field(default=0, init=False)
+    _order: "itertools.count[int]" = attrs.field(factory=itertools.count, init=False, repr=False)
+    _slots: asyncio.BoundedSemaphore = attrs.field(init=False, repr=False)
+    _wake: asyncio.Event = attrs.field(factory=asyncio.Event, init=False, repr=False)
+    _timer: asyncio.TimerHandle | None = attrs.field(default=None, init=False, repr=False)
+    _pokes: list[asyncio.TimerHandle | None] = attrs.field(factory=lambda: [None, None], init=False, repr=False)
+    _loop_task: asyncio.Task[None] | None = attrs.field(default=None, init=False, repr=False)
+    _turn: Kind = attrs.field(default=Kind.SUBMIT, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._slots = asyncio.BoundedSemaphore(self.max_requests)
+
+    # --- What is to be done ---
+
+    def queue(self, kind: Kind, work: W, *, first: bool = False) -> None:
+        """Let an entry wait for its turn; ``first`` puts it at the head."""
+        queue = self._queues[kind]
+        (queue.appendleft if first else queue.append)(work)
+        self._poke()
+
+    def at(self, when: float, kind: Kind, work: W) -> None:
+        """Let an entry come due at a time of the loop's clock."""
+        heapq.heappush(self._heap, (when, next(self._order), kind, work))
+        if self._heap[0][0] == when:
+            self._arm()
+
+    def ended(self) -> None:
+        """Take note that a task has ended, so that some entries may be stale."""
+        self._stale += 1
+        if self._stale > _FEW and 2 * self._stale > len(self._heap):
+            self._heap = [entry for entry in self._heap if not entry[3].done()]
+            heapq.heapify(self._heap)
+            self._stale = 0
+
+    def release(self) -> None:
+        """Take note that a submit that was started counts no more against ``max_active``."""
+        self.active -= 1
+        self._poke()
+
+    def limited(self, kind: Kind, started: float, wait: float) -> float:
+        """Slow down all requests of a kind after a 429; return the seconds between two from now on."""
+        now = asyncio.get_running_loop().time()
+        self._paces[kind] = self._paces[kind].limited(started, now, wait)
+        return self._paces[kind].gap
+
+    def passed(self, kind: Kind) -> None:
+        """Take note that the service let a request of a kind through."""
+        if self._paces[kind].gap:
+            self._paces[kind] = self._paces[kind].passed()
+
+    # --- The loop ---
+
+    def start(self) -> None:
+        """Begin to send, once; in an empty context, since it serves every caller."""
+        if self._loop_task is None:
+            loop = asyncio.get_running_loop()
+            self._loop_task = loop.create_task(
+                self._dispatch(), name="foxvideo dispatcher", context=contextvars.Context()
+            )
+
+    async def stop(self) -> None:
+        """Stop sending; requests in flight go on."""
+        for timer in (self._timer, *self._pokes):
+            if timer is not None:
+                timer.cancel()
+        if self._loop_task is not None:
+            self._loop_task.cancel()
+            await asyncio.wait({self._loop_task})
+
+    async def _dispatch(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._slots.acquire()
+            try:
+                kind, work = await self._next()
+            except BaseException:
+                self._slots.release()
+                raise
+            self._paces[kind] = self._paces[kind].started(loop.time())
+            if kind is Kind.SUBMIT:
+                self.active += 1
+            request = self.run(kind, work)
+            self.in_flight.add(request)
+            request.add_done_callback(self._returned)
+
+    def _returned(self, request: asyncio.Task[None]) -> None:
+        self.in_flight.discard(request)
+        self._slots.release()
+
+    async def _next(self) -> tuple[Kind, W]:
+        while (entry := self._pick()) is None:
+            self._wake.clear()
+            await self._wake.wait()
+        return entry
+
+    def _pick(self) -> tuple[Kind, W] | None:
+        """Take the next entry that may leave now, from the other queue than last time if that has one."""
+        now = asyncio.get_running_loop().time()
+        for kind in (self._turn, Kind.POLL if self._turn is Kind.SUBMIT else Kind.SUBMIT):
+            queue = self._queues[kind]
+            while queue and queue[0].done():
+                queue.popleft()
+            if not queue or (kind is Kind.SUBMIT and self._full()):
+                continue
+            if self._paces[kind].not_before > now:
+                self._poke_at(kind, self._paces[kind].not_before)
+                continue
+            self._turn = Kind.POLL if kind is Kind.SUBMIT else Kind.SUBMIT
+            return kind, queue.popleft()
+        return None
+
+    def _full(self) -> bool:
+        return self.max_active is not None and self.active >= self.max_active
+
+    def _poke(self) -> None:
+        self._wake.set()
+
+    def _poke_at(self, kind: Kind, when: float) -> None:
+        timer = self._pokes[kind]
+        if timer is None or timer.when() != when:
+            if timer is not None:
+                timer.cancel()
+            self._pokes[kind] = asyncio.get_running_loop().call_at(when, self._poke)
+
+    # --- The clock ---
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._heap:
+            self._timer = asyncio.get_running_loop().call_at(self._heap[0][0], self._tick)
+
+    def _tick(self) -> None:
+        """Move what is due into the queues, and end what is past its deadline, slot or no slot."""
+        now = asyncio.get_running_loop().time()
+        while self._heap and self._heap[0][0] <= now:
+            _, _, kind, work = heapq.heappop(self._heap)
+            if work.done():
+                continue
+            if kind is Kind.DEADLINE:
+                self.expire(work)
+            else:
+                self.queue(kind, work)
+        self._arm()

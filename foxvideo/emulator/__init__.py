@@ -1,0 +1,11 @@
+"""FoxAPI on 127.0.0.1: a server to develop and test against, which costs nothing and breaks on demand.
+
+It speaks the wire as documented and knows nothing of the rest of the package, so that one misreading of the
+documentation cannot hide in a client and in its emulator at once.
+"""
+
+from foxvideo.emulator.faults import Fault, Faults
+from foxvideo.emulator.ledger import Ledger
+from foxvideo.emulator.server import Emulator
+
+__all__ = ["Emulator", "Fault", "Faults", "Ledger"]

@@ -1,0 +1,118 @@
+"""Result links and the films behind them: made once, when first asked for, and kept.
+
+Here a film is waited for and served. Drawing one is `render.py`'s business, and its absence is survived:
+without PyAV, or with `render=False`, every link serves one small stored film.
+"""
+
+import asyncio
+import hashlib
+import threading
+from collections.abc import Callable
+from importlib import resources
+from typing import Final
+
+import attrs
+from aiohttp import web
+
+from foxvideo.emulator.host import Host
+from foxvideo.emulator.ledger import TaskRecord
+from foxvideo.emulator.replies import refused
+from foxvideo.emulator.scenes import Scene
+
+Draw = Callable[[Scene, bytes | None, Callable[[], bool]], bytes]
+
+RENDERS_AT_ONCE: Final = 2
+KEPT: Final = 64
+"""Films in memory; older ones are drawn again, and come out the same."""
+
+
+@attrs.frozen
+class _Link:
+    scene: Scene
+    expires: float
+
+
+@attrs.define(eq=False, kw_only=True)
+class Films:
+    """The routes of result links, and the films."""
+
+    host: Host
+    lifetime: float
+    """Seconds that a link lives."""
+    draw: Draw | None
+    """Draws a film; None serves the stored one."""
+    _links: dict[str, _Link] = attrs.field(factory=dict)
+    _films: dict[Scene, asyncio.Task[bytes]] = attrs.field(factory=dict)
+    _slots: asyncio.Semaphore = attrs.field(factory=lambda: asyncio.Semaphore(RENDERS_AT_ONCE))
+    _stop: threading.Event = attrs.field(factory=threading.Event)
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the routes of this room."""
+        return [web.get("/output/{token}.mp4", self.give)]
+
+    def link(self, record: TaskRecord) -> str:
+        """Return a living link to the film of a task: the last one while it lives, then a fresh one."""
+        now = self.host.clock.now()
+        if record.link is None or self._links[record.link].expires <= now:
+            mark = f"{self.host.seed}:{record.id}:{len(self._links)}"
+            record.link = hashlib.sha256(mark.encode()).hexdigest()[:24]
+            self._links[record.link] = _Link(record.scene, now + self.lifetime)
+        return f"{self.host.base_url}/output/{record.link}.mp4"
+
+    def scene(self, url: str) -> Scene | None:
+        """Return what is behind a result link of this emulator; None for any other URL."""
+        link = self._links.get(url.removeprefix(f"{self.host.base_url}/output/").removesuffix(".mp4"))
+        return None if link is None else link.scene
+
+    async def give(self, request: web.Request) -> web.StreamResponse:
+        """Serve the film behind a link; nobody has to say who they are."""
+        link = self._links.get(request.match_info["token"])
+        if link is None:
+            return refused(404, "There is no such file.")
+        if link.expires <= self.host.clock.now():
+            return web.Response(status=403, text="Request has expired")
+        fault = self.host.script.take("result")
+        if fault and fault.how != "half_body":
+            return await self.host.broken(fault, request, elsewhere=f"{self.host.base_url}{request.path}?moved")
+        reply = web.Response(body=await self._film(link.scene), content_type="video/mp4")
+        if fault:
+            return await self.host.broken(fault, request, reply)
+        self.host.ledger.downloaded += 1
+        return reply
+
+    async def close(self) -> None:
+        """Stop drawing. A thread that is at it ends with its frame."""
+        self._stop.set()
+        for film in self._films.values():
+            film.cancel()
+        await asyncio.gather(*self._films.values(), return_exceptions=True)
+
+    async def _film(self, scene: Scene) -> bytes:
+        if self.draw is None:
+            return stored_film()
+        task = self._films.get(scene)
+        if task is None:
+            task = self._films[scene] = asyncio.create_task(self._drawn(self.draw, scene))
+            for old in [old for old, film in self._films.items() if film.done()][: -KEPT or None]:
+                del self._films[old]
+        # One viewer who leaves must not stop the film for the others.
+        return await asyncio.shield(task)
+
+    async def _drawn(self, draw: Draw, scene: Scene) -> bytes:
+        source = await self._film(scene.source) if isinstance(scene.source, Scene) else scene.source
+        async with self._slots:
+            return await asyncio.to_thread(draw, scene, source, self._stop.is_set)
+
+
+def drawing() -> Draw | None:
+    """Return what draws films, or None where PyAV is missing."""
+    try:
+        from foxvideo.emulator import render  # noqa: PLC0415 - PyAV is an extra
+    except ImportError:
+        return None
+    return render.film
+
+
+def stored_film() -> bytes:
+    """Return the small film that comes with the package."""
+    return resources.files(__package__).joinpath("film.mp4").read_bytes()

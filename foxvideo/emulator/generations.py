@@ -1,0 +1,149 @@
+"""The task service: submits, task queries, the list of models and the key's allowance.
+
+https://docs.foxapi.cc/pages/en/api-manual/task-management/get-task-detail and the pages of the Grok models.
+What is accepted is said by `rules.py`, how a task lives by `tasks.py`; here the two meet HTTP.
+"""
+
+import json
+from http import HTTPStatus
+from typing import Any
+
+import attrs
+from aiohttp import web
+
+from foxvideo.emulator import replies, rules, tasks
+from foxvideo.emulator.films import Films
+from foxvideo.emulator.host import Host
+from foxvideo.emulator.ledger import TaskRecord
+from foxvideo.emulator.scenes import Scene, media_urls
+from foxvideo.emulator.uploads import Uploads
+
+_QUOTA_PER_DOLLAR = 500_000
+
+
+@attrs.define(eq=False, kw_only=True)
+class Generations:
+    """The routes that make tasks and show them."""
+
+    host: Host
+    films: Films
+    uploads: Uploads
+    seconds: tuple[float, float] | float
+    estimated_time: int | None
+    credits: float | None
+    race: float
+    fail: float
+    strict: bool
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the routes of this room."""
+        return [
+            web.post("/v1/videos/generations", self.submit),
+            web.get("/v1/tasks/{task_id}", self.query),
+            web.get("/v1/models", self.models),
+            web.get("/api/usage/token/", self.allowance),
+        ]
+
+    async def submit(self, request: web.Request) -> web.StreamResponse:
+        """Make a task, or refuse."""
+        self.host.ledger.submitted += 1
+        fault = self.host.script.take("submit")
+        content = await request.read()
+        if fault and not fault.after:
+            return await self.host.broken(fault, request)
+        reply = self._submitted(request, content)
+        if fault and reply.status == HTTPStatus.OK:
+            return await self.host.broken(fault, request, reply)
+        return reply
+
+    def _submitted(self, request: web.Request, content: bytes) -> web.Response:
+        if request.content_type != "application/json":
+            return replies.refused(400, "Content-Type must be application/json.")
+        try:
+            body = json.loads(content)
+        except ValueError:
+            return replies.refused(400, "The body is not valid JSON.")
+        refusal = rules.refusal(body, strict=self.strict) or self._dead_media(body)
+        if refusal is not None:
+            return replies.refused(422, refusal.message, code=refusal.code)
+        record = self._made(request, body)
+        reply = replies.task(record.id, record.model, "pending", 0, record.created)
+        reply |= replies.task_info(self.estimated_time) | replies.usage(self.credits)
+        return replies.json_reply(reply)
+
+    def _dead_media(self, body: dict[str, Any]) -> rules.Refusal | None:
+        """Refuse an upload of this emulator that is no longer there."""
+        for name, url in media_urls(body) if self.strict else ():
+            if self.uploads.owns(url) and self.uploads.content(url) is None:
+                code = "invalid_image_url" if "image" in name else None
+                return rules.Refusal(f"{name}: the file cannot be fetched", code)
+        return None
+
+    def _made(self, request: web.Request, body: dict[str, Any]) -> TaskRecord:
+        clock, ledger = self.host.clock, self.host.ledger
+        now = clock.now()
+        ledger.charged += 1
+        created = int(clock.unix(now))
+        life = tasks.Life.drawn(
+            ledger.charged, now, seed=self.host.seed, seconds=self.seconds, fail=self.fail, race=self.race
+        )
+        record = TaskRecord(
+            id=tasks.task_id(ledger.charged, created, seed=self.host.seed),
+            model=body["model"],
+            body=body,
+            created=created,
+            headers=request.headers,
+            life=life,
+            scene=Scene.asked(body, self._source(body)),
+            clock=clock,
+        )
+        ledger.tasks[record.id] = record
+        return record
+
+    def _source(self, body: dict[str, Any]) -> bytes | Scene | None:
+        for _, url in media_urls(body):
+            return self.uploads.content(url) or self.films.scene(url)
+        return None
+
+    async def query(self, request: web.Request) -> web.StreamResponse:
+        """Show one task."""
+        self.host.ledger.polled += 1
+        record = self.host.ledger.tasks.get(request.match_info["task_id"])
+        if record is None:
+            reply = replies.refused(404, "There is no such task.")
+        else:
+            record.polls += 1
+            reply = self._shown(record, sync=request.query.get("sync_upstream") == "true")
+        fault = self.host.script.take("poll")
+        return await self.host.broken(fault, request, reply) if fault else reply
+
+    def _shown(self, record: TaskRecord, *, sync: bool) -> web.Response:
+        view = record.life.ask(self.host.clock.now(), sync=sync)
+        reply = replies.task(record.id, record.model, view.status, view.progress, record.created)
+        reply["results"] = [{"url": self.films.link(record)}] if view.has_results else None
+        reply["error"] = view.error
+        return replies.json_reply(reply | replies.usage(self.credits))
+
+    async def models(self, request: web.Request) -> web.StreamResponse:
+        """List the models in the shape of OpenAI's list."""
+        listed = [
+            {"id": model, "object": "model", "owned_by": "xai", "supported_endpoint_types": ["video"]}
+            for model in rules.MODELS
+        ]
+        reply = replies.json_reply({"object": "list", "data": listed})
+        fault = self.host.script.take("models")
+        return await self.host.broken(fault, request, reply) if fault else reply
+
+    async def allowance(self, _: web.Request) -> web.StreamResponse:
+        """Show what the key may spend and has spent, a credit counted as a US cent."""
+        used = round(self.host.ledger.charged * (self.credits or 0) * _QUOTA_PER_DOLLAR / 100)
+        granted = 1000 * _QUOTA_PER_DOLLAR
+        data = {
+            "name": "emulator",
+            "total_granted": granted,
+            "total_used": used,
+            "total_available": granted - used,
+            "unlimited_quota": False,
+            "expires_at": 0,
+        }
+        return replies.json_reply({"data": data})

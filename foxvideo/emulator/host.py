@@ -1,0 +1,39 @@
+"""What the rooms of the running emulator share: address, clock, ledger, script of faults, closing time.
+
+No route and no rule lives here.
+"""
+
+import asyncio
+
+import attrs
+from aiohttp import web
+
+from foxvideo.emulator import faults
+from foxvideo.emulator.clock import Clock
+from foxvideo.emulator.ledger import Ledger
+
+
+@attrs.define(eq=False, kw_only=True)
+class Host:
+    """One running emulator, as its routes see it."""
+
+    clock: Clock
+    ledger: Ledger
+    script: faults.Script
+    seed: int
+    base_url: str = ""
+    """Known once the port is bound, so before the first request."""
+    closing: asyncio.Event = attrs.field(factory=asyncio.Event)
+
+    async def broken(
+        self,
+        fault: faults.Fault,
+        request: web.Request,
+        reply: web.Response | None = None,
+        *,
+        elsewhere: str = "",
+    ) -> web.StreamResponse:
+        """Break the answer to a request; `reply` is the good one, where there is one."""
+        return await faults.play(
+            fault, request, reply, elsewhere=elsewhere or f"{self.base_url}/elsewhere", closing=self.closing
+        )

@@ -1,0 +1,68 @@
+"""The JSON bodies that FoxAPI documents, made from plain values.
+
+https://docs.foxapi.cc/pages/en/api-manual/task-management/ has the samples. No decision is taken here.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from aiohttp import web
+
+_TYPES: Final[Mapping[int, str]] = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    402: "insufficient_quota",
+    404: "not_found",
+    413: "file_too_large_error",
+    422: "invalid_request_error",
+    429: "rate_limit_error",
+    503: "service_unavailable",
+}
+_NO_CHANNEL: Final = "no_compatible_channel"
+
+
+def json_reply(payload: object, *, status: int = 200) -> web.Response:
+    """Return a JSON answer."""
+    body = json.dumps(payload, separators=(",", ":")).encode()
+    return web.Response(body=body, status=status, content_type="application/json")
+
+
+def refused(status: int, message: str, *, code: str | None = None) -> web.Response:
+    """Return the documented error body for this status.
+
+    Args:
+        status: 400 or above; it decides the `type`.
+        message: For people.
+        code: For programs; None leaves it out.
+    """
+    kind = "service_unavailable_error" if code == _NO_CHANNEL else _TYPES.get(status, "server_error")
+    error = {"message": message, "type": kind} | ({} if code is None else {"code": code})
+    return json_reply({"error": error}, status=status)
+
+
+def task(task_id: str, model: str, status: str, progress: int, created: int) -> dict[str, Any]:
+    """Return the part that the replies to a submit and to a task query have in common."""
+    return {
+        "id": task_id,
+        "object": "video.generation.task",
+        "type": "video",
+        "model": model,
+        "status": status,
+        "progress": progress,
+        "created": created,
+    }
+
+
+def usage(credits_reserved: float | None) -> dict[str, Any]:
+    """Return the `usage` field, or nothing where it is to be left out."""
+    if credits_reserved is None:
+        return {}
+    return {"usage": {"credits_reserved": credits_reserved, "user_group": "default"}}
+
+
+def task_info(estimated_time: int | None) -> dict[str, Any]:
+    """Return the `task_info` field, or nothing where it is to be left out."""
+    if estimated_time is None:
+        return {}
+    return {"task_info": {"can_cancel": True, "estimated_time": estimated_time}}

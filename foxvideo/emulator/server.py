@@ -1,0 +1,167 @@
+"""The emulator as a user holds it: its options, its opening and closing, and the levers that a test pulls.
+
+Routes and rules live in the other rooms; here they are put together.
+"""
+
+from contextlib import AsyncExitStack
+from typing import Final, Self
+
+import attrs
+from aiohttp import web
+
+from foxvideo.emulator import replies
+from foxvideo.emulator.clock import Clock
+from foxvideo.emulator.faults import Fault, Faults, Kind, Script
+from foxvideo.emulator.films import Films, drawing
+from foxvideo.emulator.front import Front
+from foxvideo.emulator.generations import Generations
+from foxvideo.emulator.host import Host
+from foxvideo.emulator.ledger import Ledger
+from foxvideo.emulator.tasks import Ending, task_error
+from foxvideo.emulator.uploads import SIZE_LIMIT, Uploads
+
+_SHUTDOWN_SECONDS: Final = 0.5
+
+
+@attrs.define(eq=False, kw_only=True)
+class Emulator:
+    """FoxAPI on a port of this machine, for as long as an `async with` block runs.
+
+    All times are those of the running loop, so that a loop with a clock of its own can hurry them.
+
+    Args:
+        api_key: The one key that is accepted.
+        host: Where to listen.
+        port: Where to listen; 0 takes a free port.
+        seed: Chooses between repeatable sequences of task lives, ids and links.
+        seconds: Range of the time that a task takes from pending to its end, or that time exactly.
+        estimated_time: Seconds that replies announce in `task_info`; None leaves `task_info` out.
+        credits: Credits that replies call reserved in `usage`; None leaves `usage` out.
+        race: Chance, from 0 to 1, that a task shows `completed` without results at first: until it is asked
+            for without `sync_upstream`, and for 3 s at most.
+        fail: Chance, from 0 to 1, that a task ends as failed.
+        link_lifetime: Seconds that a result link lives; another task query then gives a fresh one.
+        upload_lifetime: Seconds that an uploaded file lives.
+        render: Whether films are drawn, which takes PyAV (the extra `emulator`); without either, one small
+            stored film is served.
+        strict: Whether submit bodies are held against the documentation of the five Grok models, all other
+            models being unknown; False takes any object with a `model`.
+        faults: What breaks, by chance; `fail_next` scripts single faults.
+    """
+
+    api_key: str = attrs.field(default="sk-emulator", repr=False)
+    host: str = "127.0.0.1"
+    port: int = 0
+    seed: int = 0
+    seconds: tuple[float, float] | float = (8.0, 20.0)
+    estimated_time: int | None = 45
+    credits: float | None = 12.5
+    race: float = 0.0
+    fail_rate: float = attrs.field(default=0.0, alias="fail")
+    link_lifetime: float = 86400.0
+    upload_lifetime: float = 72 * 3600.0
+    render: bool = True
+    strict: bool = True
+    faults: Faults = attrs.field(factory=Faults)
+    ledger: Ledger = attrs.field(init=False, factory=Ledger, repr=False)
+    """What has happened so far."""
+    _script: Script = attrs.field(init=False, repr=False)
+    _running: Host | None = attrs.field(init=False, default=None, repr=False)
+    _closing: AsyncExitStack = attrs.field(init=False, factory=AsyncExitStack, repr=False)
+
+    @_script.default
+    def _make_script(self) -> Script:
+        return Script(self.faults)
+
+    @property
+    def base_url(self) -> str:
+        """The address, without a slash at the end.
+
+        Raises:
+            RuntimeError: The emulator is not running.
+        """
+        return self._here.base_url
+
+    def fail_next(self, kind: Kind, fault: Fault, *, times: int = 1) -> None:
+        """Let the next `times` requests of a kind break, after those that are scripted already."""
+        self._script.add(kind, fault, times)
+
+    def finish(self, task_id: str) -> None:
+        """End a task now, completed.
+
+        Raises:
+            KeyError: There is no such task.
+            ValueError: It had already ended in another way.
+        """
+        self._end(task_id, "completed")
+
+    def fail(
+        self, task_id: str, code: str = "generation_failed", message: str = "The video could not be made."
+    ) -> None:
+        """End a task now, failed with this error. Raises as `finish`."""
+        self._end(task_id, "failed", code, message)
+
+    def cancel(self, task_id: str) -> None:
+        """End a task now, cancelled. Raises as `finish`."""
+        self._end(task_id, "cancelled")
+
+    def _end(self, task_id: str, ending: Ending, *error: str) -> None:
+        life = self.ledger.tasks[task_id].life
+        life.end(self._here.clock.now(), ending, task_error(*error) if error else None)
+
+    @property
+    def _here(self) -> Host:
+        if self._running is None:
+            raise RuntimeError("the emulator is not running: use it with 'async with'")
+        return self._running
+
+    async def __aenter__(self) -> Self:
+        host = Host(clock=Clock.started(), ledger=self.ledger, script=self._script, seed=self.seed)
+        films = Films(host=host, lifetime=self.link_lifetime, draw=drawing() if self.render else None)
+        runner = web.AppRunner(
+            self._application(host, films),
+            access_log=None,
+            handler_cancellation=True,
+            shutdown_timeout=_SHUTDOWN_SECONDS,
+        )
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(runner.cleanup)
+            await runner.setup()
+            await web.TCPSite(runner, self.host, self.port, backlog=1024).start()
+            host.base_url = f"http://{self.host}:{runner.addresses[0][1]}"
+            # Last in, first out: requests that hang are let go before anything waits for them.
+            stack.push_async_callback(films.close)
+            stack.callback(host.closing.set)
+            self._closing = stack.pop_all()
+        self._running = host
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._closing.aclose()
+
+    def _application(self, host: Host, films: Films) -> web.Application:
+        uploads = Uploads(host=host, lifetime=self.upload_lifetime)
+        generations = Generations(
+            host=host,
+            films=films,
+            uploads=uploads,
+            seconds=self.seconds,
+            estimated_time=self.estimated_time,
+            credits=self.credits,
+            race=self.race,
+            fail=self.fail_rate,
+            strict=self.strict,
+        )
+        front = Front(self.ledger, self.api_key)
+        app = web.Application(middlewares=[front.door], client_max_size=SIZE_LIMIT)
+        app.add_routes([*generations.routes(), *uploads.routes(), *films.routes()])
+        app.add_routes([web.get("/_emulator/ledger", self._show), web.post("/_emulator/reset", self._reset)])
+        return app
+
+    async def _show(self, _: web.Request) -> web.Response:
+        return replies.json_reply(self.ledger.as_json())
+
+    async def _reset(self, _: web.Request) -> web.Response:
+        self.ledger.reset()
+        self._script.clear()
+        return replies.json_reply(self.ledger.as_json())

@@ -1,0 +1,164 @@
+"""Uploaded files: the three ways to bring one, and the public URL under which it lives for a while.
+
+https://docs.foxapi.cc/pages/en/api-manual/file-management/upload-stream and its siblings. Files stay in
+memory.
+"""
+
+import base64
+import binascii
+import hashlib
+import json
+import mimetypes
+import time
+from pathlib import PurePosixPath
+from typing import Any, Final
+from urllib.parse import quote, unquote, urlsplit
+
+import aiohttp
+import attrs
+from aiohttp import web
+
+from foxvideo.emulator.host import Host
+from foxvideo.emulator.replies import json_reply, refused
+
+SIZE_LIMIT: Final = 100 * 2**20
+"""Bytes of a body; Cloudflare's usual limit."""
+
+
+@attrs.frozen
+class _Stored:
+    name: str
+    content: bytes = attrs.field(repr=False)
+    expires: float
+
+
+class _BadUploadError(Exception):
+    """The request does not bring a file; the text says why."""
+
+
+@attrs.define(eq=False, kw_only=True)
+class Uploads:
+    """The routes that take files and give them back, and what they hold."""
+
+    host: Host
+    lifetime: float
+    """Seconds."""
+    _files: dict[str, _Stored] = attrs.field(factory=dict)
+    """By the path of the URL, unquoted."""
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the routes of this room."""
+        return [
+            web.post("/v1/files/upload/stream", self.take),
+            web.post("/v1/files/upload/base64", self.take),
+            web.post("/v1/files/upload/url", self.take),
+            web.get("/uploads/{path:.+}", self.give),
+        ]
+
+    def owns(self, url: str) -> bool:
+        """Whether a URL points at an upload of this emulator, living or gone."""
+        return url.startswith(f"{self.host.base_url}/uploads/")
+
+    def content(self, url: str) -> bytes | None:
+        """Return the bytes of a living upload; None when it is gone or not of this emulator."""
+        stored = self._living(unquote(urlsplit(url).path)) if self.owns(url) else None
+        return None if stored is None else stored.content
+
+    async def take(self, request: web.Request) -> web.StreamResponse:
+        """Store a file."""
+        read = {"stream": _read_form, "base64": _read_base64, "url": _read_url}[PurePosixPath(request.path).name]
+        fault = self.host.script.take("upload")
+        try:
+            name, content = await read(request)
+        except _BadUploadError as error:
+            return refused(400, str(error))
+        if fault and not fault.after:
+            return await self.host.broken(fault, request)
+        reply = json_reply(self._store(name, content))
+        return await self.host.broken(fault, request, reply) if fault else reply
+
+    async def give(self, request: web.Request) -> web.StreamResponse:
+        """Serve a stored file; nobody has to say who they are."""
+        stored = self._living(request.path)
+        if stored is None:
+            return refused(404, "There is no such file.")
+        kind = mimetypes.guess_type(stored.name)[0] or "application/octet-stream"
+        return web.Response(body=stored.content, content_type=kind)
+
+    def _living(self, path: str) -> _Stored | None:
+        stored = self._files.get(path)
+        if stored is not None and stored.expires <= self.host.clock.now():
+            del self._files[path]
+            return None
+        return stored
+
+    def _store(self, name: str, content: bytes) -> dict[str, Any]:
+        clock, ledger = self.host.clock, self.host.ledger
+        ledger.uploaded += 1
+        now = clock.now()
+        created = int(clock.unix(now))
+        mark = hashlib.sha256(f"{self.host.seed}:{ledger.uploaded}".encode()).hexdigest()[:12]
+        path = f"/uploads/{time.strftime('%Y%m%d', time.gmtime(created))}/{mark}/{name}"
+        self._files[path] = _Stored(name, content, now + self.lifetime)
+        return {
+            "id": f"file-{created}-{mark}",
+            "filename": name,
+            "url": self.host.base_url + quote(path),
+            "size": len(content),
+            "created": created,
+        }
+
+
+async def _read_form(request: web.Request) -> tuple[str, bytes]:
+    if request.content_type != "multipart/form-data":
+        raise _BadUploadError("Content-Type must be multipart/form-data.")
+    try:
+        form = await request.post()
+    except ValueError as error:
+        raise _BadUploadError("The form cannot be read.") from error
+    part = form.get("file")
+    if not isinstance(part, web.FileField):
+        raise _BadUploadError("file: a part with a filename is required")
+    with part.file:
+        content = part.file.read()
+    renamed = form.get("file_name")
+    return _name(renamed if isinstance(renamed, str) else part.filename), content
+
+
+async def _read_base64(request: web.Request) -> tuple[str, bytes]:
+    body = await _read_json(request)
+    data = body.get("file_data")
+    if not isinstance(data, str):
+        raise _BadUploadError("file_data: must be base64 text or a data URL")
+    try:
+        content = base64.b64decode(data.rpartition(",")[2], validate=True)
+    except binascii.Error as error:
+        raise _BadUploadError("file_data: is not base64") from error
+    return _name(body.get("file_name")), content
+
+
+async def _read_url(request: web.Request) -> tuple[str, bytes]:
+    body = await _read_json(request)
+    url = body.get("url")
+    if not isinstance(url, str):
+        raise _BadUploadError("url: must be a public http(s) URL")
+    try:
+        async with aiohttp.ClientSession() as session, session.get(url, raise_for_status=True) as reply:
+            content = await reply.read()
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise _BadUploadError("url: cannot be fetched") from error
+    return _name(body.get("file_name") or urlsplit(url).path), content
+
+
+async def _read_json(request: web.Request) -> dict[str, Any]:
+    try:
+        body = json.loads(await request.read())
+    except ValueError as error:
+        raise _BadUploadError("The body is not valid JSON.") from error
+    if not isinstance(body, dict):
+        raise _BadUploadError("The body must be a JSON object.")
+    return body
+
+
+def _name(given: object) -> str:
+    return PurePosixPath(given if isinstance(given, str) else "").name or "file"

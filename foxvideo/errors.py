@@ -1,0 +1,279 @@
+"""Every error that leaves foxvideo, in one tree whose branches say what the caller can do.
+
+::
+
+    FoxError
+    ├── InvalidRequest        fix the request (a ValueError too)
+    ├── AuthenticationError   fix the key, or the User-Agent
+    ├── InsufficientCredits   pay
+    ├── ModelUnavailable      choose another model, or wait
+    ├── RateLimited           slow down
+    ├── SubmitUncertain       look before you repeat: a task may exist and may be paid for
+    ├── TaskFailed            read why
+    │   └── TaskCancelled     the service says that it was cancelled
+    ├── TaskTimeout           resume by id (a TimeoutError too)
+    ├── TaskAbandoned         you gave it up
+    ├── TaskNotFound          not a task of this key
+    ├── ResultsMissing        completed, but there is nothing to fetch
+    ├── ServiceUnavailable    try again later
+    ├── BadReply              the answer did not come from FoxAPI
+    ├── UploadError           a local file could not be uploaded
+    ├── DownloadError         a result could not be saved
+    │   └── ResultExpired     its link is dead
+    └── ClientClosed          the client went away
+
+What belongs here: the classes, what they carry and how they read. What must not: deciding which
+of them a reply means (``wire.py``) and whether to try again (``retry.py``).
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar, Literal, Self, TypedDict, Unpack
+
+import attrs
+
+if TYPE_CHECKING:
+    from foxvideo.states import TaskState
+
+Submitted = Literal["no", "unknown", "yes"]
+
+
+class Context(TypedDict, total=False):
+    """What any error may carry beside its sentence."""
+
+    submitted: Submitted
+    task_id: str | None
+    http_status: int | None
+    request_id: str | None
+    body: object
+    credits_reserved: float | None
+
+
+class FoxError(Exception):
+    """Base of all errors of foxvideo; ``str()`` is one line: what happened, to which task, what to do.
+
+    Attributes:
+        what: What happened, without the advice.
+        submitted: Does a task exist because of this call? ``"no"``: certainly not, a repeat is safe.
+            ``"unknown"``: perhaps, and perhaps paid for. ``"yes"``: it does, see ``task_id``.
+        task_id: The task's id; None while there is none.
+        http_status: Status of the reply that told; None where no reply arrived.
+        request_id: The service's own name for the request, for its support; None if it gave none.
+        body: What the server said: the decoded JSON, else a short snippet of text; None without a reply.
+        credits_reserved: Credits that the service reserved for the task; None if it did not say.
+    """
+
+    advice: ClassVar[str] = ""
+
+    def __init__(self, what: str, **context: Unpack[Context]) -> None:
+        super().__init__(what)
+        self.what = what
+        self.submitted: Submitted = context.get("submitted", "no")
+        self.task_id = context.get("task_id")
+        self.http_status = context.get("http_status")
+        self.request_id = context.get("request_id")
+        self.body = context.get("body")
+        self.credits_reserved = context.get("credits_reserved")
+
+    def __str__(self) -> str:
+        facts = (
+            self.task_id,
+            f"HTTP {self.http_status}" if self.http_status else None,
+            f"request {self.request_id}" if self.request_id else None,
+        )
+        where = ", ".join(fact for fact in facts if fact)
+        line = self.what + (f" ({where})" if where else "") + (f"; {self.advice}" if self.advice else "")
+        return " ".join(line.split())
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (type(self), self.what, dict(self.__dict__))
+
+    def fresh(self) -> Self:
+        """Return the error without the traceback of an earlier raise, to raise it once more."""
+        return self.with_traceback(None)
+
+
+def _rebuild(kind: type[FoxError], what: str, attributes: Mapping[str, object]) -> FoxError:
+    error = kind(what)
+    error.__dict__.update(attributes)
+    return error
+
+
+@attrs.frozen
+class FieldFault:
+    """One thing wrong with one field of a request.
+
+    Attributes:
+        field: The field's name on the wire, with an index in a list: ``reference_image_urls[2]``.
+        value: What was given, as a short repr; None for a missing field.
+        allowed: What would be right, in words.
+    """
+
+    field: str
+    value: str | None
+    allowed: str
+
+    def __str__(self) -> str:
+        if self.value is None:
+            return f"{self.field} is missing: {self.allowed}"
+        return f"{self.field}={self.value}: {self.allowed}"
+
+
+class InvalidRequest(FoxError, ValueError):
+    """The request cannot work as it is; nothing was made and nothing reserved.
+
+    Attributes:
+        faults: All faults found on this side, in the order of the fields; empty where the service refused.
+        code: The service's own word (``error.code``); None for a local check.
+    """
+
+    advice = "fix the request and submit it again, nothing was made"
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        faults: tuple[FieldFault, ...] = (),
+        code: str | None = None,
+        **context: Unpack[Context],
+    ) -> None:
+        super().__init__(what, **context)
+        self.faults = faults
+        self.code = code
+
+
+class AuthenticationError(FoxError):
+    """The service does not take this key, or Cloudflare does not take this client."""
+
+    advice = "check the API key (FOXAPI_API_KEY) and base_url"
+
+
+class InsufficientCredits(FoxError):
+    """The balance is too low; nothing was made."""
+
+    advice = "top up the account, then submit again"
+
+
+class ModelUnavailable(FoxError):
+    """No channel serves this model for this key at the moment; nothing was made.
+
+    Attributes:
+        code: ``error.code``, such as ``model_not_found`` or ``no_compatible_channel``; None if not given.
+    """
+
+    advice = "await client.models() lists what this key may call"
+
+    def __init__(self, what: str, *, code: str | None = None, **context: Unpack[Context]) -> None:
+        super().__init__(what, **context)
+        self.code = code
+
+
+class RateLimited(FoxError):
+    """The service answered 429 to the last attempt; nothing was made.
+
+    Attributes:
+        retry_after: Seconds that the service asked to wait; None if it did not say.
+    """
+
+    advice = "lower max_requests or wait, then submit again"
+
+    def __init__(self, what: str, *, retry_after: float | None = None, **context: Unpack[Context]) -> None:
+        super().__init__(what, **context)
+        self.retry_after = retry_after
+
+
+class SubmitUncertain(FoxError):
+    """The request left and no usable answer came back: a task may exist, and may be paid for.
+
+    FoxAPI has no list of tasks and no idempotency key, so this cannot be looked up by a program.
+    ``task_id`` is set in the rare case that a broken reply still showed it.
+    """
+
+    advice = "do not repeat it blindly: look at the console or the balance first"
+
+
+class TaskFailed(FoxError):
+    """The task ended without a video. It is never bought again by itself.
+
+    Attributes:
+        code: The service's ``error.code``, an open set of words; None if not given.
+        message: The service's ``error.message``; empty if not given.
+        state: The last state, as the service sent it.
+    """
+
+    advice = "a new attempt is a new, paid task"
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        code: str | None = None,
+        message: str = "",
+        state: "TaskState | None" = None,
+        **context: Unpack[Context],
+    ) -> None:
+        super().__init__(what, **context)
+        self.code = code
+        self.message = message
+        self.state = state
+
+
+class TaskCancelled(TaskFailed):
+    """The service says that the task was cancelled; foxvideo has no way to ask for that."""
+
+
+class TaskTimeout(FoxError, TimeoutError):
+    """The deadline passed on this side; the task may go on, and stays paid for."""
+
+    advice = "do not submit it again: await client.task(error.task_id) goes on waiting"
+
+
+class TaskAbandoned(FoxError):
+    """``abandon()`` was called. The service cannot cancel a task that it has accepted."""
+
+
+class TaskNotFound(FoxError):
+    """The service knows no such task for this key, and said so repeatedly."""
+
+    advice = "check the id, and that the key and base_url are those it was submitted with"
+
+
+class ResultsMissing(FoxError):
+    """The task is completed, but the service shows no result."""
+
+    advice = "ask again later with client.task(error.task_id)"
+
+
+class ServiceUnavailable(FoxError):
+    """The service could not be reached or stayed broken."""
+
+    advice = "try again later"
+
+
+class BadReply(FoxError):
+    """The answer is not one that FoxAPI gives: a proxy, a portal, or a wrong base_url."""
+
+    advice = "check base_url and the proxies on the way"
+
+
+class UploadError(FoxError):
+    """A local file could not be uploaded; the task was not submitted."""
+
+    advice = "nothing was submitted, so a repeat is safe"
+
+
+class DownloadError(FoxError):
+    """A result could not be saved; the task is complete and its link lives 24 hours."""
+
+    advice = "save again, the video is still on the server"
+
+
+class ResultExpired(DownloadError):
+    """The link to a result is dead, and the task gave no fresh one."""
+
+    advice = "links live 24 hours; a lost one cannot be made anew"
+
+
+class ClientClosed(FoxError):
+    """The client was closed before the task ended."""
+
+    advice = "go on with client.task(error.task_id) in a new client where there is an id"

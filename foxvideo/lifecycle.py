@@ -1,0 +1,431 @@
+"""From submit to the end: what is done for one task, and in which order.
+
+What belongs here: carrying out the verdicts of ``retry.py`` on the handles of ``task.py``, the registry of living
+handles, and closing. What must not: rules about replies, delays or times; waiting (``task.py``).
+
+A submit costs money, so its request runs in a task of its own that no waiter can cut. If the event loop itself cuts
+it, the outcome is *uncertain*, is logged, and the cancellation goes on.
+"""
+
+import asyncio
+import contextvars
+import functools
+import logging
+import secrets
+import weakref
+
+import attrs
+
+from foxvideo.dispatcher import Dispatcher, Kind
+from foxvideo.errors import (
+    ClientClosed,
+    FoxError,
+    InvalidRequest,
+    SubmitUncertain,
+    TaskAbandoned,
+    TaskCancelled,
+    TaskFailed,
+    TaskNotFound,
+    TaskTimeout,
+)
+from foxvideo.requests import VideoRequest, media_of
+from foxvideo.retry import AskAgain, SendAgain, judge_read, judge_state, judge_submit
+from foxvideo.schedule import Schedule, clip
+from foxvideo.states import Status, TaskState
+from foxvideo.task import Plan, Stage, VideoTask
+from foxvideo.transfers import Uploads
+from foxvideo.transport import Transport
+from foxvideo.video import Video
+from foxvideo.wire import encode
+
+_log = logging.getLogger("foxvideo")
+
+_OWN_DOING = (TaskAbandoned, ClientClosed)  # ends that the caller brought about
+
+
+@attrs.define(eq=False, kw_only=True)
+class Lifecycle:
+    """Drives the tasks of one client.
+
+    Attributes:
+        transport: The connections.
+        schedule: When to ask.
+        submit_attempts: How often a submit may be sent in all.
+        retry_429: Whether a submit that got a 429 may be sent again.
+        sync_upstream: Whether queries ask the service to look upstream.
+        max_requests: Most requests in flight.
+        max_active: Most submitted tasks that have not ended; None for no limit.
+        uploads: Local files on their way to the service.
+        unfinished: Every task that may exist and is not known to have ended, by id where there is one.
+        closed: Whether nothing new is begun.
+    """
+
+    transport: Transport
+    schedule: Schedule
+    submit_attempts: int
+    retry_429: bool
+    sync_upstream: bool
+    max_requests: int
+    max_active: int | None
+    uploads: Uploads = attrs.field(init=False)
+    unfinished: dict[object, VideoTask] = attrs.field(factory=dict, init=False, repr=False)
+    closed: bool = attrs.field(default=False, init=False)
+    _loop: asyncio.AbstractEventLoop | None = attrs.field(default=None, init=False, repr=False)
+    _dispatcher: Dispatcher[VideoTask] = attrs.field(init=False, repr=False)
+    _handles: "weakref.WeakValueDictionary[str, VideoTask]" = attrs.field(
+        factory=weakref.WeakValueDictionary, init=False, repr=False
+    )
+    _unlooked: dict[VideoTask, None] = attrs.field(factory=dict, init=False, repr=False)
+    _submits: set[asyncio.Task[None]] = attrs.field(factory=set, init=False, repr=False)
+    _closing: asyncio.Event = attrs.field(factory=asyncio.Event, init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.uploads = Uploads(self.transport)
+        self._dispatcher = Dispatcher(self.max_requests, self.max_active, self._run, self._expire)
+
+    # --- Beginnings ---
+
+    def bind(self) -> asyncio.AbstractEventLoop:
+        """Return the loop, which is the one that used this first."""
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = loop
+            self._dispatcher.start()
+        elif self._loop is not loop:
+            raise RuntimeError("this client belongs to another event loop; make one client for each loop")
+        return loop
+
+    def submit(self, request: VideoRequest, timeout: float | None) -> VideoTask:
+        """Begin a task with a request that passed its checks."""
+        if self.closed:
+            raise ClientClosed("the client is closed, nothing was sent")
+        loop = self.bind()
+        plan = Plan(contextvars.copy_context(), secrets.token_hex(16))
+        task = VideoTask(request, self, timeout, plan=plan, following=True)
+        self.unfinished[task] = task
+        if media_of(request):
+            plan.preparing = loop.create_task(self._prepare(task, request))
+        else:
+            plan.body = encode(request, {})
+            self._dispatcher.queue(Kind.SUBMIT, task)
+        return task
+
+    def task(self, task_id: str, timeout: float | None) -> VideoTask:
+        """Return the living handle of an id, or a new one that asks once somebody waits."""
+        known = self.unfinished.get(task_id) or self._handles.get(task_id)
+        if known is not None and (not known.done() or _terminal(known)):
+            return known
+        task = VideoTask(None, self, timeout, id=task_id, stage=Stage.ACCEPTED)
+        self._handles[task_id] = task
+        return task
+
+    def follow(self, task: VideoTask) -> None:
+        """Begin to ask after a task, unless that has begun."""
+        if task._following:
+            return
+        task._following = True
+        if self.closed:
+            self._end(task, ClientClosed("the client is closed", submitted="yes"))
+            return
+        task._since = self.bind().time()
+        self.unfinished[task.id] = task
+        self._set_deadline(task, task._since)
+        self._dispatcher.queue(Kind.POLL, task)
+
+    async def _prepare(self, task: VideoTask, request: VideoRequest) -> None:
+        """Upload the local files of a request, then let its submit wait for its turn."""
+        try:
+            links = {key: await self.uploads.link(media) for key, media in media_of(request).items()}
+        except FoxError as error:
+            self._end(task, error)
+        except asyncio.CancelledError:
+            self._end(task, ClientClosed("cut while its files were uploaded, nothing was sent"))
+            raise
+        except Exception as error:  # noqa: BLE001 - a handle must end, whatever breaks
+            self._end(task, _broken(task, error))
+        else:
+            if task._plan is not None:
+                task._plan.body = encode(request, links)
+                self._dispatcher.queue(Kind.SUBMIT, task)
+
+    # --- Requests ---
+
+    def _run(self, kind: Kind, task: VideoTask) -> asyncio.Task[None]:
+        loop = self.bind()
+        if kind is Kind.POLL or task._plan is None:
+            return loop.create_task(self._poll(task))
+        task._active = True
+        request = loop.create_task(self._submit(task, task._plan), context=task._plan.context)
+        self._submits.add(request)
+        request.add_done_callback(functools.partial(self._submitted, task))
+        return request
+
+    def _submitted(self, task: VideoTask, request: asyncio.Task[None]) -> None:
+        self._submits.discard(request)
+        if request.cancelled() and task._stage is Stage.PLANNED:  # cut before its first step
+            self._end(task, ClientClosed("cut by the event loop before it was sent"))
+
+    async def _submit(self, task: VideoTask, plan: Plan) -> None:
+        """Send one attempt, and do what its answer means."""
+        started = self.bind().time()
+        task._stage = Stage.SENDING
+        plan.attempts += 1
+        if task._deadline is None:
+            self._set_deadline(task, started)
+        try:
+            answer = await self.transport.submit(plan.body or b"", plan.idempotency_key)
+            verdict = judge_submit(
+                answer, attempt=plan.attempts, attempts=self.submit_attempts, retry_429=self.retry_429
+            )
+        except BaseException as error:
+            self._end(task, _cut(error))
+            if isinstance(error, Exception):
+                return
+            raise
+        match verdict:
+            case TaskState():
+                self._accept(task, plan, verdict)
+            case SendAgain():
+                self._send_again(task, plan, verdict, started)
+            case _:
+                self._refuse(task, plan, verdict)
+
+    def _accept(self, task: VideoTask, plan: Plan, state: TaskState) -> None:
+        now = self.bind().time()
+        _log.info("accepted %s (%s)", state.id, state.model or task.request_model)
+        self._dispatcher.passed(Kind.SUBMIT)
+        del self.unfinished[task]
+        self.unfinished[state.id] = task
+        task._id, task._since, task._stage, task._plan = state.id, now, Stage.ACCEPTED, None
+        self._carry_out(task, judge_state(state, task._trouble, now), now)
+        if plan.withdrawn:
+            self.abandon(task)
+        elif task._deadline is not None and task._deadline <= now:
+            self._expire(task)
+
+    def _send_again(self, task: VideoTask, plan: Plan, verdict: SendAgain, started: float) -> None:
+        now = self.bind().time()
+        task._stage = Stage.PLANNED
+        self._deactivate(task)
+        _log.debug("submit of %s again in %.1f s: %s", task.request_model, verdict.after, verdict.error.what)
+        if verdict.limited:
+            self._slow_down(Kind.SUBMIT, started, verdict.after)
+        if plan.withdrawn:
+            self.abandon(task)
+        elif self.closed:
+            self._end(task, ClientClosed("the client was closed, nothing was made"))
+        elif task._deadline is not None and task._deadline <= now:
+            self._expire(task)
+        elif verdict.limited:
+            self._dispatcher.queue(Kind.SUBMIT, task, first=True)
+        else:
+            self._dispatcher.at(now + verdict.after, Kind.SUBMIT, task)
+
+    def _refuse(self, task: VideoTask, plan: Plan, error: FoxError) -> None:
+        if isinstance(error, InvalidRequest) and error.code == "invalid_image_url" and plan.body:
+            self.uploads.forget(plan.body)
+        if plan.withdrawn and error.submitted == "no":
+            error = TaskAbandoned("withdrawn, nothing was made")
+        self._end(task, error)
+
+    async def _poll(self, task: VideoTask) -> None:
+        """Ask once, and do what the answer means."""
+        started = self.bind().time()
+        try:
+            answer = await self.transport.task(task._id or "", sync_upstream=self.sync_upstream and task._trouble.sync)
+            if task.done():
+                return
+            now = self.bind().time()
+            verdict = judge_read(answer, task._id or "", task._trouble, now)
+            if isinstance(verdict, AskAgain) and verdict.limited:
+                self._slow_down(Kind.POLL, started, verdict.after or 0.0)
+            else:
+                self._dispatcher.passed(Kind.POLL)
+            self._carry_out(task, verdict, now)
+        except Exception as error:  # noqa: BLE001 - a handle must end, whatever breaks: a schedule, say
+            self._end(task, _broken(task, error))
+
+    def _slow_down(self, kind: Kind, started: float, wait: float) -> None:
+        gap = self._dispatcher.limited(kind, started, wait)
+        _log.warning("429: %s requests wait %.1f s, then leave %.1f s apart", kind.name.lower(), wait, gap)
+
+    def _carry_out(self, task: VideoTask, verdict: AskAgain | TaskState | FoxError, now: float) -> None:
+        match verdict:
+            case TaskState():
+                task._observe(verdict)
+                self._end(task, self._outcome(task, verdict))
+            case AskAgain():
+                self._ask_again(task, verdict, now)
+            case _:
+                self._end(task, verdict)
+
+    def _ask_again(self, task: VideoTask, verdict: AskAgain, now: float) -> None:
+        task._trouble = verdict.trouble
+        if verdict.state is not None:
+            task._observe(verdict.state)
+        if verdict.after is None:
+            due = task._since + self.schedule.next_age(task.request_model, now - task._since, task.state)
+        else:
+            due = now + verdict.after
+        if task._deadline is not None and task._timeout is not None:
+            due = clip(due, now, task._deadline, task._timeout)
+            if due >= task._deadline:
+                return  # the deadline has an entry of its own
+        self._dispatcher.at(due, Kind.POLL, task)
+
+    # --- Ends ---
+
+    def _outcome(self, task: VideoTask, state: TaskState) -> Video | TaskFailed:
+        if state.status is Status.COMPLETED:
+            return Video.of(state, task.request, self.transport)
+        code = state.problem.code if state.problem else None
+        message = state.problem.message if state.problem else ""
+        kind = TaskCancelled if state.status is Status.CANCELLED else TaskFailed
+        reason = ": ".join(filter(None, (code, message))) or "the service gave no reason"
+        return kind(
+            f"{state.status_text}: {reason}",
+            code=code,
+            message=message,
+            state=state,
+            body=state.raw,
+            submitted="yes",
+        )
+
+    def _end(self, task: VideoTask, outcome: Video | FoxError) -> None:
+        """End a task for this side, once; keep it in ``unfinished`` where it may go on at the service."""
+        if task.done():
+            return
+        self._deactivate(task)
+        if isinstance(outcome, FoxError):
+            outcome.task_id = outcome.task_id or task._id
+            if outcome.credits_reserved is None and task.state is not None:
+                outcome.credits_reserved = task.state.credits_reserved
+            self._unlooked[task] = None
+        if _settled(outcome):
+            self.unfinished.pop(task._id or task, None)
+        _log_end(task, outcome, self.bind().time() - task._since)
+        task._end(outcome)
+        self._dispatcher.ended()
+        if task._id is not None:
+            if _terminal(task):
+                self._handles[task._id] = task
+            else:
+                self._handles.pop(task._id, None)
+
+    def _deactivate(self, task: VideoTask) -> None:
+        if task._active:
+            task._active = False
+            self._dispatcher.release()
+
+    def _set_deadline(self, task: VideoTask, start: float) -> None:
+        if task._timeout is not None:
+            task._deadline = start + task._timeout
+            self._dispatcher.at(task._deadline, Kind.DEADLINE, task)
+
+    def _expire(self, task: VideoTask) -> None:
+        """End a wait whose deadline has passed; a request that is being sent is let end first, it may bring an id."""
+        if task._stage is Stage.PLANNED:
+            self._end(task, TaskTimeout(f"not accepted within {task._timeout:g} s, nothing was made"))
+        elif task._stage is Stage.ACCEPTED:
+            last = f", last status {task.state.status_text}" if task.state else ""
+            trouble = f", last query: {task._trouble.error.what}" if task._trouble.error else ""
+            self._end(task, TaskTimeout(f"not ended within {task._timeout:g} s{last}{trouble}", submitted="yes"))
+
+    def abandon(self, task: VideoTask) -> None:
+        """Give a task up; one that is being sent ends when its answer is there."""
+        if task._plan is not None and task._stage is Stage.SENDING:
+            task._plan.withdrawn = True
+        elif task._stage is Stage.PLANNED:
+            self.withdraw(task, TaskAbandoned("withdrawn, nothing was sent"))
+        else:
+            self._end(task, TaskAbandoned(f"given up, still running as {task._id}", submitted="yes"))
+
+    def withdraw(self, task: VideoTask, error: FoxError) -> None:
+        """End a task of which nothing was sent; leave any other alone."""
+        if task._plan is not None and task._stage is Stage.PLANNED:
+            preparing = task._plan.preparing
+            self._end(task, error)
+            if preparing is not None:
+                preparing.cancel()
+
+    def looked(self, task: VideoTask) -> None:
+        """Take note that somebody knows how a task ended."""
+        self._unlooked.pop(task, None)
+
+    async def close(self) -> None:
+        """End everything: withdraw what is planned, let requests of submits end, name what is unfinished."""
+        if self.closed:
+            await self._closing.wait()
+            return
+        self.closed = True
+        try:
+            for task in list(self.unfinished.values()):
+                self.withdraw(task, ClientClosed("the client was closed before it was sent"))
+            await self._dispatcher.stop()
+            if self._submits:
+                await asyncio.wait(self._submits, timeout=self.transport.request_timeout)
+        finally:
+            await self._shut()
+
+    async def _shut(self) -> None:
+        for task in list(self.unfinished.values()):
+            if task._stage is Stage.SENDING:
+                self._end(
+                    task,
+                    SubmitUncertain("submit: the client was closed before the reply", submitted="unknown"),
+                )
+            elif not task.done():
+                self._end(task, ClientClosed("the client was closed, the task goes on", submitted="yes"))
+        self._report()
+        requests = list(self._dispatcher.in_flight)
+        for request in requests:
+            request.cancel()
+        try:
+            await asyncio.gather(*requests, return_exceptions=True)
+            await self.uploads.close()
+        finally:
+            await self.transport.close()
+            self._closing.set()
+
+    def _report(self) -> None:
+        if self.unfinished:
+            names = ", ".join(_name(task) for task in self.unfinished.values())
+            _log.warning("closed with %d unfinished: %s", len(self.unfinished), names)
+        ignored = [task for task in self._unlooked if not isinstance(task._outcome, _OWN_DOING)]
+        if ignored:
+            names = "; ".join(f"{_name(task)}: {task._outcome}" for task in ignored)
+            _log.warning("%d failed and nobody looked: %s", len(ignored), names)
+
+
+def _cut(error: BaseException) -> SubmitUncertain:
+    """Say that a request was cut on this side, by the loop or by an error that nobody foresaw."""
+    uncertain = SubmitUncertain(f"submit: cut on this side: {type(error).__name__} {error}", submitted="unknown")
+    uncertain.__cause__ = error
+    return uncertain
+
+
+def _broken(task: VideoTask, error: Exception) -> FoxError:
+    broken = FoxError(f"cannot go on: {error!r}", submitted="yes" if task.id else "no")
+    broken.__cause__ = error
+    return broken
+
+
+def _name(task: VideoTask) -> str:
+    return f"{task.id or 'an uncertain submit'} ({task.request_model or 'model unknown'})"
+
+
+def _terminal(task: VideoTask) -> bool:
+    return isinstance(task._outcome, Video | TaskFailed)
+
+
+def _settled(outcome: Video | FoxError) -> bool:
+    """Whether it is known that no task is left that could still end."""
+    return isinstance(outcome, Video | TaskFailed | TaskNotFound) or outcome.submitted == "no"
+
+
+def _log_end(task: VideoTask, outcome: Video | FoxError, seconds: float) -> None:
+    if isinstance(outcome, SubmitUncertain):
+        _log.warning("uncertain submit of %s: %s", task.request_model, outcome)
+    elif task.id is not None:
+        how = "completed" if isinstance(outcome, Video) else type(outcome).__name__
+        _log.info("%s: %s (%s) after %.1f s", how, task.id, task.request_model, seconds)

@@ -1,0 +1,252 @@
+"""The part that touches aiohttp: one request in, one reply out.
+
+What belongs here: sessions, connectors, timeouts, headers, and the table from aiohttp's exceptions to ``NoReply``.
+What must not: what a reply means (``wire.py``) and whether to repeat (``retry.py``).
+
+Three rules keep the verdict on a submit sound; each answers to behaviour of aiohttp:
+
+- no redirect is followed: aiohttp repeats a POST on a 307 and turns it into a GET on a 301;
+- submits have a connector of their own that keeps no connection alive: a POST on a connection which the server
+  has just dropped looks like a lost reply;
+- submits wait for no place in a pool and have no total timeout while they connect: both would end in the same bare
+  ``TimeoutError`` as a request that was sent.
+"""
+
+import asyncio
+import contextlib
+import logging
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any, NoReturn
+from urllib.parse import quote, urlencode
+
+import aiohttp
+import attrs
+import yarl
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from foxvideo._version import __version__
+from foxvideo.errors import AuthenticationError, ClientClosed
+from foxvideo.wire import Answer, NoReply, Reply
+
+_log = logging.getLogger("foxvideo")
+
+USER_AGENT = f"foxvideo/{__version__}"
+_MOST_BYTES = 1 << 20  # a task's reply is 1 KB; what is longer than 1 MB is not read on
+_CONNECT_SECONDS = 15.0
+_STALL_SECONDS = 60.0
+_UPLOAD_SECONDS = 600.0
+_HIDDEN = "[key]"
+
+# Errors that prove that no byte of the request reached the service.
+_NOT_SENT = (
+    aiohttp.ClientConnectorError,
+    aiohttp.ConnectionTimeoutError,
+    aiohttp.ClientHttpProxyError,  # the proxy refused the tunnel
+    aiohttp.InvalidURL,
+)
+# Everything else that a request can end with.
+_LOST = (aiohttp.ClientError, TimeoutError, OSError, ssl.SSLError, ValueError)
+
+ConnectorFactory = Callable[..., aiohttp.BaseConnector]
+
+
+def _origin(base_url: str) -> str:
+    """Return the base without a trailing slash.
+
+    Raises:
+        ValueError: It is no http(s) URL, or has a user, a query or a fragment.
+    """
+    url = yarl.URL(base_url)
+    if url.scheme not in {"http", "https"} or not url.host or url.user or url.query_string or url.fragment:
+        raise ValueError(f"base_url must be an http(s) URL without user, query or fragment, not {url.with_user(None)}")
+    return str(url).rstrip("/")
+
+
+def _key(api_key: str) -> str:
+    """Return the key, refused where a header could not carry it."""
+    key = api_key.strip()
+    if not key or not key.isascii() or not key.isprintable() or " " in key:
+        raise AuthenticationError("the API key is empty, or has characters that no key has")
+    return key
+
+
+@attrs.define(eq=False)
+class Transport:
+    """The connections to FoxAPI, and to the hosts of its results.
+
+    Attributes:
+        base_url: Where FoxAPI answers, without a trailing slash.
+        request_timeout: Seconds to wait for a reply to a submit, once it was sent.
+        poll_timeout: Seconds that a read may take in all.
+        connector: Makes the connectors; called with keyword arguments of ``aiohttp.TCPConnector``.
+        proxy: URL of a proxy for all requests; None for none.
+        trust_env: Whether the proxies of the environment are used.
+        user_agent: What every request calls itself.
+    """
+
+    base_url: str = attrs.field(converter=_origin)
+    _api_key: str = attrs.field(converter=_key, repr=False)
+    request_timeout: float
+    poll_timeout: float
+    connector: ConnectorFactory = attrs.field(default=aiohttp.TCPConnector, repr=False)
+    proxy: str | None = attrs.field(default=None, repr=False)
+    trust_env: bool = False
+    user_agent: str = USER_AGENT
+    _submits: aiohttp.ClientSession | None = attrs.field(default=None, init=False, repr=False)
+    _reads: aiohttp.ClientSession | None = attrs.field(default=None, init=False, repr=False)
+    _closed: bool = attrs.field(default=False, init=False, repr=False)
+
+    @property
+    def opened(self) -> bool:
+        """Whether there are sessions to close."""
+        return self._submits is not None or self._reads is not None
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("what holds an API key and its connections cannot be pickled or copied")
+
+    async def submit(self, body: bytes, idempotency_key: str) -> Answer:
+        """POST one task; sent at most once. Cancelling it leaves open whether the service took it."""
+        if self._closed:
+            raise ClientClosed("the client is closed")
+        if self._submits is None:
+            self._submits = self._session(force_close=True)
+        timeout = aiohttp.ClientTimeout(
+            connect=_CONNECT_SECONDS, sock_connect=_CONNECT_SECONDS, sock_read=self.request_timeout
+        )
+        headers = {"Content-Type": "application/json", "Idempotency-Key": idempotency_key}
+        try:
+            # Bounds a reply that comes in drops; longer than any connecting, so it never fires before the POST left.
+            async with asyncio.timeout(_CONNECT_SECONDS + 2 * self.request_timeout):
+                return await self._ask(
+                    self._submits,
+                    "POST",
+                    "/v1/videos/generations",
+                    timeout=timeout,
+                    data=body,
+                    headers=headers,
+                )
+        except TimeoutError as error:
+            return NoReply(sent=True, reason="the reply came too slowly", cause=error)
+
+    async def task(self, task_id: str, *, sync_upstream: bool) -> Answer:
+        """GET the state of one task."""
+        query = "?sync_upstream=true" if sync_upstream else ""
+        return await self.get(f"/v1/tasks/{quote(task_id, safe='')}{query}")
+
+    async def get(self, path: str, **query: str) -> Answer:
+        """GET something of the API."""
+        timeout = aiohttp.ClientTimeout(total=self.poll_timeout)
+        target = f"{path}?{urlencode(query)}" if query else path
+        async with self._reading() as session:
+            return await self._ask(session, "GET", target, timeout=timeout)
+
+    async def upload(self, form: aiohttp.FormData) -> Answer:
+        """POST one file."""
+        timeout = aiohttp.ClientTimeout(total=_UPLOAD_SECONDS, sock_connect=_CONNECT_SECONDS)
+        async with self._reading() as session:
+            return await self._ask(session, "POST", "/v1/files/upload/stream", timeout=timeout, data=form)
+
+    @contextlib.asynccontextmanager
+    async def download(self, url: str) -> AsyncIterator[aiohttp.ClientResponse]:
+        """GET a result from whichever host it lies on; that host never sees the key."""
+        timeout = aiohttp.ClientTimeout(sock_connect=_CONNECT_SECONDS, sock_read=_STALL_SECONDS)
+        headers = {"User-Agent": self.user_agent, "Accept-Encoding": "identity"}
+        async with (
+            self._reading() as session,
+            session.get(url, headers=headers, timeout=timeout, proxy=self.proxy) as response,
+        ):
+            yield response
+
+    async def close(self) -> None:
+        """Close all connections; closing twice is fine. What is read later opens, and closes, its own."""
+        self._closed = True
+        sessions = [session for session in (self._submits, self._reads) if session is not None]
+        self._submits = self._reads = None
+        await asyncio.gather(*(session.close() for session in sessions))
+
+    def _reading(self) -> "_Borrowed | aiohttp.ClientSession":
+        """Return the session for reads: the client's own, or once that is closed one for a single request."""
+        if self._closed:
+            return self._session(force_close=True)
+        if self._reads is None:
+            self._reads = self._session(force_close=False)
+        return _Borrowed(self._reads)
+
+    def _session(self, *, force_close: bool) -> aiohttp.ClientSession:
+        # No limit: the dispatcher's semaphore bounds the requests, and a wait inside the pool could not be told
+        # from a request that was sent.
+        connector = self.connector(limit=0, force_close=force_close)
+        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=self.trust_env)
+
+    async def _ask(
+        self, session: aiohttp.ClientSession, method: str, target: str, *, headers: dict[str, str] | None = None,
+        **options: Any,  # noqa: ANN401 - passed on to aiohttp
+    ) -> Answer:  # fmt: skip
+        started = time.perf_counter()
+        sent_headers = {
+            "Authorization": f"Bearer {self._api_key}",
+            "User-Agent": self.user_agent,
+            "Accept-Encoding": "identity",
+        } | (headers or {})
+        try:
+            async with session.request(
+                method,
+                yarl.URL(self.base_url + target, encoded=True),
+                headers=sent_headers,
+                allow_redirects=False,
+                proxy=self.proxy,
+                **options,
+            ) as response:
+                answer: Answer = await self._read(response)
+        except _NOT_SENT as error:
+            answer = NoReply(sent=False, reason=self._redact(_reason(error)), cause=error)
+        except _LOST as error:
+            answer = NoReply(sent=True, reason=self._redact(_reason(error)), cause=error)
+        _log.debug(
+            "%s %s: %s in %.0f ms", method, target,
+            answer.status if isinstance(answer, Reply) else answer.reason,
+            (time.perf_counter() - started) * 1000,
+        )  # fmt: skip
+        return answer
+
+    async def _read(self, response: aiohttp.ClientResponse) -> Reply:
+        """Read the body, as far as it comes and no further than a reply can be long."""
+        body, complete = b"", True
+        try:
+            async for chunk in response.content.iter_any():
+                body += chunk
+                if len(body) > _MOST_BYTES:
+                    complete = False
+                    break
+        except _LOST:
+            complete = False
+        headers = response.headers
+        if self._api_key.encode() in body:  # a server that echoes the key must not bring it into an error
+            body = body.replace(self._api_key.encode(), _HIDDEN.encode())
+        if any(self._api_key in value for value in headers.values()):
+            headers = CIMultiDictProxy(CIMultiDict((name, self._redact(v)) for name, v in headers.items()))
+        return Reply(response.status, headers, body, complete, time.time())
+
+    def _redact(self, text: str) -> str:
+        return text.replace(self._api_key, _HIDDEN)
+
+
+@attrs.frozen
+class _Borrowed:
+    """A session that stays open after the block that uses it."""
+
+    _session: aiohttp.ClientSession
+
+    async def __aenter__(self) -> aiohttp.ClientSession:
+        return self._session
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+
+def _reason(error: BaseException) -> str:
+    """Say in words what an exception without a sentence means."""
+    name = type(error).__name__
+    return f"{name}: {error}" if str(error) else f"no reply in time ({name})"

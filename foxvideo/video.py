@@ -1,0 +1,167 @@
+"""What a task ends in when all goes well.
+
+What belongs here: the outcome as a value, and where its files go. What must not: bytes on their way
+(``transfers.py``).
+"""
+
+import asyncio
+import datetime as dt
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import attrs
+
+from foxvideo import transfers
+from foxvideo.errors import DownloadError, ResultExpired, ResultsMissing
+from foxvideo.requests import VideoRequest
+from foxvideo.states import Result, TaskState
+from foxvideo.transport import Transport
+from foxvideo.wire import read_task
+
+_LIFETIME = dt.timedelta(hours=24)
+
+
+@attrs.frozen(kw_only=True)
+class Video:
+    """A completed task.
+
+    Attributes:
+        task_id: The task's id.
+        model: The model really used; the one asked for where the service does not say.
+        request: What was asked for; None for a task that is followed by its id alone.
+        results: What was made, with every key that the service sent.
+        credits_reserved: Credits reserved at submit, not the final cost; None if not told.
+        created: When the task was made; None if not told.
+    """
+
+    task_id: str
+    model: str | None
+    request: VideoRequest | None
+    results: tuple[Result, ...]
+    credits_reserved: float | None
+    created: dt.datetime | None
+    _transport: Transport | None = attrs.field(repr=False, eq=False)
+
+    @classmethod
+    def of(cls, state: TaskState, request: VideoRequest | None, transport: Transport) -> "Video":
+        """Return the outcome that a completed state tells."""
+        return cls(
+            task_id=state.id,
+            model=state.model or (request.model if request else None),
+            request=request,
+            results=state.results,
+            credits_reserved=state.credits_reserved,
+            created=_moment(state.created),
+            transport=transport,
+        )
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """All links, each once, in the order of the results; empty for a model that makes no file."""
+        return tuple(dict.fromkeys(result.url for result in self.results if result.url))
+
+    @property
+    def url(self) -> str:
+        """The first link.
+
+        Raises:
+            ResultsMissing: The results have none: some models make a voice or a character, see ``results``.
+        """
+        if not self.urls:
+            names = sorted({name for result in self.results for name in result.fields})
+            raise ResultsMissing(
+                f"the results of {self.model} have no link but {', '.join(names)}: read video.results",
+                submitted="yes",
+                task_id=self.task_id,
+            )
+        return self.urls[0]
+
+    @property
+    def expires_at(self) -> dt.datetime | None:
+        """When the links die at the earliest, 24 hours after the task was made; None if that is not known.
+
+        The page that names the 24 hours does not say when they begin:
+        https://docs.foxapi.cc/pages/en/api-manual/task-management/get-task-detail
+        """
+        return self.created + _LIFETIME if self.created else None
+
+    async def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
+        """Save the first result; works after the client has closed, too.
+
+        The file appears when it is whole, never before. The key is not sent. A dead link is replaced by a fresh one
+        once. Cancelling leaves nothing behind.
+
+        Args:
+            path: The file to make; its folder must exist.
+            overwrite: Whether an existing file is replaced.
+
+        Returns:
+            The path.
+
+        Raises:
+            ResultExpired: The link is dead, and so is a fresh one.
+            DownloadError: What lies there is no film, or did not come whole.
+            OSError: The disk said no; ``FileExistsError`` for a file that exists.
+        """
+        return await self._save(self.url, 0, Path(path), overwrite=overwrite)
+
+    async def save_all(self, folder: str | Path, *, overwrite: bool = False) -> list[Path]:
+        """Save all results into a folder, which is made, named after the task.
+
+        Raises:
+            ResultExpired: A link is dead, and so is a fresh one.
+            DownloadError: What lies there is no film, or did not come whole.
+            OSError: The disk said no; ``FileExistsError`` for a file that exists.
+        """
+        await asyncio.to_thread(Path(folder).mkdir, parents=True, exist_ok=True)
+        targets = [Path(folder) / self._name(index) for index in range(len(self.urls))]
+        return [
+            await self._save(url, index, target, overwrite=overwrite)
+            for index, (url, target) in enumerate(zip(self.urls, targets, strict=True))
+        ]
+
+    def _name(self, index: int) -> str:
+        suffix = Path(unquote(urlsplit(self.urls[index]).path)).suffix or ".mp4"
+        number = f"-{index + 1}" if len(self.urls) > 1 else ""
+        return f"{_file_name(self.task_id)}{number}{suffix}"
+
+    async def _save(self, url: str, index: int, path: Path, *, overwrite: bool) -> Path:
+        try:
+            return await self._fetch(url, index, path, overwrite=overwrite)
+        except DownloadError as error:
+            error.task_id, error.submitted = self.task_id, "yes"
+            raise
+
+    async def _fetch(self, url: str, index: int, path: Path, *, overwrite: bool) -> Path:
+        transport = self._transport
+        if transport is None:
+            raise DownloadError("this is a copy without a client: use client.task(video.task_id)")
+        try:
+            return await transfers.save(transport, url, path, overwrite=overwrite)
+        except ResultExpired:
+            state = read_task(await transport.task(self.task_id, sync_upstream=False), self.task_id)
+            if index >= len(state.urls) or state.urls[index] == url:
+                raise
+            return await transfers.save(transport, state.urls[index], path, overwrite=overwrite)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle everything but the connections, which hold the key."""
+        values = {field.alias: getattr(self, field.name) for field in attrs.fields(Video)} | {"transport": None}
+        return _rebuild, (values,)
+
+
+def _rebuild(values: dict[str, Any]) -> Video:
+    return Video(**values)
+
+
+def _moment(seconds: float | None) -> dt.datetime | None:
+    try:
+        return None if seconds is None else dt.datetime.fromtimestamp(seconds, dt.UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _file_name(text: str) -> str:
+    """Return a text as a name that every file system takes."""
+    return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in text)

@@ -1,0 +1,452 @@
+"""Between values and bytes: requests become JSON, replies become values or errors.
+
+What belongs here: every fact about the shape of FoxAPI's JSON, with the page it comes from, and the one cattrs
+converter. What must not: sockets (``transport.py``), and whether to try again (``retry.py``).
+
+Only a task's ``id`` and ``status`` are counted on. Everything else may be missing, null, or of another type, and
+is then read as *not told*; no reply, however broken, raises anything but a ``FoxError``.
+"""
+
+import email.utils
+import json
+import math
+import re
+from collections.abc import Mapping
+from http import HTTPStatus
+
+import attrs
+import cattrs
+from cattrs.gen import make_dict_structure_fn, override
+
+from foxvideo.errors import (
+    AuthenticationError,
+    BadReply,
+    Context,
+    FoxError,
+    InsufficientCredits,
+    InvalidRequest,
+    ModelUnavailable,
+    RateLimited,
+    ServiceUnavailable,
+    SubmitUncertain,
+    TaskNotFound,
+)
+from foxvideo.requests import VideoRequest, fields_of, is_media
+from foxvideo.states import Result, Status, TaskProblem, TaskState, Usage
+
+_SNIPPET = 200  # characters of an unreadable body that an error keeps
+_MOST_SECONDS = 120.0  # no Retry-After holds us longer
+
+
+@attrs.frozen
+class Reply:
+    """One HTTP reply, as it arrived.
+
+    Attributes:
+        status: The HTTP status.
+        headers: A mapping that does not mind upper and lower case.
+        body: The bytes, decompressed.
+        complete: False where the connection broke in the middle of the body, or the body was longer than a reply
+            of FoxAPI can be.
+        received: Wall clock at arrival, Unix seconds; a date in Retry-After is measured against it.
+    """
+
+    status: int
+    headers: Mapping[str, str] = attrs.field(repr=False)
+    body: bytes
+    complete: bool = True
+    received: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status is one of success."""
+        return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
+
+
+@attrs.frozen
+class NoReply:
+    """A request that got no reply.
+
+    Attributes:
+        sent: Whether the service may have received it: False only where that is certain.
+        reason: What happened, in words.
+        cause: The exception that told, to chain from.
+    """
+
+    sent: bool
+    reason: str
+    cause: BaseException | None = attrs.field(default=None, repr=False)
+
+
+Answer = Reply | NoReply
+
+
+# --- Requests --------------------------------------------------------------------------------------------------
+
+
+def encode(request: VideoRequest, links: Mapping[int, str]) -> bytes:
+    """Return the JSON body of a submit.
+
+    Args:
+        request: A request that passed ``requests.check``.
+        links: The URL of each local file, by the ``id()`` that ``requests.media_of`` gave it.
+    """
+
+    def sendable(value: object) -> object:
+        if is_media(value):
+            return links[id(value)]
+        if isinstance(value, Mapping):
+            return {name: sendable(item) for name, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [sendable(item) for item in value]
+        return value
+
+    body = {name: sendable(value) for name, value in fields_of(request).items()} | {"model": request.model}
+    return json.dumps(body, allow_nan=False).encode()
+
+
+# --- Lenient readers -------------------------------------------------------------------------------------------
+
+
+def _text(value: object, _: object = None) -> str | None:
+    """Read a text; a number counts as one, since ids and codes come as both."""
+    if isinstance(value, str):
+        return value or None
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return None
+
+
+def _number(value: object, _: object = None) -> float | None:
+    """Read a finite number that is not negative, also from a text such as ``"40%"``."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value.strip().removesuffix("%") if isinstance(value, str) else value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) and number >= 0 else None
+
+
+def _progress(value: object, _: object = None) -> float | None:
+    number = _number(value)
+    return None if number is None else min(number, 100.0)
+
+
+_STATUSES: Mapping[str, Status] = {status.value: status for status in Status} | {"canceled": Status.CANCELLED}
+
+
+def _status(value: object, _: object = None) -> Status:
+    return _STATUSES.get(str(value).strip().lower(), Status.UNKNOWN)
+
+
+def _mapping(value: object) -> dict[str, object]:
+    return value if isinstance(value, dict) else {}
+
+
+def _items(value: object) -> list[object]:
+    if isinstance(value, dict | str):
+        return [value]
+    return value if isinstance(value, list) else []
+
+
+def _result(item: object) -> Result | None:
+    """Read one result; None for one that says nothing."""
+    if isinstance(item, str):
+        return Result(item, {"url": item}) if item.strip() else None
+    fields = _mapping(item)
+    if not any(value not in (None, "", [], {}) for value in fields.values()):
+        return None
+    # https://docs.foxapi.cc/pages/en/api-manual/task-management/get-task-detail has `url`; live readers of other
+    # kinds of task look for the others.
+    urls = (fields.get(key) for key in ("url", "video_url", "audio_url", "image_url"))
+    return Result(next((url for url in urls if isinstance(url, str) and url), None), fields)
+
+
+def _results(reply: Mapping[str, object]) -> list[object]:
+    """Find the results, in the four shapes that were seen, in the order of trust."""
+    output = _mapping(reply.get("output"))
+    several = _items(output.get("urls"))
+    shapes: tuple[list[object], ...] = (
+        _items(reply.get("results")),
+        _items(reply.get("result_data")),
+        [*(output | {"url": url} for url in several)] or [output],
+    )
+    return next((shape for shape in shapes if any(map(_result, shape))), [])
+
+
+def _make_converter() -> cattrs.Converter:
+    """Return the converter that turns decoded JSON into the values of ``states.py``."""
+    converter = cattrs.Converter()
+    lenient = {float: _number, str: _text}
+    for kind in (Usage, TaskProblem):
+        hooks = {
+            field.name: override(struct_hook=lenient[float if "float" in str(field.type) else str])
+            for field in attrs.fields(kind)
+        }
+        converter.register_structure_hook(kind, make_dict_structure_fn(kind, converter, **hooks))  # type: ignore[arg-type]
+    converter.register_structure_hook(
+        TaskState,
+        make_dict_structure_fn(
+            TaskState,
+            converter,
+            id=override(struct_hook=lambda value, _: value),
+            status=override(struct_hook=_status),
+            status_text=override(struct_hook=lambda value, _: str(value)),
+            progress=override(struct_hook=_progress),
+            results=override(struct_hook=lambda items, _: tuple(filter(None, map(_result, items)))),
+            problem=override(struct_hook=lambda value, _: _problem(value)),
+            usage=override(struct_hook=lambda value, _: converter.structure(value, Usage) if _mapping(value) else None),
+            estimated_time=override(struct_hook=_number),
+            model=override(struct_hook=_text),
+            created=override(struct_hook=_number),
+            body=override(struct_hook=lambda value, _: value),
+        ),
+    )
+    return converter
+
+
+def _problem(value: object) -> TaskProblem | None:
+    if isinstance(value, str) and value:
+        return TaskProblem(message=value)
+    if not (fields := _mapping(value)):
+        return None
+    return TaskProblem(_text(fields.get("code")), _text(fields.get("message")) or "")
+
+
+_CONVERTER = _make_converter()
+
+
+def _state(reply: Mapping[str, object], task_id: str, body: bytes) -> TaskState:
+    flat = {
+        "id": task_id,
+        "status": reply.get("status"),
+        "status_text": reply.get("status"),
+        "progress": reply.get("progress"),
+        "results": _results(reply),
+        "problem": reply.get("error"),
+        "usage": reply.get("usage"),
+        "estimated_time": _mapping(reply.get("task_info")).get("estimated_time"),
+        "model": reply.get("model"),
+        "created": reply.get("created"),
+        "body": body,
+    }
+    return _CONVERTER.structure(flat, TaskState)
+
+
+# --- What a reply says -----------------------------------------------------------------------------------------
+
+
+def _decoded(reply: Reply) -> object:
+    """Decode the JSON; None where it is none."""
+    if not reply.complete:
+        return None
+    try:
+        return json.loads(reply.body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _snippet(reply: Reply) -> str:
+    return " ".join(reply.body[: 4 * _SNIPPET].decode(errors="replace").split())[:_SNIPPET]
+
+
+def retry_after(reply: Reply) -> float | None:
+    """Return the seconds that Retry-After asks for, 0 to 120; None if it is absent or makes no sense.
+
+    Both forms of https://www.rfc-editor.org/rfc/rfc9110#field.retry-after are read.
+    """
+    value = reply.headers.get("Retry-After", "").strip()
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            seconds = email.utils.parsedate_to_datetime(value).timestamp() - reply.received
+        except (ValueError, OverflowError):
+            return None
+    return min(seconds, _MOST_SECONDS) if seconds >= 0 else None  # NaN compares as False
+
+
+@attrs.frozen
+class _Refusal:
+    """What an error body says: https://docs.foxapi.cc/pages/en/api-manual/task-management/error-codes."""
+
+    message: str
+    code: str | None
+    kind: str | None
+    decoded: object
+    request_id: str | None
+
+    @classmethod
+    def of(cls, reply: Reply) -> "_Refusal":
+        decoded = _decoded(reply)
+        outer = _mapping(decoded)
+        error = outer.get("error")
+        inner = _mapping(error)
+        detail = outer.get("detail")
+        texts = (
+            inner.get("message"),
+            error if isinstance(error, str) else None,
+            outer.get("message"),
+            detail if isinstance(detail, str) or not detail else json.dumps(detail, ensure_ascii=False),
+            _snippet(reply),
+        )
+        message = next((text for text in map(_text, texts) if text), "an empty body")
+        named = re.search(r"request_id:\s*([\w.-]+)", message)
+        return cls(
+            message=" ".join(message.split())[: 2 * _SNIPPET],
+            code=_text(inner.get("code")) or _text(outer.get("code")),
+            kind=_text(inner.get("type")),
+            decoded=_snippet(reply) if decoded is None else decoded,
+            request_id=reply.headers.get("x-request-id") or (named[1] if named else None),
+        )
+
+    def context(self, reply: Reply) -> Context:
+        return {"http_status": reply.status, "request_id": self.request_id, "body": self.decoded}
+
+
+_NO_CHANNEL = frozenset({"model_not_found", "no_compatible_channel", "no_available_model"})
+
+
+def refusal(reply: Reply, doing: str) -> FoxError:  # noqa: PLR0911 - a table, a row each
+    """Return the error that a reply other than the wanted one means.
+
+    Args:
+        reply: The reply.
+        doing: What was asked, to begin the sentence with: ``"submit"``.
+    """
+    said = _Refusal.of(reply)
+    what, context = f"{doing}: {said.message}", said.context(reply)
+    match reply.status:
+        case 400 | 422:
+            if said.code in _NO_CHANNEL or said.kind == "service_unavailable_error":
+                return ModelUnavailable(what, code=said.code, **context)
+            return InvalidRequest(what, code=said.code, **context)
+        case 401:
+            return AuthenticationError(what, **context)
+        case 402:
+            return InsufficientCredits(what, **context)
+        case 403:
+            return _forbidden(reply, what, context)
+        case 413:
+            return InvalidRequest(f"{doing}: the body is too large: {said.message}", code=said.code, **context)
+        case 429:
+            return RateLimited(what, retry_after=retry_after(reply), **context)
+        case status if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
+            target = reply.headers.get("Location", "nowhere")
+            return BadReply(f"{doing}: redirected to {target}, which is not followed: is base_url right?", **context)
+        case status if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return ServiceUnavailable(what, **context)
+    return BadReply(what, **context)
+
+
+def _forbidden(reply: Reply, what: str, context: Context) -> FoxError:
+    if b"1010" in reply.body and not isinstance(context["body"], dict):
+        return AuthenticationError(
+            f"{what}: Cloudflare refuses this User-Agent, pass another as Client(user_agent=...)", **context
+        )
+    if isinstance(context["body"], dict):
+        return AuthenticationError(what, **context)
+    return BadReply(what, **context)
+
+
+# Nothing was made: FoxAPI's own refusals and those of any HTTP server that did not take the request in.
+_REFUSED = frozenset({400, 401, 402, 403, 404, 405, 411, 413, 414, 415, 422, 429, 431})
+# Moved elsewhere, not acted on. After a 302 or a 303 a server may well have acted.
+_MOVED = frozenset({301, 307, 308})
+
+
+def read_submit(answer: Answer) -> TaskState:
+    """Return the first state of the task that a submit made.
+
+    Raises:
+        SubmitUncertain: A task may have been made.
+        FoxError: It was certainly not made; ``submitted`` is ``"no"``.
+    """
+    if isinstance(answer, NoReply):
+        if answer.sent:
+            raise SubmitUncertain(f"submit: {answer.reason}", submitted="unknown") from answer.cause
+        raise ServiceUnavailable(f"submit: could not connect: {answer.reason}") from answer.cause
+    if answer.status in _REFUSED | _MOVED:
+        raise refusal(answer, "submit")
+    reply = _unwrapped(answer)
+    if answer.ok and (task_id := _text(reply.get("id")) or _text(reply.get("task_id"))):
+        return _state({"status": "unknown"} | reply, task_id, answer.body)
+    raise _uncertain(answer)
+
+
+def _uncertain(reply: Reply) -> SubmitUncertain:
+    said = _Refusal.of(reply)
+    cut = "" if reply.complete else "the reply was cut: "
+    error = SubmitUncertain(f"submit: {cut}{said.message}", **said.context(reply))
+    error.submitted = "unknown"
+    # A reply that was cut may still show the id, and that is worth money.
+    if seen := re.search(rb'"(?:task_)?id"\s*:\s*"(task-[\w.-]+)"', reply.body):
+        error.task_id = seen[1].decode()
+    return error
+
+
+def _unwrapped(reply: Reply) -> dict[str, object]:
+    """Return the object of a reply, also where it is wrapped in ``data``."""
+    outer = _mapping(_decoded(reply))
+    inner = _mapping(outer.get("data"))
+    return dict(outer if "id" in outer or "status" in outer or not inner else inner)
+
+
+def read_task(answer: Answer, task_id: str) -> TaskState:
+    """Return the state that a task query tells: GET /v1/tasks/{task_id}.
+
+    Raises:
+        FoxError: The query failed; that says nothing about the task.
+    """
+    if isinstance(answer, Reply) and answer.status == HTTPStatus.NOT_FOUND and _mapping(_decoded(answer)):
+        raise TaskNotFound(f"task query: {_Refusal.of(answer).message}", **_Refusal.of(answer).context(answer))
+    reply = _expect(answer, "task query")
+    found = _unwrapped(reply)
+    if not isinstance(found.get("status"), str):
+        raise _bad(reply, "task query: no status in the reply")
+    if (named := _text(found.get("id"))) not in {None, task_id}:
+        raise _bad(reply, f"task query: the reply is about {named}")
+    return _state(found, task_id, reply.body)
+
+
+def read_upload(answer: Answer) -> str:
+    """Return the URL of an uploaded file: POST /v1/files/upload/stream.
+
+    Raises:
+        FoxError: The upload failed.
+    """
+    reply = _expect(answer, "upload")
+    url = _unwrapped(reply).get("url")
+    if not isinstance(url, str) or not url.startswith(("http://", "https://")):
+        raise _bad(reply, "upload: no URL in the reply")
+    return url
+
+
+def read_models(answer: Answer) -> tuple[str, ...]:
+    """Return the ids that the key may call: GET /v1/models.
+
+    Raises:
+        FoxError: The query failed.
+    """
+    reply = _expect(answer, "models")
+    rows = _mapping(_decoded(reply)).get("data")
+    if not isinstance(rows, list):
+        raise _bad(reply, "models: no list in the reply")
+    return tuple(name for row in rows if (name := _text(_mapping(row).get("id"))))
+
+
+def _expect(answer: Answer, doing: str) -> Reply:
+    """Return a reply of success that arrived whole, else raise what it means."""
+    if isinstance(answer, NoReply):
+        raise ServiceUnavailable(f"{doing}: {answer.reason}") from answer.cause
+    if answer.ok and answer.complete:
+        return answer
+    if answer.ok:
+        raise _bad(answer, f"{doing}: the reply was cut")
+    raise refusal(answer, doing)
+
+
+def _bad(reply: Reply, what: str) -> BadReply:
+    said = _Refusal.of(reply)
+    return BadReply(f"{what}: {said.message}", **said.context(reply))

@@ -1,0 +1,206 @@
+"""Uploads to the emulator over HTTP."""
+
+import asyncio
+import base64
+import re
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import aiohttp
+import pytest
+
+from foxvideo.emulator import Emulator, Fault, uploads
+
+UPLOAD = "/v1/files/upload"
+SUBMIT = "/v1/videos/generations"
+
+
+@pytest.fixture
+async def fox() -> AsyncIterator[Emulator]:
+    """An emulator whose films are not drawn."""
+    async with Emulator(render=False) as emulator:
+        yield emulator
+
+
+@pytest.fixture
+async def web(fox: Emulator) -> AsyncIterator[aiohttp.ClientSession]:
+    """A session that holds the key."""
+    headers = {"Authorization": f"Bearer {fox.api_key}", "User-Agent": "foxvideo/1.0"}
+    async with aiohttp.ClientSession(fox.base_url, headers=headers) as made:
+        yield made
+
+
+@pytest.fixture
+async def skip(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Let the loop's clock jump ahead by so many seconds."""
+    loop = asyncio.get_running_loop()
+    real, jumped = loop.time, [0.0]
+    monkeypatch.setattr(loop, "time", lambda: real() + sum(jumped))
+    return jumped.append
+
+
+def form(content: bytes = b"picture", filename: str | None = "cat.png", **fields: str) -> aiohttp.FormData:
+    """Return an upload form."""
+    made = aiohttp.FormData(fields, default_to_multipart=True)
+    made.add_field("file", content, filename=filename)
+    return made
+
+
+async def uploaded(web: aiohttp.ClientSession, path: str, **body: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Upload and return the reply."""
+    async with web.post(f"{UPLOAD}/{path}", **body) as reply:
+        assert reply.status == 200, await reply.text()
+        replied = await reply.json()
+        assert isinstance(replied, dict)
+        return replied
+
+
+async def served(fox: Emulator, url: str) -> tuple[int, str, bytes]:
+    """Fetch a URL as anybody: status, type and body."""
+    async with aiohttp.ClientSession() as anybody, anybody.get(url) as reply:
+        return reply.status, reply.content_type, await reply.read()
+
+
+async def test_a_streamed_file_is_answered_as_documented_and_served(fox: Emulator, web: aiohttp.ClientSession) -> None:
+    """To anybody, under the URL of the reply."""
+    body = await uploaded(web, "stream", data=form(auto_cleanup="true"))
+
+    assert re.fullmatch(rf"{fox.base_url}/uploads/\d{{8}}/[0-9a-f]{{12}}/cat\.png", body["url"])
+    assert re.fullmatch(r"file-\d{10}-[0-9a-f]{12}", body["id"])
+    assert (body["filename"], body["size"], body["created"] > 0) == ("cat.png", 7, True)
+    assert await served(fox, body["url"]) == (200, "image/png", b"picture")
+    assert (fox.ledger.uploaded, fox.ledger.leaks) == (1, [])
+
+
+async def test_a_file_can_be_stored_under_another_name(fox: Emulator, web: aiohttp.ClientSession) -> None:
+    """Quoted in the URL, without its folders."""
+    body = await uploaded(web, "stream", data=form(file_name="a/b c?.bin"))
+
+    assert body["filename"] == "b c?.bin"
+    assert body["url"].endswith("/b%20c%3F.bin")
+    assert await served(fox, body["url"]) == (200, "application/octet-stream", b"picture")
+
+
+async def test_two_uploads_of_the_same_file_have_two_urls(web: aiohttp.ClientSession) -> None:
+    """A repeat leaves two copies."""
+    first, second = [await uploaded(web, "stream", data=form()) for _ in range(2)]
+
+    assert first["url"] != second["url"]
+
+
+@pytest.mark.parametrize("prefix", ["", "data:image/png;base64,"])
+async def test_a_file_can_come_as_base64(fox: Emulator, web: aiohttp.ClientSession, prefix: str) -> None:
+    """Plain or as a data URL."""
+    text = prefix + base64.b64encode(b"picture").decode()
+
+    body = await uploaded(web, "base64", json={"file_data": text, "file_name": "cat.png"})
+
+    assert (await served(fox, body["url"]))[2] == b"picture"
+
+
+async def test_a_file_can_be_fetched_by_the_server(fox: Emulator, web: aiohttp.ClientSession) -> None:
+    """From any URL that answers."""
+    first = await uploaded(web, "stream", data=form())
+
+    body = await uploaded(web, "url", json={"url": first["url"]})
+
+    assert body["filename"] == "cat.png"
+    assert (await served(fox, body["url"]))[2] == b"picture"
+
+
+async def test_a_file_without_a_name_is_called_file(web: aiohttp.ClientSession) -> None:
+    """Base64 brings no name along."""
+    body = await uploaded(web, "base64", json={"file_data": ""})
+
+    assert (body["filename"], body["size"]) == ("file", 0)
+
+
+BAD_FORMS: list[tuple[str, dict[str, Any]]] = [
+    ("stream", {"data": b"picture"}),
+    ("stream", {"data": b"picture", "headers": {"Content-Type": "multipart/form-data"}}),
+    ("base64", {"data": b"{"}),
+    ("base64", {"json": []}),
+    ("base64", {"json": {}}),
+    ("base64", {"json": {"file_data": "!"}}),
+    ("base64", {"json": {"file_data": "abc"}}),
+    ("url", {"json": {}}),
+    ("url", {"json": {"url": "cat.png"}}),
+    ("url", {"json": {"url": "http://127.0.0.1:1/cat.png"}}),
+]
+
+
+@pytest.mark.parametrize(("path", "body"), BAD_FORMS)
+async def test_a_request_that_brings_no_file_is_refused(
+    fox: Emulator, web: aiohttp.ClientSession, path: str, body: dict[str, Any]
+) -> None:
+    """400, and nothing is stored."""
+    async with web.post(f"{UPLOAD}/{path}", **body) as reply:
+        error = (await reply.json())["error"]
+
+    assert (reply.status, error["type"]) == (400, "invalid_request_error")
+    assert fox.ledger.uploaded == 0
+
+
+async def test_a_part_without_a_filename_is_no_file(web: aiohttp.ClientSession) -> None:
+    """As with FastAPI, where it would be a plain field."""
+    plain = aiohttp.FormData({"file": "picture"}, default_to_multipart=True)
+
+    async with web.post(f"{UPLOAD}/stream", data=plain) as reply:
+        assert reply.status == 400
+
+
+async def test_a_body_beyond_the_limit_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """413 with the gateway's error."""
+    monkeypatch.setattr("foxvideo.emulator.server.SIZE_LIMIT", 10)
+    assert uploads.SIZE_LIMIT == 100 * 2**20
+    async with Emulator() as fox:
+        headers = {"Authorization": f"Bearer {fox.api_key}", "User-Agent": "foxvideo/1.0"}
+        async with (
+            aiohttp.ClientSession(fox.base_url, headers=headers) as web,
+            web.post(f"{UPLOAD}/stream", data=form(b"x" * 100)) as reply,
+        ):
+            assert (reply.status, (await reply.json())["error"]["type"]) == (413, "file_too_large_error")
+
+
+async def test_an_upload_dies_after_72_hours(
+    fox: Emulator, web: aiohttp.ClientSession, skip: Callable[[float], None]
+) -> None:
+    """Its URL is not found any more, and submits that name it are refused."""
+    url = (await uploaded(web, "stream", data=form()))["url"]
+    image = {"model": "grok-imagine-image-to-video", "prompt": "x", "image_url": url}
+    video = {"model": "grok-imagine-edit-video", "prompt": "x", "video_url": url}
+    async with web.post(SUBMIT, json=image) as reply:
+        assert reply.status == 200
+
+    skip(72 * 3600.0)
+
+    assert (await served(fox, url))[0] == 404
+    async with web.post(SUBMIT, json=image) as reply:
+        assert (reply.status, (await reply.json())["error"]["code"]) == (422, "invalid_image_url")
+    async with web.post(SUBMIT, json=video) as reply:
+        error = (await reply.json())["error"]
+    assert (reply.status, error["message"]) == (422, "video_url: the file cannot be fetched")
+    assert "code" not in error
+
+
+@pytest.mark.parametrize("after", [False, True])
+async def test_a_broken_upload_has_stored_the_file_or_not(
+    fox: Emulator, web: aiohttp.ClientSession, after: bool
+) -> None:
+    """Harmless to the purse, but it may leave two copies."""
+    fox.fail_next("upload", Fault("error", after=after, status=503))
+
+    async with web.post(f"{UPLOAD}/stream", data=form()) as reply:
+        assert reply.status == 503
+
+    assert fox.ledger.uploaded == after
+
+
+async def test_a_key_sent_to_an_uploaded_file_is_recorded(fox: Emulator, web: aiohttp.ClientSession) -> None:
+    """The URL is public."""
+    url = (await uploaded(web, "stream", data=form()))["url"]
+
+    async with web.get(url.removeprefix(fox.base_url)) as reply:
+        assert reply.status == 200
+
+    assert fox.ledger.leaks == [url.removeprefix(fox.base_url)]
