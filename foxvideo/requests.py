@@ -51,16 +51,25 @@ class FieldRule:
     high: int | None = None
 
 
-def _required(kind: Literal["text", "media", "media list"], low: int = 0, high: int | None = None) -> Any:  # noqa: ANN401 - as attrs.field
-    return attrs.field(metadata={"rule": FieldRule(kind=kind, required=True, low=low, high=high)})
+def _rule(rule: FieldRule) -> dict[str, FieldRule]:
+    return {"rule": rule}
 
 
-def _integer(low: int, high: int) -> Any:  # noqa: ANN401 - as attrs.field
-    return attrs.field(default=None, metadata={"rule": FieldRule(kind="integer", low=low, high=high)})
+_PROMPT = _rule(FieldRule(kind="text", required=True))
+_LONG_PROMPT = _rule(FieldRule(kind="text", required=True, high=4096))
+_MEDIA = _rule(FieldRule(kind="media", required=True))
 
 
-def _choice(*options: str) -> Any:  # noqa: ANN401 - as attrs.field
-    return attrs.field(default=None, metadata={"rule": FieldRule(kind="text", options=options)})
+def _seconds(low: int, high: int) -> dict[str, FieldRule]:
+    return _rule(FieldRule(kind="integer", low=low, high=high))
+
+
+def _choice(*options: str) -> dict[str, FieldRule]:
+    return _rule(FieldRule(kind="text", options=options))
+
+
+def _copied(value: Mapping[str, object]) -> Mapping[str, object]:
+    return copy.deepcopy(value)
 
 
 @attrs.frozen(kw_only=True)
@@ -69,7 +78,7 @@ class _GrokRequest:
 
     model: ClassVar[str]
 
-    extra: Mapping[str, object] = attrs.field(factory=dict, converter=copy.deepcopy, hash=False)
+    extra: Mapping[str, object] = attrs.field(factory=dict, converter=_copied, hash=False)
 
 
 @attrs.frozen(kw_only=True)
@@ -88,10 +97,10 @@ class GrokTextToVideo(_GrokRequest):
 
     model = "grok-imagine-text-to-video"
 
-    prompt: str = _required("text")
-    duration: int | None = _integer(1, 15)
-    aspect_ratio: Aspect | None = _choice(*_ASPECTS)
-    resolution: Resolution | None = _choice(*_RESOLUTIONS)
+    prompt: str = attrs.field(metadata=_PROMPT)
+    duration: int | None = attrs.field(default=None, metadata=_seconds(1, 15))
+    aspect_ratio: Aspect | None = attrs.field(default=None, metadata=_choice(*_ASPECTS))
+    resolution: Resolution | None = attrs.field(default=None, metadata=_choice(*_RESOLUTIONS))
 
 
 @attrs.frozen(kw_only=True)
@@ -111,11 +120,11 @@ class GrokImageToVideo(_GrokRequest):
 
     model = "grok-imagine-image-to-video"
 
-    prompt: str = _required("text")
-    image_url: Media = _required("media")
-    duration: int | None = _integer(1, 15)
-    aspect_ratio: Aspect | Literal["auto"] | None = _choice("auto", *_ASPECTS)
-    resolution: Resolution | None = _choice(*_RESOLUTIONS)
+    prompt: str = attrs.field(metadata=_PROMPT)
+    image_url: Media = attrs.field(metadata=_MEDIA)
+    duration: int | None = attrs.field(default=None, metadata=_seconds(1, 15))
+    aspect_ratio: Aspect | Literal["auto"] | None = attrs.field(default=None, metadata=_choice("auto", *_ASPECTS))
+    resolution: Resolution | None = attrs.field(default=None, metadata=_choice(*_RESOLUTIONS))
 
 
 @attrs.frozen(kw_only=True)
@@ -135,11 +144,13 @@ class GrokReferenceToVideo(_GrokRequest):
 
     model = "grok-imagine-reference-to-video"
 
-    prompt: str = _required("text", high=4096)
-    reference_image_urls: Sequence[Media] = _required("media list", low=1, high=7)
-    duration: int | None = _integer(1, 10)
-    aspect_ratio: Aspect | None = _choice(*_ASPECTS)
-    resolution: Resolution | None = _choice(*_RESOLUTIONS)
+    prompt: str = attrs.field(metadata=_LONG_PROMPT)
+    reference_image_urls: Sequence[Media] = attrs.field(
+        metadata=_rule(FieldRule(kind="media list", required=True, low=1, high=7))
+    )
+    duration: int | None = attrs.field(default=None, metadata=_seconds(1, 10))
+    aspect_ratio: Aspect | None = attrs.field(default=None, metadata=_choice(*_ASPECTS))
+    resolution: Resolution | None = attrs.field(default=None, metadata=_choice(*_RESOLUTIONS))
 
 
 @attrs.frozen(kw_only=True)
@@ -157,9 +168,9 @@ class GrokEditVideo(_GrokRequest):
 
     model = "grok-imagine-edit-video"
 
-    prompt: str = _required("text", high=4096)
-    video_url: Media = _required("media")
-    resolution: Resolution | Literal["auto"] | None = _choice("auto", *_RESOLUTIONS)
+    prompt: str = attrs.field(metadata=_LONG_PROMPT)
+    video_url: Media = attrs.field(metadata=_MEDIA)
+    resolution: Resolution | Literal["auto"] | None = attrs.field(default=None, metadata=_choice("auto", *_RESOLUTIONS))
 
 
 @attrs.frozen(kw_only=True)
@@ -177,9 +188,9 @@ class GrokVideoExtension(_GrokRequest):
 
     model = "grok-imagine-video-extension"
 
-    prompt: str = _required("text")
-    video_url: Media = _required("media")
-    duration: int | None = _integer(2, 10)
+    prompt: str = attrs.field(metadata=_PROMPT)
+    video_url: Media = attrs.field(metadata=_MEDIA)
+    duration: int | None = attrs.field(default=None, metadata=_seconds(2, 10))
 
 
 @attrs.frozen(init=False)

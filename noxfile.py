@@ -1,0 +1,93 @@
+"""Every check of this project: ``nox`` runs them all, ``nox -l`` lists them."""
+
+import os
+import re
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.5.1"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.error_on_missing_interpreters = False  # a Python that is not on this machine is skipped, and said so
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+PYTHONS = nox.project.python_versions(PYPROJECT)
+OLDEST, NEWEST = PYTHONS[0], PYTHONS[-1]
+EXTRAS = ".[cli,emulator]"
+
+
+def _find_pythons() -> None:
+    """Put the Pythons that pyenv installed before its shims, which only find the selected ones."""
+    root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    folders = [str(path.parent) for version in PYTHONS for path in root.glob(f"{version}.*/bin/python{version}")]
+    os.environ["PATH"] = os.pathsep.join([*folders, os.environ.get("PATH", "")])
+
+
+_find_pythons()
+
+
+def _group(name: str) -> tuple[str, ...]:
+    return nox.project.dependency_groups(PYPROJECT, name)
+
+
+def _test(session: nox.Session, *arguments: str) -> None:
+    """Run the suite on the installed package: the working tree is kept off the path."""
+    session.run(
+        "coverage",
+        "run",
+        "-m",
+        "pytest",
+        *arguments,
+        *session.posargs,
+        env={"PYTHONSAFEPATH": "1", "COVERAGE_FILE": f".coverage.{session.name}"},
+    )
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Run the tests on each Python."""
+    session.install(EXTRAS, *_group("test"))
+    _test(session)
+
+
+@nox.session(python=OLDEST)
+def lowest(session: nox.Session) -> None:
+    """Run the tests with the oldest versions that pyproject.toml promises to work with."""
+    project = PYPROJECT["project"]
+    extras = project["optional-dependencies"].values()
+    promised = [*project["dependencies"], *(requirement for extra in extras for requirement in extra)]
+    pinned = [re.sub(r">=([\w.]+).*", r"==\1", requirement) for requirement in promised]
+    session.install(EXTRAS, *_group("test"), *pinned)
+    _test(session)
+
+
+@nox.session(python=NEWEST)
+def bare(session: nox.Session) -> None:
+    """Import the package with nothing but its four dependencies, and see the command line say what it lacks."""
+    session.install(".")
+    session.run("python", "-P", "-c", "import foxvideo; foxvideo.Client('sk-1')")
+    session.run("foxvideo", success_codes=[2])
+
+
+@nox.session(python=NEWEST)
+def lint(session: nox.Session) -> None:
+    """Check style and format."""
+    session.install(*_group("lint"))
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+
+
+@nox.session(python=[OLDEST, NEWEST])
+def typing(session: nox.Session) -> None:
+    """Check types, those of the public signatures in tests/typing among them."""
+    session.install(EXTRAS, *_group("typing"))
+    session.run("mypy")
+
+
+@nox.session(python=NEWEST)
+def coverage(session: nox.Session) -> None:
+    """Combine what the tests covered; every branch of the client must be among it."""
+    session.install(*_group("test"))
+    session.run("coverage", "combine")
+    session.run("coverage", "report", "--omit=*/cli/*,*/emulator/*,*/__main__.py", "--fail-under=100")
+    session.run("coverage", "report", "--include=*/cli/*,*/emulator/*,*/__main__.py")
