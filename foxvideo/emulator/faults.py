@@ -182,7 +182,7 @@ def banned() -> web.Response:
 
 def _reset(request: web.Request) -> web.Response:
     transport = request.transport
-    if transport is not None:
+    if transport is not None:  # pragma: no branch - the other side may have left this very moment
         connection = transport.get_extra_info("socket")
         # Without lingering a close sends RST, not FIN.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
@@ -198,6 +198,5 @@ async def _half(request: web.Request, reply: web.Response) -> web.StreamResponse
     half.force_close()
     await half.prepare(request)
     await half.write(whole[: len(whole) // 2])
-    if request.transport is not None:
-        request.transport.close()
+    request.protocol.force_close()
     return half

@@ -3,6 +3,7 @@
 One middleware. It knows paths by their first part and no route in particular.
 """
 
+import asyncio
 import itertools
 import re
 import secrets
@@ -32,6 +33,7 @@ class Front:
 
     _ledger: Ledger
     _api_key: str = attrs.field(repr=False)
+    _latency: float
     _numbers: Iterator[int] = attrs.field(factory=lambda: itertools.count(1))
 
     @web.middleware
@@ -46,6 +48,8 @@ class Front:
         if not path.startswith(_API):
             return await self._answered(request, handler)
         with self._transfer() if path.startswith(_UPLOAD) else self._call():
+            if self._latency:
+                await asyncio.sleep(self._latency)
             reply = self._stopped(request) or await self._answered(request, handler)
         if not reply.prepared:
             reply.headers["x-request-id"] = f"req-{next(self._numbers):08d}"

@@ -68,7 +68,7 @@ class Choice:
 
 
 @attrs.frozen
-class Link:
+class MediaUrl:
     """An http or https URL with a host."""
 
     required: bool = True
@@ -82,7 +82,7 @@ class Link:
 
 
 @attrs.frozen
-class Links:
+class MediaUrls:
     """From one to `most` http or https URLs."""
 
     most: int
@@ -95,10 +95,10 @@ class Links:
             return "must be an array of URLs"
         if not 1 <= len(value) <= self.most:
             return f"must hold from 1 to {self.most} URLs, holds {len(value)}"
-        return next(filter(None, map(Link().fault, value)), None)
+        return next(filter(None, map(MediaUrl().fault, value)), None)
 
 
-Rule = Text | Whole | Choice | Link | Links
+Rule = Text | Whole | Choice | MediaUrl | MediaUrls
 
 MODELS: Final[Mapping[str, Mapping[str, Rule]]] = {
     "grok-imagine-text-to-video": {
@@ -109,26 +109,26 @@ MODELS: Final[Mapping[str, Mapping[str, Rule]]] = {
     },
     "grok-imagine-image-to-video": {
         "prompt": Text(),
-        "image_url": Link(),
+        "image_url": MediaUrl(),
         "duration": Whole(1, 15, default=6),
         "aspect_ratio": Choice(("auto", *_NARROW), default="auto"),
         "resolution": Choice(_HEIGHTS, default="720p"),
     },
     "grok-imagine-reference-to-video": {
         "prompt": Text(4096),
-        "reference_image_urls": Links(7),
+        "reference_image_urls": MediaUrls(7),
         "duration": Whole(1, 10, default=8),
         "aspect_ratio": Choice(_NARROW, default="16:9"),
         "resolution": Choice(_HEIGHTS, default="480p"),
     },
     "grok-imagine-edit-video": {
         "prompt": Text(4096),
-        "video_url": Link(),
+        "video_url": MediaUrl(),
         "resolution": Choice(("auto", *_HEIGHTS), default="auto"),
     },
     "grok-imagine-video-extension": {
         "prompt": Text(4096),
-        "video_url": Link(),
+        "video_url": MediaUrl(),
         "duration": Whole(2, 10, default=6),
     },
 }

@@ -37,6 +37,7 @@ class Emulator:
         seconds: Range of the time that a task takes from pending to its end, or that time exactly.
         estimated_time: Seconds that replies announce in `task_info`; None leaves `task_info` out.
         credits: Credits that replies call reserved in `usage`; None leaves `usage` out.
+        latency: Seconds that each API request takes.
         race: Chance, from 0 to 1, that a task shows `completed` without results at first: until it is asked
             for without `sync_upstream`, and for 3 s at most.
         fail: Chance, from 0 to 1, that a task ends as failed.
@@ -56,6 +57,7 @@ class Emulator:
     seconds: tuple[float, float] | float = (8.0, 20.0)
     estimated_time: int | None = 45
     credits: float | None = 12.5
+    latency: float = 0.0
     race: float = 0.0
     fail_rate: float = attrs.field(default=0.0, alias="fail")
     link_lifetime: float = 86400.0
@@ -152,7 +154,7 @@ class Emulator:
             fail=self.fail_rate,
             strict=self.strict,
         )
-        front = Front(self.ledger, self.api_key)
+        front = Front(self.ledger, self.api_key, self.latency)
         app = web.Application(middlewares=[front.door], client_max_size=SIZE_LIMIT)
         app.add_routes([*generations.routes(), *uploads.routes(), *films.routes()])
         app.add_routes([web.get("/_emulator/ledger", self._show), web.post("/_emulator/reset", self._reset)])

@@ -7,9 +7,11 @@ memory.
 import base64
 import binascii
 import hashlib
+import itertools
 import json
 import mimetypes
 import time
+from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit
@@ -45,6 +47,7 @@ class Uploads:
     """Seconds."""
     _files: dict[str, _Stored] = attrs.field(factory=dict)
     """By the path of the URL, unquoted."""
+    _numbers: Iterator[int] = attrs.field(factory=itertools.count)
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes of this room."""
@@ -97,7 +100,7 @@ class Uploads:
         ledger.uploaded += 1
         now = clock.now()
         created = int(clock.unix(now))
-        mark = hashlib.sha256(f"{self.host.seed}:{ledger.uploaded}".encode()).hexdigest()[:12]
+        mark = hashlib.sha256(f"{self.host.seed}:{next(self._numbers)}".encode()).hexdigest()[:12]
         path = f"/uploads/{time.strftime('%Y%m%d', time.gmtime(created))}/{mark}/{name}"
         self._files[path] = _Stored(name, content, now + self.lifetime)
         return {
