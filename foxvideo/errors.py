@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 Submitted = Literal["no", "unknown", "yes"]
 
+_LONGEST = 1000  # characters of a sentence that str() shows; the attribute has them all
+_LONGEST_NAME = 200
+
 
 class Context(TypedDict, total=False):
     """What any error may carry beside its sentence."""
@@ -80,9 +83,9 @@ class FoxError(Exception):
             f"HTTP {self.http_status}" if self.http_status else None,
             f"request {self.request_id}" if self.request_id else None,
         )
-        where = ", ".join(fact for fact in facts if fact)
-        line = self.what + (f" ({where})" if where else "") + (f"; {self.advice}" if self.advice else "")
-        return " ".join(line.split())
+        where = ", ".join(_shown(fact, _LONGEST_NAME) for fact in facts if fact)
+        what = _shown(self.what, _LONGEST)
+        return what + (f" ({where})" if where else "") + (f"; {self.advice}" if self.advice else "")
 
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild, (type(self), self.what, dict(self.__dict__))
@@ -90,6 +93,13 @@ class FoxError(Exception):
     def fresh(self) -> Self:
         """Return the error without the traceback of an earlier raise, to raise it once more."""
         return self.with_traceback(None)
+
+
+def _shown(text: str, most: int) -> str:
+    """Return a text that any terminal and log can show: one line, no control characters, no lone surrogates."""
+    line = " ".join(text[: 4 * most].split())
+    line = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in line)
+    return line if len(line) <= most else f"{line[: most - 3]}..."
 
 
 def _rebuild(kind: type[FoxError], what: str, attributes: Mapping[str, object]) -> FoxError:
@@ -224,7 +234,7 @@ class TaskCancelled(TaskFailed):
 class TaskTimeout(FoxError, TimeoutError):
     """The deadline passed on this side; the task may go on, and stays paid for."""
 
-    advice = "do not submit it again: await client.task(error.task_id) goes on waiting"
+    advice = "where there is an id, do not submit it again: await client.task(error.task_id) goes on waiting"
 
 
 class TaskAbandoned(FoxError):

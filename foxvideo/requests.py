@@ -8,7 +8,6 @@ https://docs.foxapi.cc/pages/en/api-manual/video-series/ (``grok/`` and ``grok-i
 here only where a page prints it; what a page leaves open is left to the service.
 """
 
-import copy
 import difflib
 import math
 import os
@@ -30,6 +29,8 @@ Aspect = Literal["16:9", "4:3", "3:2", "1:1", "2:3", "3:4", "9:16"]
 _RESOLUTIONS = ("480p", "720p")
 _ASPECTS = ("16:9", "4:3", "3:2", "1:1", "2:3", "3:4", "9:16")
 _SHOWN = 60  # characters of a value that an error shows
+_MOST_LEVELS = 32  # of lists and objects within each other; ends a list that holds itself, too
+_MOST_BITS = 64  # of a whole number; many JSON readers take no more
 
 
 @attrs.frozen(kw_only=True)
@@ -68,8 +69,20 @@ def _choice(*options: str) -> dict[str, FieldRule]:
     return _rule(FieldRule(kind="text", options=options))
 
 
-def _copied(value: Mapping[str, object]) -> Mapping[str, object]:
-    return copy.deepcopy(value)
+def _own(value: object, levels: int = _MOST_LEVELS) -> Any:  # noqa: ANN401 - the value's own type
+    """Copy lists and mappings, so that no later change to the caller's changes a request; all else is kept.
+
+    Raises:
+        InvalidRequest: They lie too deep within each other.
+    """
+    if not isinstance(value, Mapping | list | tuple):
+        return value
+    if not levels:
+        raise InvalidRequest(f"lists or objects lie more than {_MOST_LEVELS} deep within each other")
+    if isinstance(value, Mapping):
+        return {name: _own(item, levels - 1) for name, item in value.items()}
+    items = [_own(item, levels - 1) for item in value]
+    return items if isinstance(value, list) else tuple(items)
 
 
 @attrs.frozen(kw_only=True)
@@ -78,7 +91,15 @@ class _GrokRequest:
 
     model: ClassVar[str]
 
-    extra: Mapping[str, object] = attrs.field(factory=dict, converter=_copied, hash=False)
+    extra: Mapping[str, object] = attrs.field(factory=dict, hash=False)
+
+    def __attrs_post_init__(self) -> None:
+        if not isinstance(self.extra, Mapping):
+            raise _invalid(self.model, (FieldFault("extra", _show(self.extra), "a mapping of names to values"),))
+        for field in attrs.fields(type(self)):
+            own = _own(getattr(self, field.name))
+            # A tuple, so that the request can be hashed.
+            object.__setattr__(self, field.name, tuple(own) if isinstance(own, list) else own)
 
 
 @attrs.frozen(kw_only=True)
@@ -208,24 +229,19 @@ class Request:
     fields: Mapping[str, object] = attrs.field(hash=False)
 
     def __init__(self, model: str, /, **fields: object) -> None:
-        self.__attrs_init__(model, copy.deepcopy(fields))
+        self.__attrs_init__(model, _own(fields))
 
     @classmethod
     def from_mapping(cls, body: Mapping[str, object]) -> Self:
         """Return the request that FoxAPI's own JSON asks for.
 
         Raises:
-            InvalidRequest: The mapping names no model, or a key is not a text.
+            InvalidRequest: The mapping names no model, a key is not a text, or it is nested too deeply.
         """
-        fields: dict[Any, object] = dict(body)
-        model = fields.pop("model", None)
-        if not isinstance(model, str) or not model:
-            fault = FieldFault("model", None if model is None else _show(model), "the id of a model")
-            raise _invalid("the mapping", (fault,))
-        if alien := tuple(
-            FieldFault(_show(name), None, "a name is a text") for name in fields if type(name) is not str
-        ):
-            raise _invalid(model, alien)
+        fields = dict(body)
+        model: Any = fields.pop("model", None)
+        if faults := (*_misnamed_model(model), *_misnamed(fields)):
+            raise _invalid("the mapping", faults)
         return cls(model, **fields)
 
 
@@ -281,6 +297,8 @@ def check(request: VideoRequest, *, documented: bool = True) -> None:
         InvalidRequest: With one ``FieldFault`` for each fault.
     """
     fields = fields_of(request)
+    if faults := [*_misnamed_model(request.model), *_misnamed(fields)]:
+        raise _invalid("the request", tuple(faults))
     faults = [fault for name, value in fields.items() for fault in _unsendable(name, value)]
     if "model" in fields:
         faults.append(FieldFault("model", _show(fields["model"]), "is given by the request already"))
@@ -299,24 +317,40 @@ def _invalid(model: str, faults: tuple[FieldFault, ...]) -> InvalidRequest:
 def _show(value: object) -> str:
     if isinstance(value, bytes):
         return f"<{len(value)} bytes>"
-    text = repr(value)
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 - anything may be given: a number of 5000 digits has no repr
+        text = f"<{type(value).__name__}>"
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+
+
+def _misnamed_model(model: object) -> Iterator[FieldFault]:
+    if not isinstance(model, str) or not model.strip():
+        yield FieldFault("model", None if model is None else _show(model), "the id of a model")
+
+
+def _misnamed(fields: Mapping[str, object], within: str = "") -> Iterator[FieldFault]:
+    """Find names that are no texts, whatever the types promise."""
+    for name in fields:
+        if not isinstance(name, str):
+            yield FieldFault(f"{within}[{_show(name)}]", _show(fields[name]), "its name is not a text")
 
 
 def _unsendable(path: str, value: object) -> Iterator[FieldFault]:
     """Find what JSON cannot carry."""
     match value:
-        case None | str() | bool() | int() | bytes() | os.PathLike():
+        case None | str() | bytes() | os.PathLike():
             return
+        case int():
+            if value.bit_length() > _MOST_BITS:
+                yield FieldFault(path, _show(value), f"a whole number of at most {_MOST_BITS} bits")
         case float():
             if not math.isfinite(value):
                 yield FieldFault(path, _show(value), "a finite number")
         case Mapping():
+            yield from _misnamed(value, path)
             for name, item in value.items():
-                if isinstance(name, str):
-                    yield from _unsendable(f"{path}.{name}", item)
-                else:
-                    yield FieldFault(path, _show(name), "an object whose keys are texts")
+                yield from _unsendable(f"{path}.{name}", item)
         case list() | tuple():
             for index, item in enumerate(value):
                 yield from _unsendable(f"{path}[{index}]", item)
@@ -358,7 +392,7 @@ def _violations(name: str, value: object, rule: FieldRule) -> Iterator[FieldFaul
                 yield FieldFault(name, _show(value), f"documented: {rule.low}-{rule.high} {_ESCAPE}")
         case "media":
             yield from _media_violations(name, value)
-        case "media list":
+        case _:
             yield from _list_violations(name, value, rule)
 
 
@@ -378,11 +412,12 @@ def _media_violations(name: str, value: object) -> Iterator[FieldFault]:
         return
     if not isinstance(value, str):
         yield FieldFault(name, _show(value), "an http(s) URL, a pathlib.Path or bytes")
-    elif not _is_web_url(value):
+    elif not is_web_url(value):
         yield FieldFault(name, _show(value), "an http(s) URL; for a local file pass a pathlib.Path")
 
 
-def _is_web_url(text: str) -> bool:
+def is_web_url(text: str) -> bool:
+    """Whether a text is an http(s) URL with a host."""
     try:
         parts = urlsplit(text)
     except ValueError:

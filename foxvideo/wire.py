@@ -7,12 +7,14 @@ Only a task's ``id`` and ``status`` are counted on. Everything else may be missi
 is then read as *not told*; no reply, however broken, raises anything but a ``FoxError``.
 """
 
+import datetime as dt
 import email.utils
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
+from typing import TypeGuard
 
 import attrs
 import cattrs
@@ -30,12 +32,15 @@ from foxvideo.errors import (
     ServiceUnavailable,
     SubmitUncertain,
     TaskNotFound,
+    UploadError,
 )
-from foxvideo.requests import VideoRequest, fields_of, is_media
+from foxvideo.requests import VideoRequest, fields_of, is_media, is_web_url
 from foxvideo.states import Result, Status, TaskProblem, TaskState, Usage
 
 _SNIPPET = 200  # characters of an unreadable body that an error keeps
 _MOST_SECONDS = 120.0  # no Retry-After holds us longer
+_MOST_LEVELS = 64  # of a reply; the longest sample has 6, and Python itself gives up at some hundreds
+_LONGEST_ID = 200
 
 
 @attrs.frozen
@@ -111,7 +116,7 @@ def encode(request: VideoRequest, links: Mapping[int, str]) -> bytes:
 def _text(value: object, _: object = None) -> str | None:
     """Read a text; a number counts as one, since ids and codes come as both."""
     if isinstance(value, str):
-        return value or None
+        return value if value.strip() else None
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return None
@@ -137,7 +142,12 @@ _STATUSES: Mapping[str, Status] = {status.value: status for status in Status} | 
 
 
 def _status(value: object, _: object = None) -> Status:
-    return _STATUSES.get(str(value).strip().lower(), Status.UNKNOWN)
+    return _STATUSES.get((_text(value) or "").strip().lower(), Status.UNKNOWN)
+
+
+def is_task_id(text: str) -> bool:
+    """Whether a text can be a task's id: opaque, but it must fit into the path of a URL and into a line."""
+    return len(text) <= _LONGEST_ID and text.isprintable() and " " not in text and bool(text.strip("."))
 
 
 def _mapping(value: object) -> dict[str, object]:
@@ -155,18 +165,22 @@ def _result(item: object) -> Result | None:
     if isinstance(item, str):
         return Result(item, {"url": item}) if item.strip() else None
     fields = _mapping(item)
-    if not any(value not in (None, "", [], {}) for value in fields.values()):
+    if all(value in (None, "", [], {}) for value in fields.values()):
         return None
     # https://docs.foxapi.cc/pages/en/api-manual/task-management/get-task-detail has `url`; live readers of other
     # kinds of task look for the others.
     urls = (fields.get(key) for key in ("url", "video_url", "audio_url", "image_url"))
-    return Result(next((url for url in urls if isinstance(url, str) and url), None), fields)
+    return Result(next((url for url in urls if _is_link(url)), None), fields)
+
+
+def _is_link(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and bool(value.strip())
 
 
 def _results(reply: Mapping[str, object]) -> list[object]:
     """Find the results, in the four shapes that were seen, in the order of trust."""
     output = _mapping(reply.get("output"))
-    several = _items(output.get("urls"))
+    several = filter(_is_link, _items(output.get("urls")))
     shapes: tuple[list[object], ...] = (
         _items(reply.get("results")),
         _items(reply.get("result_data")),
@@ -178,13 +192,15 @@ def _results(reply: Mapping[str, object]) -> list[object]:
 def _make_converter() -> cattrs.Converter:
     """Return the converter that turns decoded JSON into the values of ``states.py``."""
     converter = cattrs.Converter()
-    lenient = {float: _number, str: _text}
-    for kind in (Usage, TaskProblem):
-        hooks = {
-            field.name: override(struct_hook=lenient[float if "float" in str(field.type) else str])
-            for field in attrs.fields(kind)
-        }
-        converter.register_structure_hook(kind, make_dict_structure_fn(kind, converter, **hooks))  # type: ignore[arg-type]
+    converter.register_structure_hook(
+        Usage,
+        make_dict_structure_fn(
+            Usage,
+            converter,
+            credits_reserved=override(struct_hook=_number),
+            user_group=override(struct_hook=_text),
+        ),
+    )
     converter.register_structure_hook(
         TaskState,
         make_dict_structure_fn(
@@ -192,7 +208,7 @@ def _make_converter() -> cattrs.Converter:
             converter,
             id=override(struct_hook=lambda value, _: value),
             status=override(struct_hook=_status),
-            status_text=override(struct_hook=lambda value, _: str(value)),
+            status_text=override(struct_hook=lambda value, _: _text(value) or Status.UNKNOWN.value),
             progress=override(struct_hook=_progress),
             results=override(struct_hook=lambda items, _: tuple(filter(None, map(_result, items)))),
             problem=override(struct_hook=lambda value, _: _problem(value)),
@@ -238,13 +254,21 @@ def _state(reply: Mapping[str, object], task_id: str, body: bytes) -> TaskState:
 
 
 def _decoded(reply: Reply) -> object:
-    """Decode the JSON; None where it is none."""
+    """Decode the JSON; None where it is none, or nested so deeply that working with it could fail."""
     if not reply.complete:
         return None
     try:
-        return json.loads(reply.body)
+        value: object = json.loads(reply.body)
     except (ValueError, RecursionError):
         return None
+    return value if _is_shallow(value, _MOST_LEVELS) else None
+
+
+def _is_shallow(value: object, levels: int) -> bool:
+    if not isinstance(value, dict | list):
+        return True
+    items = value.values() if isinstance(value, dict) else value
+    return levels > 0 and all(_is_shallow(item, levels - 1) for item in items)
 
 
 def _snippet(reply: Reply) -> str:
@@ -261,10 +285,15 @@ def retry_after(reply: Reply) -> float | None:
         seconds = float(value)
     except ValueError:
         try:
-            seconds = email.utils.parsedate_to_datetime(value).timestamp() - reply.received
+            seconds = _unix_time(value) - reply.received
         except (ValueError, OverflowError):
             return None
     return min(seconds, _MOST_SECONDS) if seconds >= 0 else None  # NaN compares as False
+
+
+def _unix_time(date: str) -> float:
+    moment = email.utils.parsedate_to_datetime(date)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).timestamp()
 
 
 @attrs.frozen
@@ -292,7 +321,7 @@ class _Refusal:
             _snippet(reply),
         )
         message = next((text for text in map(_text, texts) if text), "an empty body")
-        named = re.search(r"request_id:\s*([\w.-]+)", message)
+        named = re.search(r"request[_ ]id:\s*([\w.-]+)", message)
         return cls(
             message=" ".join(message.split())[: 2 * _SNIPPET],
             code=_text(inner.get("code")) or _text(outer.get("code")),
@@ -333,15 +362,18 @@ def refusal(reply: Reply, doing: str) -> FoxError:  # noqa: PLR0911 - a table, a
         case 429:
             return RateLimited(what, retry_after=retry_after(reply), **context)
         case status if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
-            target = reply.headers.get("Location", "nowhere")
+            target = reply.headers.get("Location", "nowhere")[:_SNIPPET]
             return BadReply(f"{doing}: redirected to {target}, which is not followed: is base_url right?", **context)
         case status if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return ServiceUnavailable(what, **context)
     return BadReply(what, **context)
 
 
+_OTHER_CLIENT = re.compile(rb"error[ -]code\W+1010\b", re.IGNORECASE)  # Cloudflare, as text or as a page
+
+
 def _forbidden(reply: Reply, what: str, context: Context) -> FoxError:
-    if b"1010" in reply.body and not isinstance(context["body"], dict):
+    if _OTHER_CLIENT.search(reply.body):
         return AuthenticationError(
             f"{what}: Cloudflare refuses this User-Agent, pass another as Client(user_agent=...)", **context
         )
@@ -369,10 +401,14 @@ def read_submit(answer: Answer) -> TaskState:
         raise ServiceUnavailable(f"submit: could not connect: {answer.reason}") from answer.cause
     if answer.status in _REFUSED | _MOVED:
         raise refusal(answer, "submit")
-    reply = _unwrapped(answer)
-    if answer.ok and (task_id := _text(reply.get("id")) or _text(reply.get("task_id"))):
-        return _state({"status": "unknown"} | reply, task_id, answer.body)
+    reply = _unwrapped(answer, "id", "task_id")
+    if answer.ok and (task_id := next(filter(is_task_id, _ids(reply)), None)):
+        return _state(reply, task_id, answer.body)
     raise _uncertain(answer)
+
+
+def _ids(reply: Mapping[str, object]) -> Iterator[str]:
+    return filter(None, map(_text, (reply.get("id"), reply.get("task_id"))))
 
 
 def _uncertain(reply: Reply) -> SubmitUncertain:
@@ -381,16 +417,16 @@ def _uncertain(reply: Reply) -> SubmitUncertain:
     error = SubmitUncertain(f"submit: {cut}{said.message}", **said.context(reply))
     error.submitted = "unknown"
     # A reply that was cut may still show the id, and that is worth money.
-    if seen := re.search(rb'"(?:task_)?id"\s*:\s*"(task-[\w.-]+)"', reply.body):
+    if seen := re.search(rb'"(?:task_)?id"\s*:\s*"(task-[\w.-]{1,190})"', reply.body):
         error.task_id = seen[1].decode()
     return error
 
 
-def _unwrapped(reply: Reply) -> dict[str, object]:
-    """Return the object of a reply, also where it is wrapped in ``data``."""
+def _unwrapped(reply: Reply, *names: str) -> dict[str, object]:
+    """Return the object of a reply, also where it is wrapped in ``data``: the one that tells the first of the names."""
     outer = _mapping(_decoded(reply))
-    inner = _mapping(outer.get("data"))
-    return dict(outer if "id" in outer or "status" in outer or not inner else inner)
+    levels = (outer, _mapping(outer.get("data")))
+    return next((level for name in names for level in levels if level.get(name) is not None), outer)
 
 
 def read_task(answer: Answer, task_id: str) -> TaskState:
@@ -400,13 +436,15 @@ def read_task(answer: Answer, task_id: str) -> TaskState:
         FoxError: The query failed; that says nothing about the task.
     """
     if isinstance(answer, Reply) and answer.status == HTTPStatus.NOT_FOUND and _mapping(_decoded(answer)):
-        raise TaskNotFound(f"task query: {_Refusal.of(answer).message}", **_Refusal.of(answer).context(answer))
+        said = _Refusal.of(answer)
+        raise TaskNotFound(f"task query: {said.message}", **said.context(answer))
     reply = _expect(answer, "task query")
-    found = _unwrapped(reply)
-    if not isinstance(found.get("status"), str):
+    found = _unwrapped(reply, "id", "task_id", "status")
+    status = found.get("status")
+    if not isinstance(status, str) or not status.strip():
         raise _bad(reply, "task query: no status in the reply")
-    if (named := _text(found.get("id"))) not in {None, task_id}:
-        raise _bad(reply, f"task query: the reply is about {named}")
+    if (named := list(_ids(found))) and task_id not in named:
+        raise _bad(reply, f"task query: the reply is about {named[0][:_LONGEST_ID]}")
     return _state(found, task_id, reply.body)
 
 
@@ -414,13 +452,26 @@ def read_upload(answer: Answer) -> str:
     """Return the URL of an uploaded file: POST /v1/files/upload/stream.
 
     Raises:
+        UploadError: The service does not take this file: too large, no place left, or not a kind that it knows.
         FoxError: The upload failed.
     """
-    reply = _expect(answer, "upload")
-    url = _unwrapped(reply).get("url")
-    if not isinstance(url, str) or not url.startswith(("http://", "https://")):
+    try:
+        reply = _expect(answer, "upload")
+    except FoxError as error:
+        if _is_untaken(error):
+            told: Context = {"http_status": error.http_status, "request_id": error.request_id, "body": error.body}
+            raise UploadError(error.what, **told) from None
+        raise
+    url = _unwrapped(reply, "url").get("url")
+    if not isinstance(url, str) or not is_web_url(url):
         raise _bad(reply, "upload: no URL in the reply")
     return url
+
+
+def _is_untaken(error: FoxError) -> bool:
+    # A 403 in JSON is a full storage: https://docs.foxapi.cc/pages/en/api-manual/file-management/upload-stream
+    full = error.http_status == HTTPStatus.FORBIDDEN and isinstance(error.body, dict)
+    return full or isinstance(error, InvalidRequest)
 
 
 def read_models(answer: Answer) -> tuple[str, ...]:
