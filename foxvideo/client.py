@@ -14,9 +14,10 @@ from typing import Self
 import aiohttp
 
 from foxvideo import requests, task as tasks
+from foxvideo.checks import LocalMedia
 from foxvideo.errors import AuthenticationError, InvalidRequest, TaskAbandoned
 from foxvideo.lifecycle import Lifecycle
-from foxvideo.requests import LocalMedia, Request, VideoRequest
+from foxvideo.requests import Request, VideoRequest
 from foxvideo.schedule import Growing, Schedule
 from foxvideo.task import VideoTask
 from foxvideo.transport import USER_AGENT, ConnectorFactory, Transport
@@ -26,6 +27,7 @@ from foxvideo.wire import read_models
 logging.getLogger("foxvideo").addHandler(logging.NullHandler())
 
 DEFAULT_BASE_URL = "https://api.foxapi.cc"
+_UNLIMITED = {"max_active", "task_timeout"}  # what None means for these alone
 
 
 class Client:
@@ -83,7 +85,7 @@ class Client:
         key = api_key or os.environ.get("FOXAPI_API_KEY")
         if not key:
             raise AuthenticationError("no API key: pass api_key or set FOXAPI_API_KEY")
-        positive = {
+        positive: dict[str, float | None] = {
             "max_requests": max_requests,
             "max_active": max_active,
             "task_timeout": task_timeout,
@@ -92,7 +94,7 @@ class Client:
             "submit_attempts": submit_attempts,
         }
         for name, value in positive.items():
-            if value is not None and not value > 0:
+            if not (name in _UNLIMITED if value is None else value > 0):
                 raise ValueError(f"{name} must be above 0, not {value!r}")
         self._task_timeout = task_timeout
         self._transport = Transport(
@@ -186,7 +188,7 @@ class Client:
         Raises:
             InvalidRequest: It cannot be an id.
         """
-        if not task_id.strip(".") or not task_id.isprintable() or " " in task_id:
+        if not _is_id(task_id):
             raise InvalidRequest(f"{task_id!r} is no task id")
         return self._lifecycle.task(task_id, self._timeout(timeout))
 
@@ -197,7 +199,7 @@ class Client:
     def unfinished(self) -> tuple[VideoTask, ...]:
         """Return every task that may exist and is not known to have ended; works after ``close()``, too.
 
-        Uncertain submits are among them: their ``id`` is None.
+        Uncertain submits are among them, and before ``close()`` those that wait to be sent: their ``id`` is None.
         """
         return tuple(self._lifecycle.unfinished.values())
 
@@ -246,7 +248,7 @@ class Client:
 
     def __del__(self) -> None:
         lifecycle = getattr(self, "_lifecycle", None)
-        if lifecycle is not None and self._transport.opened and not lifecycle.closed:
+        if lifecycle is not None and lifecycle.bound:
             warnings.warn(f"unclosed {self!r}: use 'async with' or close()", ResourceWarning, source=self, stacklevel=2)
 
     def _timeout(self, given: float | EllipsisType | None) -> float | None:
@@ -255,3 +257,7 @@ class Client:
         if given is not None and not given > 0:
             raise ValueError(f"timeout must be above 0, not {given!r}")
         return given
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, str) and value.strip(".") != "" and value.isprintable() and " " not in value

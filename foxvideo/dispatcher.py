@@ -68,9 +68,10 @@ class Dispatcher(Generic[W]):
     _slots: asyncio.BoundedSemaphore = attrs.field(init=False, repr=False)
     _wake: asyncio.Event = attrs.field(factory=asyncio.Event, init=False, repr=False)
     _timer: asyncio.TimerHandle | None = attrs.field(default=None, init=False, repr=False)
-    _pokes: list[asyncio.TimerHandle | None] = attrs.field(factory=lambda: [None, None], init=False, repr=False)
+    _alarms: list[asyncio.TimerHandle | None] = attrs.field(factory=lambda: [None, None], init=False, repr=False)
     _loop_task: asyncio.Task[None] | None = attrs.field(default=None, init=False, repr=False)
     _turn: Kind = attrs.field(default=Kind.SUBMIT, init=False)
+    _stopped: bool = attrs.field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._slots = asyncio.BoundedSemaphore(self.max_requests)
@@ -81,10 +82,12 @@ class Dispatcher(Generic[W]):
         """Let an entry wait for its turn; ``first`` puts it at the head."""
         queue = self._queues[kind]
         (queue.appendleft if first else queue.append)(work)
-        self._poke()
+        self._wake.set()
 
     def at(self, when: float, kind: Kind, work: W) -> None:
-        """Let an entry come due at a time of the loop's clock."""
+        """Let an entry come due at a time of the loop's clock; never, once this has stopped."""
+        if self._stopped:
+            return
         heapq.heappush(self._heap, (when, next(self._order), kind, work))
         if self._heap[0][0] == when:
             self._arm()
@@ -100,7 +103,7 @@ class Dispatcher(Generic[W]):
     def release(self) -> None:
         """Take note that a submit that was started counts no more against ``max_active``."""
         self.active -= 1
-        self._poke()
+        self._wake.set()
 
     def limited(self, kind: Kind, started: float, wait: float) -> float:
         """Slow down all requests of a kind after a 429; return the seconds between two from now on."""
@@ -116,16 +119,14 @@ class Dispatcher(Generic[W]):
     # --- The loop ---
 
     def start(self) -> None:
-        """Begin to send, once; in an empty context, since it serves every caller."""
-        if self._loop_task is None:
-            loop = asyncio.get_running_loop()
-            self._loop_task = loop.create_task(
-                self._dispatch(), name="foxvideo dispatcher", context=contextvars.Context()
-            )
+        """Begin to send; in an empty context, since it serves every caller."""
+        loop = asyncio.get_running_loop()
+        self._loop_task = loop.create_task(self._dispatch(), name="foxvideo dispatcher", context=contextvars.Context())
 
     async def stop(self) -> None:
-        """Stop sending; requests in flight go on."""
-        for timer in (self._timer, *self._pokes):
+        """Stop sending, for good; requests in flight go on. May be called twice."""
+        self._stopped = True
+        for timer in (self._timer, *self._alarms):
             if timer is not None:
                 timer.cancel()
         if self._loop_task is not None:
@@ -133,20 +134,21 @@ class Dispatcher(Generic[W]):
             await asyncio.wait({self._loop_task})
 
     async def _dispatch(self) -> None:
-        loop = asyncio.get_running_loop()
         while True:
             await self._slots.acquire()
             try:
-                kind, work = await self._next()
+                self._start(*await self._next())  # no name holds the entry, which would outlive its end
             except BaseException:
                 self._slots.release()
                 raise
-            self._paces[kind] = self._paces[kind].started(loop.time())
-            if kind is Kind.SUBMIT:
-                self.active += 1
-            request = self.run(kind, work)
-            self.in_flight.add(request)
-            request.add_done_callback(self._returned)
+
+    def _start(self, kind: Kind, work: W) -> None:
+        self._paces[kind] = self._paces[kind].started(asyncio.get_running_loop().time())
+        if kind is Kind.SUBMIT:
+            self.active += 1
+        request = self.run(kind, work)
+        self.in_flight.add(request)
+        request.add_done_callback(self._returned)
 
     def _returned(self, request: asyncio.Task[None]) -> None:
         self.in_flight.discard(request)
@@ -168,7 +170,7 @@ class Dispatcher(Generic[W]):
             if not queue or (kind is Kind.SUBMIT and self._full()):
                 continue
             if self._paces[kind].not_before > now:
-                self._poke_at(kind, self._paces[kind].not_before)
+                self._wake_at(kind, self._paces[kind].not_before)
                 continue
             self._turn = Kind.POLL if kind is Kind.SUBMIT else Kind.SUBMIT
             return kind, queue.popleft()
@@ -177,15 +179,11 @@ class Dispatcher(Generic[W]):
     def _full(self) -> bool:
         return self.max_active is not None and self.active >= self.max_active
 
-    def _poke(self) -> None:
-        self._wake.set()
-
-    def _poke_at(self, kind: Kind, when: float) -> None:
-        timer = self._pokes[kind]
-        if timer is None or timer.when() != when:
-            if timer is not None:
-                timer.cancel()
-            self._pokes[kind] = asyncio.get_running_loop().call_at(when, self._poke)
+    def _wake_at(self, kind: Kind, when: float) -> None:
+        # Always set anew: a loop may call a moment too early, and then this is the only one who calls again.
+        if (timer := self._alarms[kind]) is not None:
+            timer.cancel()
+        self._alarms[kind] = asyncio.get_running_loop().call_at(when, self._wake.set)
 
     # --- The clock ---
 

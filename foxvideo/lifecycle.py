@@ -4,10 +4,11 @@ What belongs here: carrying out the verdicts of ``retry.py`` on the handles of `
 handles, and closing. What must not: rules about replies, delays or times; waiting (``task.py``).
 
 A submit costs money, so its request runs in a task of its own that no waiter can cut. If the event loop itself cuts
-it, the outcome is *uncertain*, is logged, and the cancellation goes on.
+it, the outcome is *uncertain*, and is logged.
 """
 
 import asyncio
+import contextlib
 import contextvars
 import functools
 import logging
@@ -21,6 +22,7 @@ from foxvideo.errors import (
     ClientClosed,
     FoxError,
     InvalidRequest,
+    RateLimited,
     SubmitUncertain,
     TaskAbandoned,
     TaskCancelled,
@@ -85,135 +87,141 @@ class Lifecycle:
 
     # --- Beginnings ---
 
-    def bind(self) -> asyncio.AbstractEventLoop:
-        """Return the loop, which is the one that used this first."""
-        loop = asyncio.get_running_loop()
+    @property
+    def bound(self) -> bool:
+        """Whether something runs for this client on an event loop."""
+        return self._loop is not None and not self.closed
+
+    def bind(self) -> None:
+        """Begin to work on the running loop, unless that has begun.
+
+        Raises:
+            ClientClosed: The client is closed.
+            RuntimeError: The client belongs to another loop, or none runs.
+        """
+        if self.closed:
+            raise ClientClosed("the client is closed, nothing was sent")
+        self._now()
         if self._loop is None:
-            self._loop = loop
+            self._loop = asyncio.get_running_loop()
             self._dispatcher.start()
-        elif self._loop is not loop:
+
+    def _now(self) -> float:
+        loop = asyncio.get_running_loop()
+        if self._loop not in {None, loop}:
             raise RuntimeError("this client belongs to another event loop; make one client for each loop")
-        return loop
+        return loop.time()
 
     def submit(self, request: VideoRequest, timeout: float | None) -> VideoTask:
         """Begin a task with a request that passed its checks."""
-        if self.closed:
-            raise ClientClosed("the client is closed, nothing was sent")
-        loop = self.bind()
-        plan = Plan(contextvars.copy_context(), secrets.token_hex(16))
+        self.bind()
+        media = media_of(request)
+        plan = Plan(contextvars.copy_context(), secrets.token_hex(16), None if media else encode(request, {}))
         task = VideoTask(request, self, timeout, plan=plan, following=True)
         self.unfinished[task] = task
-        if media_of(request):
-            plan.preparing = loop.create_task(self._prepare(task, request))
+        if media:
+            plan.preparing = asyncio.create_task(self._prepare(task, plan, request))
+            plan.preparing.add_done_callback(functools.partial(self._ran, task))
         else:
-            plan.body = encode(request, {})
             self._dispatcher.queue(Kind.SUBMIT, task)
         return task
 
     def task(self, task_id: str, timeout: float | None) -> VideoTask:
         """Return the living handle of an id, or a new one that asks once somebody waits."""
-        known = self.unfinished.get(task_id) or self._handles.get(task_id)
-        if known is not None and (not known.done() or _terminal(known)):
+        if (known := self._handles.get(task_id)) is not None:
             return known
         task = VideoTask(None, self, timeout, id=task_id, stage=Stage.ACCEPTED)
         self._handles[task_id] = task
         return task
 
     def follow(self, task: VideoTask) -> None:
-        """Begin to ask after a task, unless that has begun."""
+        """Begin to ask after a task, unless that has begun or it has ended.
+
+        Raises:
+            RuntimeError: The client belongs to another loop, so that the end would never be heard of in this one.
+        """
+        if task.done():
+            return
+        now = self._now()
         if task._following:
             return
-        task._following = True
         if self.closed:
             self._end(task, ClientClosed("the client is closed", submitted="yes"))
             return
-        task._since = self.bind().time()
+        self.bind()
+        task._following, task._since = True, now
         self.unfinished[task.id] = task
-        self._set_deadline(task, task._since)
+        self._set_deadline(task, now)
         self._dispatcher.queue(Kind.POLL, task)
 
-    async def _prepare(self, task: VideoTask, request: VideoRequest) -> None:
+    async def _prepare(self, task: VideoTask, plan: Plan, request: VideoRequest) -> None:
         """Upload the local files of a request, then let its submit wait for its turn."""
-        try:
-            links = {key: await self.uploads.link(media) for key, media in media_of(request).items()}
-        except FoxError as error:
-            self._end(task, error)
-        except asyncio.CancelledError:
-            self._end(task, ClientClosed("cut while its files were uploaded, nothing was sent"))
-            raise
-        except Exception as error:  # noqa: BLE001 - a handle must end, whatever breaks
-            self._end(task, _broken(task, error))
-        else:
-            if task._plan is not None:
-                task._plan.body = encode(request, links)
-                self._dispatcher.queue(Kind.SUBMIT, task)
+        links = {key: await self.uploads.link(media) for key, media in media_of(request).items()}
+        plan.body = encode(request, links)
+        self._dispatcher.queue(Kind.SUBMIT, task)
 
     # --- Requests ---
 
     def _run(self, kind: Kind, task: VideoTask) -> asyncio.Task[None]:
-        loop = self.bind()
         if kind is Kind.POLL or task._plan is None:
-            return loop.create_task(self._poll(task))
-        task._active = True
-        request = loop.create_task(self._submit(task, task._plan), context=task._plan.context)
-        self._submits.add(request)
-        request.add_done_callback(functools.partial(self._submitted, task))
+            request = asyncio.create_task(self._poll(task))
+        else:
+            task._active = True
+            request = asyncio.create_task(self._submit(task, task._plan), context=task._plan.context)
+            self._submits.add(request)
+        request.add_done_callback(functools.partial(self._ran, task))
         return request
 
-    def _submitted(self, task: VideoTask, request: asyncio.Task[None]) -> None:
+    def _ran(self, task: VideoTask, request: asyncio.Task[None]) -> None:
+        """End a task if the upload or request for it was cut by the event loop, or broke unforeseen."""
         self._submits.discard(request)
-        if request.cancelled() and task._stage is Stage.PLANNED:  # cut before its first step
-            self._end(task, ClientClosed("cut by the event loop before it was sent"))
+        error = asyncio.CancelledError() if request.cancelled() else request.exception()
+        if error is not None:
+            self._end(task, _broken(task, error))
 
     async def _submit(self, task: VideoTask, plan: Plan) -> None:
         """Send one attempt, and do what its answer means."""
-        started = self.bind().time()
+        if task.done():  # withdrawn after its turn had come
+            return
+        started = self._now()
         task._stage = Stage.SENDING
         plan.attempts += 1
         if task._deadline is None:
             self._set_deadline(task, started)
-        try:
-            answer = await self.transport.submit(plan.body or b"", plan.idempotency_key)
-            verdict = judge_submit(
-                answer, attempt=plan.attempts, attempts=self.submit_attempts, retry_429=self.retry_429
-            )
-        except BaseException as error:
-            self._end(task, _cut(error))
-            if isinstance(error, Exception):
-                return
-            raise
+        answer = await self.transport.submit(plan.body or b"", plan.idempotency_key)
+        verdict = judge_submit(answer, attempt=plan.attempts, attempts=self.submit_attempts, retry_429=self.retry_429)
         match verdict:
             case TaskState():
                 self._accept(task, plan, verdict)
             case SendAgain():
                 self._send_again(task, plan, verdict, started)
             case _:
-                self._refuse(task, plan, verdict)
+                self._refuse(task, plan, verdict, started)
 
     def _accept(self, task: VideoTask, plan: Plan, state: TaskState) -> None:
-        now = self.bind().time()
+        now = self._now()
+        del self.unfinished[task]
+        self.unfinished[state.id] = self._handles[state.id] = task
+        task._id, task._since, task._stage, task._plan = state.id, now, Stage.ACCEPTED, None
         _log.info("accepted %s (%s)", state.id, state.model or task.request_model)
         self._dispatcher.passed(Kind.SUBMIT)
-        del self.unfinished[task]
-        self.unfinished[state.id] = task
-        task._id, task._since, task._stage, task._plan = state.id, now, Stage.ACCEPTED, None
         self._carry_out(task, judge_state(state, task._trouble, now), now)
-        if plan.withdrawn:
+        if plan.abandoned:
             self.abandon(task)
         elif task._deadline is not None and task._deadline <= now:
             self._expire(task)
 
     def _send_again(self, task: VideoTask, plan: Plan, verdict: SendAgain, started: float) -> None:
-        now = self.bind().time()
+        now = self._now()
         task._stage = Stage.PLANNED
         self._deactivate(task)
         _log.debug("submit of %s again in %.1f s: %s", task.request_model, verdict.after, verdict.error.what)
         if verdict.limited:
             self._slow_down(Kind.SUBMIT, started, verdict.after)
-        if plan.withdrawn:
-            self.abandon(task)
-        elif self.closed:
+        if self.closed:
             self._end(task, ClientClosed("the client was closed, nothing was made"))
+        elif plan.once:
+            self._end(task, TaskAbandoned("withdrawn, nothing was made"))
         elif task._deadline is not None and task._deadline <= now:
             self._expire(task)
         elif verdict.limited:
@@ -221,29 +229,28 @@ class Lifecycle:
         else:
             self._dispatcher.at(now + verdict.after, Kind.SUBMIT, task)
 
-    def _refuse(self, task: VideoTask, plan: Plan, error: FoxError) -> None:
+    def _refuse(self, task: VideoTask, plan: Plan, error: FoxError, started: float) -> None:
+        if isinstance(error, RateLimited):
+            self._slow_down(Kind.SUBMIT, started, error.retry_after or 0.0)
         if isinstance(error, InvalidRequest) and error.code == "invalid_image_url" and plan.body:
             self.uploads.forget(plan.body)
-        if plan.withdrawn and error.submitted == "no":
+        if plan.abandoned and error.submitted == "no":
             error = TaskAbandoned("withdrawn, nothing was made")
         self._end(task, error)
 
     async def _poll(self, task: VideoTask) -> None:
         """Ask once, and do what the answer means."""
-        started = self.bind().time()
-        try:
-            answer = await self.transport.task(task._id or "", sync_upstream=self.sync_upstream and task._trouble.sync)
-            if task.done():
-                return
-            now = self.bind().time()
-            verdict = judge_read(answer, task._id or "", task._trouble, now)
-            if isinstance(verdict, AskAgain) and verdict.limited:
-                self._slow_down(Kind.POLL, started, verdict.after or 0.0)
-            else:
-                self._dispatcher.passed(Kind.POLL)
-            self._carry_out(task, verdict, now)
-        except Exception as error:  # noqa: BLE001 - a handle must end, whatever breaks: a schedule, say
-            self._end(task, _broken(task, error))
+        started = self._now()
+        answer = await self.transport.task(task._id or "", sync_upstream=self.sync_upstream and task._trouble.sync)
+        if task.done():
+            return
+        now = self._now()
+        verdict = judge_read(answer, task._id or "", task._trouble, now)
+        if isinstance(verdict, AskAgain) and verdict.limited:
+            self._slow_down(Kind.POLL, started, verdict.after or 0.0)
+        else:
+            self._dispatcher.passed(Kind.POLL)
+        self._carry_out(task, verdict, now)
 
     def _slow_down(self, kind: Kind, started: float, wait: float) -> None:
         gap = self._dispatcher.limited(kind, started, wait)
@@ -263,15 +270,19 @@ class Lifecycle:
         task._trouble = verdict.trouble
         if verdict.state is not None:
             task._observe(verdict.state)
-        if verdict.after is None:
-            due = task._since + self.schedule.next_age(task.request_model, now - task._since, task.state)
-        else:
-            due = now + verdict.after
+        due = self._next_look(task, now) if verdict.after is None else now + verdict.after
         if task._deadline is not None and task._timeout is not None:
             due = clip(due, now, task._deadline, task._timeout)
             if due >= task._deadline:
                 return  # the deadline has an entry of its own
         self._dispatcher.at(due, Kind.POLL, task)
+
+    def _next_look(self, task: VideoTask, now: float) -> float:
+        age = now - task._since
+        next_age = self.schedule.next_age(task.request_model, age, task.state)
+        if not next_age > age:  # nor is NaN
+            raise ValueError(f"{self.schedule!r}: the next age {next_age!r} is not above {age!r}")
+        return task._since + next_age
 
     # --- Ends ---
 
@@ -295,22 +306,21 @@ class Lifecycle:
         """End a task for this side, once; keep it in ``unfinished`` where it may go on at the service."""
         if task.done():
             return
-        self._deactivate(task)
+        seconds = self._now() - task._since if task._following else 0.0
         if isinstance(outcome, FoxError):
             outcome.task_id = outcome.task_id or task._id
             if outcome.credits_reserved is None and task.state is not None:
                 outcome.credits_reserved = task.state.credits_reserved
-            self._unlooked[task] = None
+            if not isinstance(outcome, _OWN_DOING):
+                self._unlooked[task] = None
         if _settled(outcome):
             self.unfinished.pop(task._id or task, None)
-        _log_end(task, outcome, self.bind().time() - task._since)
+        if task._id is not None and not isinstance(outcome, Video | TaskFailed):
+            self._handles.pop(task._id, None)
         task._end(outcome)
+        self._deactivate(task)
         self._dispatcher.ended()
-        if task._id is not None:
-            if _terminal(task):
-                self._handles[task._id] = task
-            else:
-                self._handles.pop(task._id, None)
+        _log_end(task, outcome, seconds)
 
     def _deactivate(self, task: VideoTask) -> None:
         if task._active:
@@ -333,20 +343,25 @@ class Lifecycle:
 
     def abandon(self, task: VideoTask) -> None:
         """Give a task up; one that is being sent ends when its answer is there."""
-        if task._plan is not None and task._stage is Stage.SENDING:
-            task._plan.withdrawn = True
-        elif task._stage is Stage.PLANNED:
-            self.withdraw(task, TaskAbandoned("withdrawn, nothing was sent"))
-        else:
+        if task.done():
+            return
+        self._now()
+        self.withdraw(task, TaskAbandoned("withdrawn, nothing was sent"))
+        if task._plan is not None:
+            task._plan.abandoned = True
+        else:  # it was accepted, or has just been withdrawn
             self._end(task, TaskAbandoned(f"given up, still running as {task._id}", submitted="yes"))
 
     def withdraw(self, task: VideoTask, error: FoxError) -> None:
-        """End a task of which nothing was sent; leave any other alone."""
-        if task._plan is not None and task._stage is Stage.PLANNED:
-            preparing = task._plan.preparing
+        """End a task of which nothing was sent; one that is being sent goes on, but is not sent again."""
+        plan = task._plan
+        if plan is None:
+            return
+        plan.once = True
+        if task._stage is Stage.PLANNED:
             self._end(task, error)
-            if preparing is not None:
-                preparing.cancel()
+            if plan.preparing is not None:
+                plan.preparing.cancel()
 
     def looked(self, task: VideoTask) -> None:
         """Take note that somebody knows how a task ended."""
@@ -354,6 +369,7 @@ class Lifecycle:
 
     async def close(self) -> None:
         """End everything: withdraw what is planned, let requests of submits end, name what is unfinished."""
+        self._now()
         if self.closed:
             await self._closing.wait()
             return
@@ -374,48 +390,45 @@ class Lifecycle:
                     task,
                     SubmitUncertain("submit: the client was closed before the reply", submitted="unknown"),
                 )
-            elif not task.done():
+            else:
                 self._end(task, ClientClosed("the client was closed, the task goes on", submitted="yes"))
         self._report()
         requests = list(self._dispatcher.in_flight)
         for request in requests:
             request.cancel()
-        try:
+        async with contextlib.AsyncExitStack() as stack:  # each is closed, even if another is cut
+            stack.callback(self._closing.set)
+            stack.push_async_callback(self.transport.close)
+            stack.push_async_callback(self.uploads.close)
             await asyncio.gather(*requests, return_exceptions=True)
-            await self.uploads.close()
-        finally:
-            await self.transport.close()
-            self._closing.set()
 
     def _report(self) -> None:
         if self.unfinished:
             names = ", ".join(_name(task) for task in self.unfinished.values())
             _log.warning("closed with %d unfinished: %s", len(self.unfinished), names)
-        ignored = [task for task in self._unlooked if not isinstance(task._outcome, _OWN_DOING)]
-        if ignored:
-            names = "; ".join(f"{_name(task)}: {task._outcome}" for task in ignored)
-            _log.warning("%d failed and nobody looked: %s", len(ignored), names)
+        if self._unlooked:
+            names = "; ".join(f"{_name(task)}: {task._outcome}" for task in self._unlooked)
+            _log.warning("%d failed and nobody looked: %s", len(self._unlooked), names)
 
 
-def _cut(error: BaseException) -> SubmitUncertain:
-    """Say that a request was cut on this side, by the loop or by an error that nobody foresaw."""
-    uncertain = SubmitUncertain(f"submit: cut on this side: {type(error).__name__} {error}", submitted="unknown")
-    uncertain.__cause__ = error
-    return uncertain
-
-
-def _broken(task: VideoTask, error: Exception) -> FoxError:
-    broken = FoxError(f"cannot go on: {error!r}", submitted="yes" if task.id else "no")
+def _broken(task: VideoTask, error: BaseException) -> FoxError:
+    """Say what it means that work on a task was cut by the loop, or ended in an error."""
+    broken: FoxError
+    if isinstance(error, FoxError) and task._stage is Stage.PLANNED:
+        return error
+    if task._stage is Stage.SENDING:
+        broken = SubmitUncertain(f"submit: cut on this side: {error!r}", submitted="unknown")
+    elif isinstance(error, asyncio.CancelledError):
+        broken = ClientClosed("cut by the event loop", submitted="yes" if task.id else "no")
+    else:
+        broken = FoxError(f"cannot go on: {error!r}", submitted="yes" if task.id else "no")
     broken.__cause__ = error
     return broken
 
 
 def _name(task: VideoTask) -> str:
-    return f"{task.id or 'an uncertain submit'} ({task.request_model or 'model unknown'})"
-
-
-def _terminal(task: VideoTask) -> bool:
-    return isinstance(task._outcome, Video | TaskFailed)
+    seen = task._outcome.task_id if isinstance(task._outcome, FoxError) else None
+    return f"{task.id or seen or 'an uncertain submit'} ({task.request_model or 'model unknown'})"
 
 
 def _settled(outcome: Video | FoxError) -> bool:

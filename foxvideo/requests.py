@@ -1,55 +1,40 @@
-"""What one can ask for, and the checks that run before anything is sent.
+"""What one can ask for.
 
-What belongs here: the request values, the documented limits of their fields, and the pure function that
-finds all faults of a request at once. What must not: JSON (``wire.py``), files and uploads (``transfers.py``).
+What belongs here: the request values, the documented limits of their fields, and the check that refuses a request
+with all its faults at once. What must not: how a fault is found (``checks.py``), JSON (``wire.py``), files and uploads
+(``transfers.py``).
 
 The limits are FoxAPI's, from the pages below
 https://docs.foxapi.cc/pages/en/api-manual/video-series/ (``grok/`` and ``grok-imagine-video/``). A limit stands
 here only where a page prints it; what a page leaves open is left to the service.
 """
 
-import difflib
-import math
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, Self
-from urllib.parse import urlsplit
 
 import attrs
 
+from foxvideo.checks import (
+    FieldRule,
+    LocalMedia,
+    Media,
+    clashes,
+    invalid,
+    is_local,
+    misnamed,
+    misnamed_model,
+    show,
+    undocumented,
+    unsendable,
+)
 from foxvideo.errors import FieldFault, InvalidRequest
-
-LocalMedia = os.PathLike[str] | bytes
-Media = str | LocalMedia
-"""A picture or film: a public http(s) URL, or a local file or its bytes, which are uploaded first."""
 
 Resolution = Literal["480p", "720p"]
 Aspect = Literal["16:9", "4:3", "3:2", "1:1", "2:3", "3:4", "9:16"]
 
 _RESOLUTIONS = ("480p", "720p")
 _ASPECTS = ("16:9", "4:3", "3:2", "1:1", "2:3", "3:4", "9:16")
-_SHOWN = 60  # characters of a value that an error shows
 _MOST_LEVELS = 32  # of lists and objects within each other; ends a list that holds itself, too
-_MOST_BITS = 64  # of a whole number; many JSON readers take no more
-
-
-@attrs.frozen(kw_only=True)
-class FieldRule:
-    """What a page documents about one field.
-
-    Attributes:
-        kind: ``text``, ``integer``, ``media`` or ``media list``.
-        required: Whether the page demands it.
-        options: The only values allowed; empty for any.
-        low: Smallest number, or fewest items of a list.
-        high: Largest number, most items of a list, or most characters of a text.
-    """
-
-    kind: Literal["text", "integer", "media", "media list"]
-    required: bool = False
-    options: tuple[str, ...] = ()
-    low: int = 0
-    high: int | None = None
 
 
 def _rule(rule: FieldRule) -> dict[str, FieldRule]:
@@ -95,7 +80,7 @@ class _GrokRequest:
 
     def __attrs_post_init__(self) -> None:
         if not isinstance(self.extra, Mapping):
-            raise _invalid(self.model, (FieldFault("extra", _show(self.extra), "a mapping of names to values"),))
+            raise invalid(self.model, (FieldFault("extra", show(self.extra), "a mapping of names to values"),))
         for field in attrs.fields(type(self)):
             own = _own(getattr(self, field.name))
             # A tuple, so that the request can be hashed.
@@ -240,8 +225,8 @@ class Request:
         """
         fields = dict(body)
         model: Any = fields.pop("model", None)
-        if faults := (*_misnamed_model(model), *_misnamed(fields)):
-            raise _invalid("the mapping", faults)
+        if faults := (*misnamed_model(model), *misnamed(fields)):
+            raise invalid("the mapping", faults)
         return cls(model, **fields)
 
 
@@ -262,17 +247,12 @@ def fields_of(request: VideoRequest) -> dict[str, object]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def is_media(value: object) -> bool:
-    """Whether a value is a local file or its bytes, which must be uploaded before it can be sent."""
-    return isinstance(value, bytes | os.PathLike)
-
-
 def media_of(request: VideoRequest) -> dict[int, LocalMedia]:
     """Return the local files and bytes of a request, at any depth, by their ``id()``."""
     found: dict[int, LocalMedia] = {}
 
     def look(value: object) -> None:
-        if isinstance(value, bytes | os.PathLike):
+        if is_local(value):
             found[id(value)] = value
         elif isinstance(value, Mapping):
             for item in value.values():
@@ -297,139 +277,14 @@ def check(request: VideoRequest, *, documented: bool = True) -> None:
         InvalidRequest: With one ``FieldFault`` for each fault.
     """
     fields = fields_of(request)
-    if faults := [*_misnamed_model(request.model), *_misnamed(fields)]:
-        raise _invalid("the request", tuple(faults))
-    faults = [fault for name, value in fields.items() for fault in _unsendable(name, value)]
+    if faults := [*misnamed_model(request.model), *misnamed(fields)]:
+        raise invalid("the request", tuple(faults))
+    faults = [fault for name, value in fields.items() for fault in unsendable(name, value)]
     if "model" in fields:
-        faults.append(FieldFault("model", _show(fields["model"]), "is given by the request already"))
+        faults.append(FieldFault("model", show(fields["model"]), "is given by the request already"))
     if documented and (rules := _RULES.get(request.model)) is not None:
         extra = set() if isinstance(request, Request) else set(request.extra)
-        faults += _clashes(extra, rules)
-        faults += _undocumented(fields, rules, extra)
+        faults += clashes(extra, rules)
+        faults += undocumented(fields, rules, extra)
     if faults:
-        raise _invalid(request.model, tuple(dict.fromkeys(faults)))
-
-
-def _invalid(model: str, faults: tuple[FieldFault, ...]) -> InvalidRequest:
-    return InvalidRequest(f"{model}: {'; '.join(map(str, faults))}", faults=faults)
-
-
-def _show(value: object) -> str:
-    if isinstance(value, bytes):
-        return f"<{len(value)} bytes>"
-    try:
-        text = repr(value)
-    except Exception:  # noqa: BLE001 - anything may be given: a number of 5000 digits has no repr
-        text = f"<{type(value).__name__}>"
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
-
-
-def _misnamed_model(model: object) -> Iterator[FieldFault]:
-    if not isinstance(model, str) or not model.strip():
-        yield FieldFault("model", None if model is None else _show(model), "the id of a model")
-
-
-def _misnamed(fields: Mapping[str, object], within: str = "") -> Iterator[FieldFault]:
-    """Find names that are no texts, whatever the types promise."""
-    for name in fields:
-        if not isinstance(name, str):
-            yield FieldFault(f"{within}[{_show(name)}]", _show(fields[name]), "its name is not a text")
-
-
-def _unsendable(path: str, value: object) -> Iterator[FieldFault]:
-    """Find what JSON cannot carry."""
-    match value:
-        case None | str() | bytes() | os.PathLike():
-            return
-        case int():
-            if value.bit_length() > _MOST_BITS:
-                yield FieldFault(path, _show(value), f"a whole number of at most {_MOST_BITS} bits")
-        case float():
-            if not math.isfinite(value):
-                yield FieldFault(path, _show(value), "a finite number")
-        case Mapping():
-            yield from _misnamed(value, path)
-            for name, item in value.items():
-                yield from _unsendable(f"{path}.{name}", item)
-        case list() | tuple():
-            for index, item in enumerate(value):
-                yield from _unsendable(f"{path}[{index}]", item)
-        case _:
-            yield FieldFault(path, _show(value), "a text, number, boolean, list, object, pathlib.Path or bytes")
-
-
-def _clashes(extra: set[str], rules: Mapping[str, FieldRule]) -> Iterator[FieldFault]:
-    for name in sorted(extra & rules.keys()):
-        yield FieldFault(f"extra[{name!r}]", "...", f"set {name} as a field of the request, not in extra")
-
-
-def _undocumented(
-    fields: Mapping[str, object], rules: Mapping[str, FieldRule], extra: set[str]
-) -> Iterator[FieldFault]:
-    """Compare with the documentation, field by field."""
-    for name, rule in rules.items():
-        if name in fields:
-            yield from _violations(name, fields[name], rule)
-        elif rule.required:
-            yield FieldFault(name, None, f"a {rule.kind} is required")
-    for name in sorted(fields.keys() - rules.keys() - extra - {"model"}):
-        nearest = difflib.get_close_matches(name, rules, n=1)
-        hint = f"did you mean {nearest[0]}?" if nearest else f"its fields are {', '.join(rules)}"
-        yield FieldFault(name, _show(fields[name]), f"not a field of this model, {hint} {_ESCAPE}")
-
-
-_ESCAPE = "(pass check=False to send it all the same)"
-
-
-def _violations(name: str, value: object, rule: FieldRule) -> Iterator[FieldFault]:
-    match rule.kind:
-        case "text":
-            yield from _text_violations(name, value, rule)
-        case "integer":
-            if not isinstance(value, int) or isinstance(value, bool):
-                yield FieldFault(name, _show(value), "a whole number")
-            elif not rule.low <= value <= (rule.high or value):
-                yield FieldFault(name, _show(value), f"documented: {rule.low}-{rule.high} {_ESCAPE}")
-        case "media":
-            yield from _media_violations(name, value)
-        case _:
-            yield from _list_violations(name, value, rule)
-
-
-def _text_violations(name: str, value: object, rule: FieldRule) -> Iterator[FieldFault]:
-    if not isinstance(value, str):
-        yield FieldFault(name, _show(value), "a text")
-    elif rule.options and value not in rule.options:
-        yield FieldFault(name, _show(value), f"documented: {', '.join(rule.options)} {_ESCAPE}")
-    elif rule.required and not value.strip():
-        yield FieldFault(name, _show(value), "a text that is not empty")
-    elif rule.high is not None and len(value) > rule.high:
-        yield FieldFault(name, f"<{len(value)} characters>", f"documented: at most {rule.high} characters {_ESCAPE}")
-
-
-def _media_violations(name: str, value: object) -> Iterator[FieldFault]:
-    if is_media(value):
-        return
-    if not isinstance(value, str):
-        yield FieldFault(name, _show(value), "an http(s) URL, a pathlib.Path or bytes")
-    elif not is_web_url(value):
-        yield FieldFault(name, _show(value), "an http(s) URL; for a local file pass a pathlib.Path")
-
-
-def is_web_url(text: str) -> bool:
-    """Whether a text is an http(s) URL with a host."""
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        return False
-    return parts.scheme in {"http", "https"} and bool(parts.netloc)
-
-
-def _list_violations(name: str, value: object, rule: FieldRule) -> Iterator[FieldFault]:
-    if not isinstance(value, list | tuple):
-        yield FieldFault(name, _show(value), "a list")
-        return
-    if not rule.low <= len(value) <= (rule.high or len(value)):
-        yield FieldFault(name, f"<{len(value)} items>", f"documented: {rule.low}-{rule.high} items {_ESCAPE}")
-    for index, item in enumerate(value):
-        yield from _media_violations(f"{name}[{index}]", item)
+        raise invalid(request.model, tuple(dict.fromkeys(faults)))

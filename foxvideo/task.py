@@ -37,7 +37,8 @@ class Plan:
         idempotency_key: The same for every attempt; the service does not promise to read it.
         body: The JSON to send; None while files are being uploaded.
         attempts: How often it was sent.
-        withdrawn: Whether it was given up while it was being sent.
+        once: Whether nobody waits for it any more, so that it is not sent again.
+        abandoned: Whether it was given up while it was being sent.
         preparing: The upload of its files; None without files.
     """
 
@@ -45,7 +46,8 @@ class Plan:
     idempotency_key: str
     body: bytes | None = None
     attempts: int = 0
-    withdrawn: bool = False
+    once: bool = False
+    abandoned: bool = False
     preparing: asyncio.Task[None] | None = None
 
 
@@ -53,7 +55,7 @@ class Owner(Protocol):
     """Who drives a handle."""
 
     def follow(self, task: "VideoTask") -> None:
-        """Begin to ask after a task, unless that has begun."""
+        """Begin to ask after a task, unless that has begun or it has ended; raise on another loop."""
 
     def abandon(self, task: "VideoTask") -> None:
         """Give a task up."""
@@ -89,6 +91,7 @@ class VideoTask(Awaitable[Video]):
     _deadline: float | None = None
     _waiters: list[asyncio.Future[None]] | None = None
     _watchers: list[asyncio.Future[None]] | None = None
+    _listeners: list[Callable[["VideoTask"], None]] | None = None
 
     # --- What a user reads ---
 
@@ -157,6 +160,7 @@ class VideoTask(Awaitable[Video]):
             FoxError: It ended before it was accepted.
         """
         while self._id is None:
+            self._owner.follow(self)
             if isinstance(self._outcome, FoxError):
                 self._owner.looked(self)
                 raise self._outcome.fresh()
@@ -188,15 +192,16 @@ class VideoTask(Awaitable[Video]):
             return outcome
         raise outcome.fresh()
 
-    def _call_at_end(self, callback: Callable[["VideoTask"], None]) -> None:
+    def _listen(self, listener: Callable[["VideoTask"], None]) -> None:
+        """Have a function called when the task ends; at once if it has."""
         self._owner.follow(self)
         if self._outcome is not None:
-            callback(self)
-            return
-        future = asyncio.get_running_loop().create_future()
-        future.add_done_callback(lambda _: callback(self))
-        self._waiters = self._waiters or []
-        self._waiters.append(future)
+            listener(self)
+        else:
+            self._listeners = [*(self._listeners or ()), listener]
+
+    def _unlisten(self, listener: Callable[["VideoTask"], None]) -> None:
+        self._listeners = [other for other in self._listeners or () if other != listener] or None
 
     async def _change(self) -> None:
         self._watchers = self._watchers or []
@@ -213,6 +218,8 @@ class VideoTask(Awaitable[Video]):
         self._outcome, self._stage, self._plan = outcome, Stage.ENDED, None
         _wake(self._waiters)
         _wake(self._watchers)
+        for listener in self._listeners or ():
+            listener(self)
 
 
 def _news(state: TaskState) -> tuple[object, ...]:
@@ -261,8 +268,12 @@ class _States(AsyncIterator[TaskState]):
 async def as_completed(tasks: Iterable[VideoTask]) -> AsyncIterator[VideoTask]:
     """Yield tasks in the order in which they end, well or not; each once."""
     ended: asyncio.Queue[VideoTask] = asyncio.Queue()
-    awaited = list(dict.fromkeys(tasks))
-    for task in awaited:
-        task._call_at_end(ended.put_nowait)
-    for _ in awaited:
-        yield await ended.get()
+    awaited = dict.fromkeys(tasks)
+    try:
+        for task in awaited:
+            task._listen(ended.put_nowait)
+        for _ in awaited:
+            yield await ended.get()
+    finally:
+        for task in awaited:
+            task._unlisten(ended.put_nowait)

@@ -1,83 +1,86 @@
-"""For the tests of applications that use foxvideo: an hour of waiting in milliseconds.
+"""For the tests of applications that use foxvideo: a pytest plugin with a service of one's own.
 
-What belongs here: what a test suite needs beside the emulator. What must not: anything that a running application
-needs.
+What belongs here: fixtures and assertions. What must not: the service itself (``emulator/``) and the loop
+(``virtual_clock.py``).
 
-``VirtualClockLoop`` is an event loop whose time stands still while there is work and jumps to the next timer when
-there is none. Sockets work as ever, so a client and ``foxvideo.emulator.Emulator`` talk over real HTTP in one loop,
-and a video that takes minutes is there at once.
+Say ``pytest_plugins = ["foxvideo.testing"]`` in the topmost ``conftest.py``, with pytest-asyncio installed (the extra
+``testing``). A test that takes ``foxapi`` then runs on a virtual clock: an hour of waiting takes milliseconds.
 """
 
 import asyncio
-import selectors
-from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
 
-if TYPE_CHECKING:
-    from concurrent.futures import Executor
+import attrs
+import pytest
+import pytest_asyncio
 
+from foxvideo.emulator import Emulator, Fault, Faults, Ledger
+from foxvideo.virtual_clock import VirtualClockLoop, run
 
-T = TypeVar("T")
+__all__ = ["Emulator", "Fault", "Faults", "FoxAPI", "Ledger", "VirtualClockLoop", "foxapi", "run"]
 
-_LONG = 0.5  # a jump that many seconds far could be a timeout, so late bytes get a moment to arrive
-_MOMENT = 0.001
-_STUCK = 10.0
-
-
-class _IdleSelector(selectors.DefaultSelector):
-    """A selector that tells when there is nothing to wait for but time."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.now = 0.0
-        self.threads = 0
-
-    def select(self, timeout: float | None = None) -> "list[tuple[selectors.SelectorKey, int]]":
-        """Return what is ready; if nothing is, let the time pass instead of waiting."""
-        ready = super().select(0)
-        if ready or timeout == 0:
-            return ready
-        if self.threads:
-            return super().select(_STUCK)
-        if timeout is None:
-            if not (ready := super().select(_STUCK)):
-                raise RuntimeError("nothing is due and nothing arrives: the event loop would wait for ever")
-            return ready
-        if timeout >= _LONG and (ready := super().select(_MOMENT)):
-            return ready
-        self.now += timeout
-        return ready
+_MINUTES = (60.0, 600.0)  # what a task takes, in seconds
 
 
-class VirtualClockLoop(asyncio.SelectorEventLoop):
-    """An event loop whose time jumps to the next timer as soon as nothing else is to be done.
+@attrs.define(eq=False, kw_only=True)
+class FoxAPI(Emulator):
+    """An emulator as a test holds it: its levers, and assertions about its ledger.
 
-    For a client and a server in one process: whatever answers from outside is overtaken by the time. Work in threads
-    is waited for.
+    Levers: ``fail_next("submit" | "poll" | "upload" | "result" | "models", Fault(...), times=1)``, ``finish(id)``,
+    ``fail(id)``, ``cancel(id)``, ``advance(seconds)``. ``ledger`` counts what was submitted, charged and polled, and
+    has a record of every task.
     """
 
-    def __init__(self) -> None:
-        self._idle = _IdleSelector()
-        super().__init__(self._idle)
+    async def advance(self, seconds: float) -> None:
+        """Let time pass: everything that is due meanwhile happens."""
+        await asyncio.sleep(seconds)
 
-    def time(self) -> float:
-        """Return the seconds since the loop was made, which pass only while it idles."""
-        return self._idle.now
+    def assert_charged(self, tasks: int) -> None:
+        """Assert how many tasks were made, each of which costs money."""
+        assert self.ledger.charged == tasks, f"{self.ledger.charged} tasks were charged, not {tasks}"
 
-    def run_in_executor(
-        self, executor: "Executor | None", func: Callable[..., T], *args: object
-    ) -> "asyncio.Future[T]":
-        """Run a function in a thread; the time stands still meanwhile."""
-        future = super().run_in_executor(executor, func, *args)
-        self._idle.threads += 1
-        future.add_done_callback(self._thread_ended)
-        return future
+    def assert_nothing_bought_twice(self) -> None:
+        """Assert that no submit made two tasks: foxvideo marks the attempts of one submit with one key."""
+        keys = Counter(record.headers.get("Idempotency-Key") for record in self.ledger.tasks.values())
+        twice = {key: times for key, times in keys.items() if key and times > 1}
+        assert not twice, f"submits that made more than one task: {twice}"
 
-    def _thread_ended(self, _: object) -> None:
-        self._idle.threads -= 1
+    def assert_nothing_left_behind(self) -> None:
+        """Assert that every task has ended, and that somebody was told how."""
+        left = [record.id for record in self.ledger.tasks.values() if not record.told]
+        assert not left, f"paid for and not followed to the end: {', '.join(left)}"
 
 
-def run(main: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine on a virtual clock, as ``asyncio.run`` does on the real one."""
-    with asyncio.Runner(loop_factory=VirtualClockLoop) as runner:
-        return runner.run(main)
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the marker."""
+    config.addinivalue_line(
+        "markers", "foxapi(**options): options of foxvideo.emulator.Emulator"
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_asyncio_loop_factories(
+    item: pytest.Item,
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]] | None:
+    """Run the tests that take ``foxapi`` on a virtual clock, and leave all others alone."""
+    if "foxapi" in getattr(item, "fixturenames", ()):
+        return {"virtual": VirtualClockLoop}
+    others = len(item.ihook.pytest_asyncio_loop_factories.get_hookimpls()) > 1
+    return None if others else {"asyncio": asyncio.new_event_loop}
+
+
+@pytest_asyncio.fixture
+async def foxapi(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FoxAPI]:
+    """Run a service that ``Client()`` finds through the environment.
+
+    Its tasks take one to ten minutes of the virtual clock and yield a small stored film. Other options of
+    ``foxvideo.emulator.Emulator`` come from the marker: ``@pytest.mark.foxapi(seconds=3600, fail=0.1)``.
+    """
+    options: dict[str, object] = {"seconds": _MINUTES, "render": False}
+    if marker := request.node.get_closest_marker("foxapi"):
+        options |= marker.kwargs
+    async with FoxAPI(**options) as service:  # type: ignore[arg-type]
+        monkeypatch.setenv("FOXAPI_API_KEY", service.api_key)
+        monkeypatch.setenv("FOXAPI_BASE_URL", service.base_url)
+        yield service

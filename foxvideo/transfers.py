@@ -7,27 +7,30 @@ which result of a video is meant (``video.py``), and HTTP itself (``transport.py
 import asyncio
 import contextlib
 import hashlib
+import json
 import logging
 import os
+import re
 import secrets
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 from pathlib import Path
 from typing import IO
-from urllib.parse import urlsplit
 
 import aiohttp
 import attrs
+import yarl
 
+from foxvideo.checks import LocalMedia
 from foxvideo.errors import (
     BadReply,
+    ClientClosed,
     DownloadError,
     RateLimited,
     ResultExpired,
     ServiceUnavailable,
     UploadError,
 )
-from foxvideo.requests import LocalMedia
 from foxvideo.retry import delay
 from foxvideo.transport import Transport
 from foxvideo.wire import read_upload
@@ -59,6 +62,7 @@ class Uploads:
 
         Raises:
             UploadError: The file cannot be read, or the service did not take it.
+            ClientClosed: The client was closed meanwhile.
             FoxError: The service refuses the key, or cannot be reached.
         """
         async with self._slots:  # held while the content is in memory
@@ -69,14 +73,17 @@ class Uploads:
                 upload = asyncio.create_task(self._upload(name, content))
                 upload.add_done_callback(_succeeded)  # looks at an error that nobody may be left to wait for
                 self._known[digest] = (now, upload)
-            return await asyncio.shield(upload)
+            await asyncio.wait({upload})
+        if upload.cancelled():
+            raise ClientClosed("the client was closed while a file was uploaded")
+        return upload.result()
 
     def forget(self, body: bytes) -> None:
         """Upload anew next time what a body links to, because the service calls a link invalid."""
         self._known = {
             digest: (since, upload)
             for digest, (since, upload) in self._known.items()
-            if not (_succeeded(upload) and upload.result().encode() in body)
+            if not (_succeeded(upload) and json.dumps(upload.result()).encode() in body)
         }
 
     async def close(self) -> None:
@@ -87,7 +94,8 @@ class Uploads:
         await asyncio.gather(*running, return_exceptions=True)
 
     async def _upload(self, name: str, content: bytes) -> str:
-        for attempt in range(1, _ATTEMPTS + 1):
+        attempt = 1
+        while True:
             form = aiohttp.FormData()
             form.add_field("file", content, filename=name, content_type="application/octet-stream")
             try:
@@ -96,11 +104,11 @@ class Uploads:
                 if attempt == _ATTEMPTS:
                     raise
                 waits = error.retry_after if isinstance(error, RateLimited) else None
-                await asyncio.sleep(delay(attempt) if waits is None else waits)
             else:
                 _log.debug("uploaded %d bytes: %s", len(content), url)
                 return url
-        raise AssertionError  # pragma: no cover - the last attempt returns or raises
+            await asyncio.sleep(delay(attempt) if waits is None else waits)
+            attempt += 1
 
 
 def _succeeded(upload: asyncio.Task[str]) -> bool:
@@ -116,8 +124,8 @@ def _content(media: LocalMedia) -> tuple[str, bytes, str]:
 def _read(path: Path) -> tuple[str, bytes]:
     try:
         return path.suffix.lower(), path.read_bytes()
-    except OSError as error:
-        raise UploadError(f"could not read {path}: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:  # a path with a null byte is a ValueError
+        raise UploadError(f"could not read {str(path)!r}: {getattr(error, 'strerror', None) or error}") from error
 
 
 async def save(transport: Transport, url: str, path: Path, *, overwrite: bool) -> Path:
@@ -137,53 +145,63 @@ async def save(transport: Transport, url: str, path: Path, *, overwrite: bool) -
         DownloadError: It is no film, or came neither whole nor again.
         OSError: The disk: no space, no such folder, exists already.
     """
-    if urlsplit(url).scheme not in {"http", "https"}:
-        raise DownloadError(f"{url[:200]} is no http(s) link")
-    if not overwrite and await asyncio.to_thread(path.exists):
-        raise FileExistsError(f"{path} exists; pass overwrite=True to replace it")
-    for attempt in range(1, _ATTEMPTS + 1):
+    link = _link(url)
+    if not overwrite:
+        await asyncio.to_thread(_refuse_existing, path)
+    attempt = 1
+    while True:
         try:
-            await _save_once(transport, url, path, overwrite=overwrite)
+            await _save_once(transport, link, path, overwrite=overwrite)
         except _Interrupted as error:
             if attempt == _ATTEMPTS:
-                raise DownloadError(f"{url}: {error}") from error.__cause__
-            await asyncio.sleep(delay(attempt))
+                raise DownloadError(f"{link}: {error}") from None
         else:
             return path
-    raise AssertionError  # pragma: no cover - the last attempt returns or raises
+        await asyncio.sleep(delay(attempt))
+        attempt += 1
 
 
 class _Interrupted(Exception):
     """A transfer broke in a way that may not happen again."""
 
 
-async def _save_once(transport: Transport, url: str, path: Path, *, overwrite: bool) -> None:
+def _link(url: str) -> yarl.URL:
     try:
-        async with transport.download(url) as response:
-            _check(response, url)
+        # A link may be signed as it stands, so that quoting it anew would break it.
+        link = yarl.URL(url, encoded=re.fullmatch("[!-~]+", url) is not None)
+        usable = link.scheme in {"http", "https"} and link.host and link.port
+    except ValueError:
+        usable = False
+    if not usable:
+        raise DownloadError(f"{url[:200]!r} is no http(s) link")
+    return link
+
+
+async def _save_once(transport: Transport, link: yarl.URL, path: Path, *, overwrite: bool) -> None:
+    try:
+        async with transport.download(link) as response:
+            _check(response, link)
             async with _part(path, overwrite=overwrite) as file:
-                received = 0
+                # A body that is shorter than Content-Length says ends in an error of aiohttp.
                 async for chunk in response.content.iter_chunked(_CHUNK):
-                    received += len(chunk)
                     await asyncio.to_thread(file.write, chunk)
-                expected = response.content_length
-                if expected is not None and "Content-Encoding" not in response.headers and received != expected:
-                    raise _Interrupted(f"{received} of {expected} bytes came")
+    except aiohttp.RedirectClientError as error:
+        raise DownloadError(f"{link} leads to no http(s) link: {error}") from None
     except (aiohttp.ClientError, TimeoutError) as error:
-        raise _Interrupted(f"{type(error).__name__}: {error}") from error
+        raise _Interrupted(f"{type(error).__name__}: {error}") from None
 
 
-def _check(response: aiohttp.ClientResponse, url: str) -> None:
+def _check(response: aiohttp.ClientResponse, link: yarl.URL) -> None:
     """Refuse what is no film before anything is written."""
     status = response.status
     if status in _GONE:
-        raise ResultExpired(f"{url} is gone", http_status=status)
+        raise ResultExpired(f"{link} is gone", http_status=status)
     if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         raise _Interrupted(f"HTTP {status}")
     if status != HTTPStatus.OK:
-        raise DownloadError(f"{url} cannot be fetched", http_status=status)
+        raise DownloadError(f"{link} cannot be fetched", http_status=status)
     if response.content_type in {"text/html", "application/xhtml+xml"}:
-        raise DownloadError(f"{url} answers with a web page, not with a film", http_status=status)
+        raise DownloadError(f"{link} answers with a web page, not with a film", http_status=status)
 
 
 @contextlib.asynccontextmanager
@@ -202,8 +220,8 @@ async def _part(path: Path, *, overwrite: bool) -> AsyncIterator[IO[bytes]]:
 def _publish(file: IO[bytes], part: Path, path: Path, overwrite: bool) -> None:
     file.flush()
     os.fsync(file.fileno())
-    if not overwrite and path.exists():  # it may have appeared meanwhile
-        raise FileExistsError(f"{path} exists; pass overwrite=True to replace it")
+    if not overwrite:
+        _refuse_existing(path)  # it may have appeared meanwhile
     part.replace(path)
     if os.name == "posix":  # pragma: no branch - elsewhere a folder cannot be opened
         folder = os.open(path.parent, os.O_RDONLY)
@@ -211,3 +229,8 @@ def _publish(file: IO[bytes], part: Path, path: Path, overwrite: bool) -> None:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def _refuse_existing(path: Path) -> None:
+    if path.exists():
+        raise FileExistsError(f"{path} exists; pass overwrite=True to replace it")

@@ -15,16 +15,18 @@ Three rules keep the verdict on a submit sound; each answers to behaviour of aio
 import asyncio
 import contextlib
 import logging
-import ssl
+import re
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Any, NoReturn
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import attrs
 import yarl
-from multidict import CIMultiDict, CIMultiDictProxy
+from multidict import CIMultiDict
 
 from foxvideo._version import __version__
 from foxvideo.errors import AuthenticationError, ClientClosed
@@ -38,38 +40,43 @@ _CONNECT_SECONDS = 15.0
 _STALL_SECONDS = 60.0
 _UPLOAD_SECONDS = 600.0
 _HIDDEN = "[key]"
+_SHORTEST_SECRET = 16  # characters
+_WEB = frozenset({"http", "https"})
 
 # Errors that prove that no byte of the request reached the service.
 _NOT_SENT = (
     aiohttp.ClientConnectorError,
     aiohttp.ConnectionTimeoutError,
+    aiohttp.ServerFingerprintMismatch,
     aiohttp.ClientHttpProxyError,  # the proxy refused the tunnel
     aiohttp.InvalidURL,
 )
-# Everything else that a request can end with.
-_LOST = (aiohttp.ClientError, TimeoutError, OSError, ssl.SSLError, ValueError)
+# Everything else that a request can end with; OSError covers timeouts and TLS.
+_LOST = (aiohttp.ClientError, OSError, ValueError)
 
 ConnectorFactory = Callable[..., aiohttp.BaseConnector]
 
 
 def _origin(base_url: str) -> str:
-    """Return the base without a trailing slash.
-
-    Raises:
-        ValueError: It is no http(s) URL, or has a user, a query or a fragment.
-    """
+    """Return the base without a trailing slash; refused where it is no http(s) URL, or holds more than that."""
     url = yarl.URL(base_url)
-    if url.scheme not in {"http", "https"} or not url.host or url.user or url.query_string or url.fragment:
-        raise ValueError(f"base_url must be an http(s) URL without user, query or fragment, not {url.with_user(None)}")
+    more = url.user or url.password or url.query_string or url.fragment
+    if url.scheme not in _WEB or not url.host or more:
+        raise ValueError("base_url must be an http(s) URL without user, password, query and fragment")
     return str(url).rstrip("/")
 
 
 def _key(api_key: str) -> str:
-    """Return the key, refused where a header could not carry it."""
+    """Return the key; refused where a header cannot carry it, or where JSON would spell it in another way."""
     key = api_key.strip()
-    if not key or not key.isascii() or not key.isprintable() or " " in key:
+    if not re.fullmatch(r"[!#-\[\]-~]+", key):
         raise AuthenticationError("the API key is empty, or has characters that no key has")
     return key
+
+
+def _check_proxy(_: object, __: object, proxy: str | None) -> None:
+    if proxy is not None and yarl.URL(proxy).scheme not in _WEB:
+        raise ValueError("proxy must be an http(s) URL")
 
 
 @attrs.define(eq=False)
@@ -82,18 +89,24 @@ class Transport:
         poll_timeout: Seconds that a read may take in all.
         connector: Makes the connectors; called with keyword arguments of ``aiohttp.TCPConnector``.
         proxy: URL of a proxy for all requests; None for none.
-        trust_env: Whether the proxies of the environment are used.
+        trust_env: Whether the proxies of the environment are used, where ``proxy`` is None.
         user_agent: What every request calls itself.
+
+    Raises:
+        AuthenticationError: A header cannot carry the key.
+        ValueError: ``base_url``, ``proxy`` or ``user_agent`` cannot be used.
     """
 
     base_url: str = attrs.field(converter=_origin)
     _api_key: str = attrs.field(converter=_key, repr=False)
     request_timeout: float
     poll_timeout: float
-    connector: ConnectorFactory = attrs.field(default=aiohttp.TCPConnector, repr=False)
-    proxy: str | None = attrs.field(default=None, repr=False)
+    connector: ConnectorFactory = attrs.field(
+        default=aiohttp.TCPConnector, repr=False, validator=attrs.validators.is_callable()
+    )
+    proxy: str | None = attrs.field(default=None, repr=False, validator=_check_proxy)
     trust_env: bool = False
-    user_agent: str = USER_AGENT
+    user_agent: str = attrs.field(default=USER_AGENT, validator=attrs.validators.matches_re("[ -~]+"))
     _submits: aiohttp.ClientSession | None = attrs.field(default=None, init=False, repr=False)
     _reads: aiohttp.ClientSession | None = attrs.field(default=None, init=False, repr=False)
     _closed: bool = attrs.field(default=False, init=False, repr=False)
@@ -117,8 +130,9 @@ class Transport:
         )
         headers = {"Content-Type": "application/json", "Idempotency-Key": idempotency_key}
         try:
-            # Bounds a reply that comes in drops; longer than any connecting, so it never fires before the POST left.
-            async with asyncio.timeout(_CONNECT_SECONDS + 2 * self.request_timeout):
+            # Bounds a reply that comes in drops; far longer than connecting may take, so that it fires only after the
+            # POST left.
+            async with asyncio.timeout(2 * (_CONNECT_SECONDS + self.request_timeout)):
                 return await self._ask(
                     self._submits,
                     "POST",
@@ -135,10 +149,9 @@ class Transport:
         query = "?sync_upstream=true" if sync_upstream else ""
         return await self.get(f"/v1/tasks/{quote(task_id, safe='')}{query}")
 
-    async def get(self, path: str, **query: str) -> Answer:
-        """GET something of the API."""
+    async def get(self, target: str) -> Answer:
+        """GET something of the API, by its quoted path and query."""
         timeout = aiohttp.ClientTimeout(total=self.poll_timeout)
-        target = f"{path}?{urlencode(query)}" if query else path
         async with self._reading() as session:
             return await self._ask(session, "GET", target, timeout=timeout)
 
@@ -149,13 +162,13 @@ class Transport:
             return await self._ask(session, "POST", "/v1/files/upload/stream", timeout=timeout, data=form)
 
     @contextlib.asynccontextmanager
-    async def download(self, url: str) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def download(self, url: yarl.URL) -> AsyncIterator[aiohttp.ClientResponse]:
         """GET a result from whichever host it lies on; that host never sees the key."""
         timeout = aiohttp.ClientTimeout(sock_connect=_CONNECT_SECONDS, sock_read=_STALL_SECONDS)
         headers = {"User-Agent": self.user_agent, "Accept-Encoding": "identity"}
         async with (
             self._reading() as session,
-            session.get(url, headers=headers, timeout=timeout, proxy=self.proxy) as response,
+            session.get(url, headers=headers, timeout=timeout, proxy=self._proxy_to(url)) as response,
         ):
             yield response
 
@@ -164,27 +177,36 @@ class Transport:
         self._closed = True
         sessions = [session for session in (self._submits, self._reads) if session is not None]
         self._submits = self._reads = None
-        await asyncio.gather(*(session.close() for session in sessions))
+        async with contextlib.AsyncExitStack() as stack:  # each is closed, even if waiting for another is cut
+            for session in sessions:
+                stack.push_async_callback(session.close)
 
-    def _reading(self) -> "_Borrowed | aiohttp.ClientSession":
+    def _reading(self) -> AbstractAsyncContextManager[aiohttp.ClientSession]:
         """Return the session for reads: the client's own, or once that is closed one for a single request."""
         if self._closed:
             return self._session(force_close=True)
         if self._reads is None:
             self._reads = self._session(force_close=False)
-        return _Borrowed(self._reads)
+        return contextlib.nullcontext(self._reads)
 
     def _session(self, *, force_close: bool) -> aiohttp.ClientSession:
         # No limit: the dispatcher's semaphore bounds the requests, and a wait inside the pool could not be told
         # from a request that was sent.
         connector = self.connector(limit=0, force_close=force_close)
-        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=self.trust_env)
+        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+
+    def _proxy_to(self, url: yarl.URL) -> str | None:
+        # aiohttp's own trust_env would also send passwords of ~/.netrc, or stumble over one beside our key.
+        if self.proxy is not None or not self.trust_env or proxy_bypass(url.host or ""):
+            return self.proxy
+        return getproxies().get(url.scheme)
 
     async def _ask(
         self, session: aiohttp.ClientSession, method: str, target: str, *, headers: dict[str, str] | None = None,
         **options: Any,  # noqa: ANN401 - passed on to aiohttp
     ) -> Answer:  # fmt: skip
         started = time.perf_counter()
+        url = yarl.URL(self.base_url + target, encoded=True)
         sent_headers = {
             "Authorization": f"Bearer {self._api_key}",
             "User-Agent": self.user_agent,
@@ -193,17 +215,15 @@ class Transport:
         try:
             async with session.request(
                 method,
-                yarl.URL(self.base_url + target, encoded=True),
+                url,
                 headers=sent_headers,
                 allow_redirects=False,
-                proxy=self.proxy,
+                proxy=self._proxy_to(url),
                 **options,
             ) as response:
                 answer: Answer = await self._read(response)
-        except _NOT_SENT as error:
-            answer = NoReply(sent=False, reason=self._redact(_reason(error)), cause=error)
         except _LOST as error:
-            answer = NoReply(sent=True, reason=self._redact(_reason(error)), cause=error)
+            answer = self._no_reply(error)
         _log.debug(
             "%s %s: %s in %.0f ms", method, target,
             answer.status if isinstance(answer, Reply) else answer.reason,
@@ -222,31 +242,24 @@ class Transport:
                     break
         except _LOST:
             complete = False
-        headers = response.headers
-        if self._api_key.encode() in body:  # a server that echoes the key must not bring it into an error
-            body = body.replace(self._api_key.encode(), _HIDDEN.encode())
-        if any(self._api_key in value for value in headers.values()):
-            headers = CIMultiDictProxy(CIMultiDict((name, self._redact(v)) for name, v in headers.items()))
+        # A server that echoes the key must not bring it into an error.
+        headers = CIMultiDict((name, self._redact(value)) for name, value in response.headers.items())
+        body = self._redact(body.decode("latin-1")).encode("latin-1")
         return Reply(response.status, headers, body, complete, time.time())
 
+    def _no_reply(self, error: Exception) -> NoReply:
+        # aiohttp's exceptions hold the headers of their request, and so the key: they are told, not chained.
+        cause = None if isinstance(error, aiohttp.ClientError) else error
+        return NoReply(sent=not isinstance(error, _NOT_SENT), reason=self._redact(_reason(error)), cause=cause)
+
     def _redact(self, text: str) -> str:
-        return text.replace(self._api_key, _HIDDEN)
-
-
-@attrs.frozen
-class _Borrowed:
-    """A session that stays open after the block that uses it."""
-
-    _session: aiohttp.ClientSession
-
-    async def __aenter__(self) -> aiohttp.ClientSession:
-        return self._session
-
-    async def __aexit__(self, *_: object) -> None:
-        pass
+        # A key as short as an emulator's is no secret; it may occur in an id, and an id is worth money.
+        return text.replace(self._api_key, _HIDDEN) if len(self._api_key) >= _SHORTEST_SECRET else text
 
 
 def _reason(error: BaseException) -> str:
-    """Say in words what an exception without a sentence means."""
+    """Say in words what happened."""
     name = type(error).__name__
+    if isinstance(error, aiohttp.ClientResponseError):  # its own words name the proxy with its password
+        return f"{name}: {error.status} {error.message}"
     return f"{name}: {error}" if str(error) else f"no reply in time ({name})"

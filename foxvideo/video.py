@@ -6,20 +6,20 @@ What belongs here: the outcome as a value, and where its files go. What must not
 
 import asyncio
 import datetime as dt
+import re
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import attrs
 
 from foxvideo import transfers
-from foxvideo.errors import DownloadError, ResultExpired, ResultsMissing
+from foxvideo.errors import DownloadError, FoxError, ResultExpired, ResultsMissing
 from foxvideo.requests import VideoRequest
 from foxvideo.states import Result, TaskState
 from foxvideo.transport import Transport
 from foxvideo.wire import read_task
 
-_LIFETIME = dt.timedelta(hours=24)
+_LIFETIME = 24 * 3600.0
 
 
 @attrs.frozen(kw_only=True)
@@ -71,7 +71,7 @@ class Video:
         if not self.urls:
             names = sorted({name for result in self.results for name in result.fields})
             raise ResultsMissing(
-                f"the results of {self.model} have no link but {', '.join(names)}: read video.results",
+                f"the results have no link, but {', '.join(names) or 'nothing'}: read video.results",
                 submitted="yes",
                 task_id=self.task_id,
             )
@@ -84,13 +84,13 @@ class Video:
         The page that names the 24 hours does not say when they begin:
         https://docs.foxapi.cc/pages/en/api-manual/task-management/get-task-detail
         """
-        return self.created + _LIFETIME if self.created else None
+        return _moment(self.created.timestamp() + _LIFETIME) if self.created else None
 
     async def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Save the first result; works after the client has closed, too.
 
         The file appears when it is whole, never before. The key is not sent. A dead link is replaced by a fresh one
-        once. Cancelling leaves nothing behind.
+        once. Cancelling leaves no half of a file behind.
 
         Args:
             path: The file to make; its folder must exist.
@@ -102,6 +102,8 @@ class Video:
         Raises:
             ResultExpired: The link is dead, and so is a fresh one.
             DownloadError: What lies there is no film, or did not come whole.
+            ResultsMissing: There is no link.
+            FoxError: The link is dead, and the task could not be asked for a fresh one.
             OSError: The disk said no; ``FileExistsError`` for a file that exists.
         """
         return await self._save(self.url, 0, Path(path), overwrite=overwrite)
@@ -112,24 +114,24 @@ class Video:
         Raises:
             ResultExpired: A link is dead, and so is a fresh one.
             DownloadError: What lies there is no film, or did not come whole.
+            FoxError: A link is dead, and the task could not be asked for a fresh one.
             OSError: The disk said no; ``FileExistsError`` for a file that exists.
         """
         await asyncio.to_thread(Path(folder).mkdir, parents=True, exist_ok=True)
-        targets = [Path(folder) / self._name(index) for index in range(len(self.urls))]
         return [
-            await self._save(url, index, target, overwrite=overwrite)
-            for index, (url, target) in enumerate(zip(self.urls, targets, strict=True))
+            await self._save(url, index, Path(folder) / self._name(index), overwrite=overwrite)
+            for index, url in enumerate(self.urls)
         ]
 
     def _name(self, index: int) -> str:
-        suffix = Path(unquote(urlsplit(self.urls[index]).path)).suffix or ".mp4"
+        suffix = re.fullmatch(r"\w+://[^/?#]+/[^?#]*(\.[A-Za-z0-9]{1,8})([?#].*)?", self.urls[index])
         number = f"-{index + 1}" if len(self.urls) > 1 else ""
-        return f"{_file_name(self.task_id)}{number}{suffix}"
+        return f"{_file_name(self.task_id)}{number}{suffix[1] if suffix else '.mp4'}"
 
     async def _save(self, url: str, index: int, path: Path, *, overwrite: bool) -> Path:
         try:
             return await self._fetch(url, index, path, overwrite=overwrite)
-        except DownloadError as error:
+        except FoxError as error:
             error.task_id, error.submitted = self.task_id, "yes"
             raise
 
@@ -164,4 +166,4 @@ def _moment(seconds: float | None) -> dt.datetime | None:
 
 def _file_name(text: str) -> str:
     """Return a text as a name that every file system takes."""
-    return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in text)
+    return re.sub(r"[^A-Za-z0-9_-]", "_", text)[:100]

@@ -1,7 +1,7 @@
 """Between values and bytes: requests become JSON, replies become values or errors.
 
-What belongs here: every fact about the shape of FoxAPI's JSON, with the page it comes from, and the one cattrs
-converter. What must not: sockets (``transport.py``), and whether to try again (``retry.py``).
+What belongs here: what a status, its headers and its body mean, with the page it comes from. What must not: the
+shape of a task in JSON (``shapes.py``), sockets (``transport.py``), and whether to try again (``retry.py``).
 
 Only a task's ``id`` and ``status`` are counted on. Everything else may be missing, null, or of another type, and
 is then read as *not told*; no reply, however broken, raises anything but a ``FoxError``.
@@ -10,16 +10,13 @@ is then read as *not told*; no reply, however broken, raises anything but a ``Fo
 import datetime as dt
 import email.utils
 import json
-import math
 import re
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
-from typing import TypeGuard
 
 import attrs
-import cattrs
-from cattrs.gen import make_dict_structure_fn, override
 
+from foxvideo.checks import is_local, is_web_url
 from foxvideo.errors import (
     AuthenticationError,
     BadReply,
@@ -34,8 +31,9 @@ from foxvideo.errors import (
     TaskNotFound,
     UploadError,
 )
-from foxvideo.requests import VideoRequest, fields_of, is_media, is_web_url
-from foxvideo.states import Result, Status, TaskProblem, TaskState, Usage
+from foxvideo.requests import VideoRequest, fields_of
+from foxvideo.shapes import mapping, task_state, text
+from foxvideo.states import TaskState
 
 _SNIPPET = 200  # characters of an unreadable body that an error keeps
 _MOST_SECONDS = 120.0  # no Retry-After holds us longer
@@ -98,7 +96,7 @@ def encode(request: VideoRequest, links: Mapping[int, str]) -> bytes:
     """
 
     def sendable(value: object) -> object:
-        if is_media(value):
+        if is_local(value):
             return links[id(value)]
         if isinstance(value, Mapping):
             return {name: sendable(item) for name, item in value.items()}
@@ -110,144 +108,9 @@ def encode(request: VideoRequest, links: Mapping[int, str]) -> bytes:
     return json.dumps(body, allow_nan=False).encode()
 
 
-# --- Lenient readers -------------------------------------------------------------------------------------------
-
-
-def _text(value: object, _: object = None) -> str | None:
-    """Read a text; a number counts as one, since ids and codes come as both."""
-    if isinstance(value, str):
-        return value if value.strip() else None
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    return None
-
-
-def _number(value: object, _: object = None) -> float | None:
-    """Read a finite number that is not negative, also from a text such as ``"40%"``."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        number = float(value.strip().removesuffix("%") if isinstance(value, str) else value)
-    except (ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) and number >= 0 else None
-
-
-def _progress(value: object, _: object = None) -> float | None:
-    number = _number(value)
-    return None if number is None else min(number, 100.0)
-
-
-_STATUSES: Mapping[str, Status] = {status.value: status for status in Status} | {"canceled": Status.CANCELLED}
-
-
-def _status(value: object, _: object = None) -> Status:
-    return _STATUSES.get((_text(value) or "").strip().lower(), Status.UNKNOWN)
-
-
 def is_task_id(text: str) -> bool:
     """Whether a text can be a task's id: opaque, but it must fit into the path of a URL and into a line."""
     return len(text) <= _LONGEST_ID and text.isprintable() and " " not in text and bool(text.strip("."))
-
-
-def _mapping(value: object) -> dict[str, object]:
-    return value if isinstance(value, dict) else {}
-
-
-def _items(value: object) -> list[object]:
-    if isinstance(value, dict | str):
-        return [value]
-    return value if isinstance(value, list) else []
-
-
-def _result(item: object) -> Result | None:
-    """Read one result; None for one that says nothing."""
-    if isinstance(item, str):
-        return Result(item, {"url": item}) if item.strip() else None
-    fields = _mapping(item)
-    if all(value in (None, "", [], {}) for value in fields.values()):
-        return None
-    # https://docs.foxapi.cc/pages/en/api-manual/task-management/get-task-detail has `url`; live readers of other
-    # kinds of task look for the others.
-    urls = (fields.get(key) for key in ("url", "video_url", "audio_url", "image_url"))
-    return Result(next((url for url in urls if _is_link(url)), None), fields)
-
-
-def _is_link(value: object) -> TypeGuard[str]:
-    return isinstance(value, str) and bool(value.strip())
-
-
-def _results(reply: Mapping[str, object]) -> list[object]:
-    """Find the results, in the four shapes that were seen, in the order of trust."""
-    output = _mapping(reply.get("output"))
-    several = filter(_is_link, _items(output.get("urls")))
-    shapes: tuple[list[object], ...] = (
-        _items(reply.get("results")),
-        _items(reply.get("result_data")),
-        [*(output | {"url": url} for url in several)] or [output],
-    )
-    return next((shape for shape in shapes if any(map(_result, shape))), [])
-
-
-def _make_converter() -> cattrs.Converter:
-    """Return the converter that turns decoded JSON into the values of ``states.py``."""
-    converter = cattrs.Converter()
-    converter.register_structure_hook(
-        Usage,
-        make_dict_structure_fn(
-            Usage,
-            converter,
-            credits_reserved=override(struct_hook=_number),
-            user_group=override(struct_hook=_text),
-        ),
-    )
-    converter.register_structure_hook(
-        TaskState,
-        make_dict_structure_fn(
-            TaskState,
-            converter,
-            id=override(struct_hook=lambda value, _: value),
-            status=override(struct_hook=_status),
-            status_text=override(struct_hook=lambda value, _: _text(value) or Status.UNKNOWN.value),
-            progress=override(struct_hook=_progress),
-            results=override(struct_hook=lambda items, _: tuple(filter(None, map(_result, items)))),
-            problem=override(struct_hook=lambda value, _: _problem(value)),
-            usage=override(struct_hook=lambda value, _: converter.structure(value, Usage) if _mapping(value) else None),
-            estimated_time=override(struct_hook=_number),
-            model=override(struct_hook=_text),
-            created=override(struct_hook=_number),
-            body=override(struct_hook=lambda value, _: value),
-        ),
-    )
-    return converter
-
-
-def _problem(value: object) -> TaskProblem | None:
-    if isinstance(value, str) and value:
-        return TaskProblem(message=value)
-    if not (fields := _mapping(value)):
-        return None
-    return TaskProblem(_text(fields.get("code")), _text(fields.get("message")) or "")
-
-
-_CONVERTER = _make_converter()
-
-
-def _state(reply: Mapping[str, object], task_id: str, body: bytes) -> TaskState:
-    flat = {
-        "id": task_id,
-        "status": reply.get("status"),
-        "status_text": reply.get("status"),
-        "progress": reply.get("progress"),
-        "results": _results(reply),
-        "problem": reply.get("error"),
-        "usage": reply.get("usage"),
-        "estimated_time": _mapping(reply.get("task_info")).get("estimated_time"),
-        "model": reply.get("model"),
-        "created": reply.get("created"),
-        "body": body,
-    }
-    return _CONVERTER.structure(flat, TaskState)
 
 
 # --- What a reply says -----------------------------------------------------------------------------------------
@@ -309,9 +172,9 @@ class _Refusal:
     @classmethod
     def of(cls, reply: Reply) -> "_Refusal":
         decoded = _decoded(reply)
-        outer = _mapping(decoded)
+        outer = mapping(decoded)
         error = outer.get("error")
-        inner = _mapping(error)
+        inner = mapping(error)
         detail = outer.get("detail")
         texts = (
             inner.get("message"),
@@ -320,12 +183,12 @@ class _Refusal:
             detail if isinstance(detail, str) or not detail else json.dumps(detail, ensure_ascii=False),
             _snippet(reply),
         )
-        message = next((text for text in map(_text, texts) if text), "an empty body")
+        message = next((text for text in map(text, texts) if text), "an empty body")
         named = re.search(r"request[_ ]id:\s*([\w.-]+)", message)
         return cls(
             message=" ".join(message.split())[: 2 * _SNIPPET],
-            code=_text(inner.get("code")) or _text(outer.get("code")),
-            kind=_text(inner.get("type")),
+            code=text(inner.get("code")) or text(outer.get("code")),
+            kind=text(inner.get("type")),
             decoded=_snippet(reply) if decoded is None else decoded,
             request_id=reply.headers.get("x-request-id") or (named[1] if named else None),
         )
@@ -403,12 +266,12 @@ def read_submit(answer: Answer) -> TaskState:
         raise refusal(answer, "submit")
     reply = _unwrapped(answer, "id", "task_id")
     if answer.ok and (task_id := next(filter(is_task_id, _ids(reply)), None)):
-        return _state(reply, task_id, answer.body)
+        return task_state(reply, task_id, answer.body)
     raise _uncertain(answer)
 
 
 def _ids(reply: Mapping[str, object]) -> Iterator[str]:
-    return filter(None, map(_text, (reply.get("id"), reply.get("task_id"))))
+    return filter(None, map(text, (reply.get("id"), reply.get("task_id"))))
 
 
 def _uncertain(reply: Reply) -> SubmitUncertain:
@@ -424,8 +287,8 @@ def _uncertain(reply: Reply) -> SubmitUncertain:
 
 def _unwrapped(reply: Reply, *names: str) -> dict[str, object]:
     """Return the object of a reply, also where it is wrapped in ``data``: the one that tells the first of the names."""
-    outer = _mapping(_decoded(reply))
-    levels = (outer, _mapping(outer.get("data")))
+    outer = mapping(_decoded(reply))
+    levels = (outer, mapping(outer.get("data")))
     return next((level for name in names for level in levels if level.get(name) is not None), outer)
 
 
@@ -435,7 +298,7 @@ def read_task(answer: Answer, task_id: str) -> TaskState:
     Raises:
         FoxError: The query failed; that says nothing about the task.
     """
-    if isinstance(answer, Reply) and answer.status == HTTPStatus.NOT_FOUND and _mapping(_decoded(answer)):
+    if isinstance(answer, Reply) and answer.status == HTTPStatus.NOT_FOUND and mapping(_decoded(answer)):
         said = _Refusal.of(answer)
         raise TaskNotFound(f"task query: {said.message}", **said.context(answer))
     reply = _expect(answer, "task query")
@@ -445,7 +308,7 @@ def read_task(answer: Answer, task_id: str) -> TaskState:
         raise _bad(reply, "task query: no status in the reply")
     if (named := list(_ids(found))) and task_id not in named:
         raise _bad(reply, f"task query: the reply is about {named[0][:_LONGEST_ID]}")
-    return _state(found, task_id, reply.body)
+    return task_state(found, task_id, reply.body)
 
 
 def read_upload(answer: Answer) -> str:
@@ -481,10 +344,10 @@ def read_models(answer: Answer) -> tuple[str, ...]:
         FoxError: The query failed.
     """
     reply = _expect(answer, "models")
-    rows = _mapping(_decoded(reply)).get("data")
+    rows = mapping(_decoded(reply)).get("data")
     if not isinstance(rows, list):
         raise _bad(reply, "models: no list in the reply")
-    return tuple(name for row in rows if (name := _text(_mapping(row).get("id"))))
+    return tuple(name for row in rows if (name := text(mapping(row).get("id"))))
 
 
 def _expect(answer: Answer, doing: str) -> Reply:

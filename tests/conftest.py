@@ -7,7 +7,9 @@ import pytest
 
 from foxvideo import Client, Every
 from foxvideo.emulator import Emulator
-from foxvideo.testing import VirtualClockLoop
+from foxvideo.virtual_clock import VirtualClockLoop
+
+pytest_plugins = ["foxvideo.testing", "pytester"]
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -15,7 +15,7 @@ from multidict import CIMultiDict
 
 from foxvideo import Client, FoxError, GrokTextToVideo, SubmitUncertain
 from foxvideo.retry import WELL, judge_read, judge_submit
-from foxvideo.testing import run
+from foxvideo.virtual_clock import run
 from foxvideo.wire import Reply, read_models, read_submit, read_task, read_upload
 
 SAMPLES = {path.stem: path.read_bytes() for path in sorted((Path(__file__).parent / "samples").glob("*.json"))}

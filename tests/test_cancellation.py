@@ -18,7 +18,7 @@ import pytest
 
 from foxvideo import Client, Every, GrokImageToVideo, GrokTextToVideo
 from foxvideo.emulator import Emulator, Fault
-from foxvideo.testing import VirtualClockLoop
+from foxvideo.virtual_clock import VirtualClockLoop
 
 Scenario = Callable[[Client, Emulator, Path], Coroutine[Any, Any, object]]
 

@@ -13,7 +13,8 @@ from foxvideo.emulator import Emulator
 README = Path(__file__).parent.parent / "README.md"
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", README.read_text(), re.DOTALL | re.MULTILINE)
 PROGRAMS = [block for block in BLOCKS if "asyncio.run(main())" in block]
-SNIPPETS = [block for block in BLOCKS if "asyncio.run(main())" not in block]
+SUITES = [block for block in BLOCKS if "foxvideo.testing" in block]
+SNIPPETS = [block for block in BLOCKS if block not in PROGRAMS + SUITES]
 
 
 @pytest.fixture(autouse=True)
@@ -25,9 +26,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_readme_has_programs_and_snippets() -> None:
-    """The two tests below have something to run."""
+    """The tests below have something to run."""
     assert len(PROGRAMS) == 1
     assert len(SNIPPETS) >= 5
+    assert len(SUITES) == 2
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
@@ -60,3 +62,15 @@ async def test_a_snippet_of_the_readme_runs_inside_a_client(snippet: str, client
     await asyncio.gather(*client.unfinished())
 
     assert fox.ledger.charged >= 1
+
+
+def test_the_suite_of_the_readme_passes(pytester: pytest.Pytester) -> None:
+    """It is a conftest and a test, as an application has them."""
+    conftest, suite = SUITES
+    pytester.makeconftest(conftest)
+    pytester.makepyprojecttoml(
+        '[tool.pytest.ini_options]\nasyncio_mode = "auto"\nasyncio_default_fixture_loop_scope = "function"'
+    )
+    pytester.makepyfile(suite)
+
+    pytester.runpytest_inprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)

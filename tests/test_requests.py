@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from foxvideo import requests
+from foxvideo.checks import is_local, is_web_url
 from foxvideo.errors import FieldFault, InvalidRequest
 from foxvideo.requests import (
     GrokEditVideo,
@@ -29,8 +30,6 @@ from foxvideo.requests import (
     VideoRequest,
     check,
     fields_of,
-    is_media,
-    is_web_url,
     media_of,
 )
 from foxvideo.wire import encode
@@ -449,9 +448,9 @@ def test_a_web_url_has_a_scheme_and_a_host(text: str, expected: bool) -> None:
 
 def test_paths_and_bytes_are_media_and_texts_are_not() -> None:
     """A text is a URL, or a mistake."""
-    assert is_media(Path("cat.png"))
-    assert is_media(b"")
-    assert not is_media("cat.png")
+    assert is_local(Path("cat.png"))
+    assert is_local(b"")
+    assert not is_local("cat.png")
 
 
 def test_media_are_found_at_any_depth_and_can_be_replaced() -> None:

@@ -109,16 +109,17 @@ class Generations:
         """Show one task."""
         self.host.ledger.polled += 1
         record = self.host.ledger.tasks.get(request.match_info["task_id"])
+        fault = self.host.script.take("poll")
         if record is None:
             reply = replies.refused(404, "There is no such task.")
         else:
             record.polls += 1
-            reply = self._shown(record, sync=request.query.get("sync_upstream") == "true")
-        fault = self.host.script.take("poll")
+            view = record.life.ask(self.host.clock.now(), sync=request.query.get("sync_upstream") == "true")
+            reply = self._shown(record, view)
+            record.told |= not fault and view.ended and (view.has_results or view.status != "completed")
         return await self.host.broken(fault, request, reply) if fault else reply
 
-    def _shown(self, record: TaskRecord, *, sync: bool) -> web.Response:
-        view = record.life.ask(self.host.clock.now(), sync=sync)
+    def _shown(self, record: TaskRecord, view: tasks.View) -> web.Response:
         reply = replies.task(record.id, record.model, view.status, view.progress, record.created)
         reply["results"] = [{"url": self.films.link(record)}] if view.has_results else None
         reply["error"] = view.error

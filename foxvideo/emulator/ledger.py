@@ -29,6 +29,8 @@ class TaskRecord:
     scene: Scene = attrs.field(repr=False)
     clock: Clock = attrs.field(repr=False)
     polls: int = 0
+    told: bool = False
+    """Whether a query was answered with its end, results included: nothing is left to fetch by id."""
     link: str | None = None
     """The token of the newest result link."""
 
@@ -46,6 +48,7 @@ class TaskRecord:
             "created": self.created,
             "polls": self.polls,
             "status": self.status,
+            "told": self.told,
             "began": self.clock.unix(self.life.began),
             "ends": self.clock.unix(self.life.ends),
         }
