@@ -22,7 +22,7 @@ from foxvideo.schedule import Growing, Schedule
 from foxvideo.task import VideoTask
 from foxvideo.transport import USER_AGENT, ConnectorFactory, Transport
 from foxvideo.video import Video
-from foxvideo.wire import read_models
+from foxvideo.wire import is_task_id, read_models
 
 logging.getLogger("foxvideo").addHandler(logging.NullHandler())
 
@@ -188,7 +188,7 @@ class Client:
         Raises:
             InvalidRequest: It cannot be an id.
         """
-        if not _is_id(task_id):
+        if not is_task_id(task_id):
             raise InvalidRequest(f"{task_id!r} is no task id")
         return self._lifecycle.task(task_id, self._timeout(timeout))
 
@@ -257,7 +257,3 @@ class Client:
         if given is not None and not given > 0:
             raise ValueError(f"timeout must be above 0, not {given!r}")
         return given
-
-
-def _is_id(value: object) -> bool:
-    return isinstance(value, str) and value.strip(".") != "" and value.isprintable() and " " not in value

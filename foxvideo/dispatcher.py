@@ -105,16 +105,20 @@ class Dispatcher(Generic[W]):
         self.active -= 1
         self._wake.set()
 
-    def limited(self, kind: Kind, started: float, wait: float) -> float:
-        """Slow down all requests of a kind after a 429; return the seconds between two from now on."""
-        now = asyncio.get_running_loop().time()
-        self._paces[kind] = self._paces[kind].limited(started, now, wait)
-        return self._paces[kind].gap
+    def limited(self, kind: Kind, started: float, wait: float) -> float | None:
+        """Slow down all requests of a kind after a 429 to one that left at ``started``.
 
-    def passed(self, kind: Kind) -> None:
-        """Take note that the service let a request of a kind through."""
+        Returns:
+            Seconds between two requests from now on; None where that is no slower than before.
+        """
+        before, now = self._paces[kind], asyncio.get_running_loop().time()
+        self._paces[kind] = after = before.limited(started, now, wait)
+        return None if after.gap == before.gap else after.gap
+
+    def passed(self, kind: Kind, started: float) -> None:
+        """Take note that the service let a request of a kind through that left at ``started``."""
         if self._paces[kind].gap:
-            self._paces[kind] = self._paces[kind].passed()
+            self._paces[kind] = self._paces[kind].passed(started)
 
     # --- The loop ---
 

@@ -27,7 +27,7 @@ of them a reply means (``wire.py``) and whether to try again (``retry.py``).
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar, Literal, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Literal, Self, TypedDict, Unpack
 
 import attrs
 
@@ -65,7 +65,7 @@ class FoxError(Exception):
         credits_reserved: Credits that the service reserved for the task; None if it did not say.
     """
 
-    advice: ClassVar[str] = ""
+    advice: str = ""
 
     def __init__(self, what: str, **context: Unpack[Context]) -> None:
         super().__init__(what)

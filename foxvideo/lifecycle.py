@@ -25,11 +25,10 @@ from foxvideo.errors import (
     RateLimited,
     SubmitUncertain,
     TaskAbandoned,
-    TaskCancelled,
     TaskFailed,
-    TaskNotFound,
     TaskTimeout,
 )
+from foxvideo.outcomes import broken, failed, log_end, name, reason, settled
 from foxvideo.requests import VideoRequest, media_of
 from foxvideo.retry import AskAgain, SendAgain, judge_read, judge_state, judge_submit
 from foxvideo.schedule import Schedule, clip
@@ -177,7 +176,7 @@ class Lifecycle:
         self._submits.discard(request)
         error = asyncio.CancelledError() if request.cancelled() else request.exception()
         if error is not None:
-            self._end(task, _broken(task, error))
+            self._end(task, broken(task, error))
 
     async def _submit(self, task: VideoTask, plan: Plan) -> None:
         """Send one attempt, and do what its answer means."""
@@ -192,6 +191,7 @@ class Lifecycle:
         verdict = judge_submit(answer, attempt=plan.attempts, attempts=self.submit_attempts, retry_429=self.retry_429)
         match verdict:
             case TaskState():
+                self._dispatcher.passed(Kind.SUBMIT, started)
                 self._accept(task, plan, verdict)
             case SendAgain():
                 self._send_again(task, plan, verdict, started)
@@ -204,7 +204,6 @@ class Lifecycle:
         self.unfinished[state.id] = self._handles[state.id] = task
         task._id, task._since, task._stage, task._plan = state.id, now, Stage.ACCEPTED, None
         _log.info("accepted %s (%s)", state.id, state.model or task.request_model)
-        self._dispatcher.passed(Kind.SUBMIT)
         self._carry_out(task, judge_state(state, task._trouble, now), now)
         if plan.abandoned:
             self.abandon(task)
@@ -249,18 +248,19 @@ class Lifecycle:
         if isinstance(verdict, AskAgain) and verdict.limited:
             self._slow_down(Kind.POLL, started, verdict.after or 0.0)
         else:
-            self._dispatcher.passed(Kind.POLL)
+            self._dispatcher.passed(Kind.POLL, started)
         self._carry_out(task, verdict, now)
 
     def _slow_down(self, kind: Kind, started: float, wait: float) -> None:
-        gap = self._dispatcher.limited(kind, started, wait)
-        _log.warning("429: %s requests wait %.1f s, then leave %.1f s apart", kind.name.lower(), wait, gap)
+        if (gap := self._dispatcher.limited(kind, started, wait)) is not None:
+            _log.warning("429: %s requests wait %.1f s, then leave %.1f s apart", kind.name.lower(), wait, gap)
 
     def _carry_out(self, task: VideoTask, verdict: AskAgain | TaskState | FoxError, now: float) -> None:
         match verdict:
             case TaskState():
                 task._observe(verdict)
-                self._end(task, self._outcome(task, verdict))
+                done = verdict.status is Status.COMPLETED
+                self._end(task, Video.of(verdict, task.request, self.transport) if done else failed(verdict))
             case AskAgain():
                 self._ask_again(task, verdict, now)
             case _:
@@ -286,22 +286,6 @@ class Lifecycle:
 
     # --- Ends ---
 
-    def _outcome(self, task: VideoTask, state: TaskState) -> Video | TaskFailed:
-        if state.status is Status.COMPLETED:
-            return Video.of(state, task.request, self.transport)
-        code = state.problem.code if state.problem else None
-        message = state.problem.message if state.problem else ""
-        kind = TaskCancelled if state.status is Status.CANCELLED else TaskFailed
-        reason = ": ".join(filter(None, (code, message))) or "the service gave no reason"
-        return kind(
-            f"{state.status_text}: {reason}",
-            code=code,
-            message=message,
-            state=state,
-            body=state.raw,
-            submitted="yes",
-        )
-
     def _end(self, task: VideoTask, outcome: Video | FoxError) -> None:
         """End a task for this side, once; keep it in ``unfinished`` where it may go on at the service."""
         if task.done():
@@ -313,14 +297,14 @@ class Lifecycle:
                 outcome.credits_reserved = task.state.credits_reserved
             if not isinstance(outcome, _OWN_DOING):
                 self._unlooked[task] = None
-        if _settled(outcome):
+        if settled(outcome):
             self.unfinished.pop(task._id or task, None)
         if task._id is not None and not isinstance(outcome, Video | TaskFailed):
             self._handles.pop(task._id, None)
         task._end(outcome)
         self._deactivate(task)
         self._dispatcher.ended()
-        _log_end(task, outcome, seconds)
+        log_end(task, outcome, seconds)
 
     def _deactivate(self, task: VideoTask) -> None:
         if task._active:
@@ -404,41 +388,8 @@ class Lifecycle:
 
     def _report(self) -> None:
         if self.unfinished:
-            names = ", ".join(_name(task) for task in self.unfinished.values())
+            names = ", ".join(name(task) for task in self.unfinished.values())
             _log.warning("closed with %d unfinished: %s", len(self.unfinished), names)
         if self._unlooked:
-            names = "; ".join(f"{_name(task)}: {task._outcome}" for task in self._unlooked)
+            names = ", ".join(f"{name(task)}: {reason(task)}" for task in self._unlooked)
             _log.warning("%d failed and nobody looked: %s", len(self._unlooked), names)
-
-
-def _broken(task: VideoTask, error: BaseException) -> FoxError:
-    """Say what it means that work on a task was cut by the loop, or ended in an error."""
-    broken: FoxError
-    if isinstance(error, FoxError) and task._stage is Stage.PLANNED:
-        return error
-    if task._stage is Stage.SENDING:
-        broken = SubmitUncertain(f"submit: cut on this side: {error!r}", submitted="unknown")
-    elif isinstance(error, asyncio.CancelledError):
-        broken = ClientClosed("cut by the event loop", submitted="yes" if task.id else "no")
-    else:
-        broken = FoxError(f"cannot go on: {error!r}", submitted="yes" if task.id else "no")
-    broken.__cause__ = error
-    return broken
-
-
-def _name(task: VideoTask) -> str:
-    seen = task._outcome.task_id if isinstance(task._outcome, FoxError) else None
-    return f"{task.id or seen or 'an uncertain submit'} ({task.request_model or 'model unknown'})"
-
-
-def _settled(outcome: Video | FoxError) -> bool:
-    """Whether it is known that no task is left that could still end."""
-    return isinstance(outcome, Video | TaskFailed | TaskNotFound) or outcome.submitted == "no"
-
-
-def _log_end(task: VideoTask, outcome: Video | FoxError, seconds: float) -> None:
-    if isinstance(outcome, SubmitUncertain):
-        _log.warning("uncertain submit of %s: %s", task.request_model, outcome)
-    elif task.id is not None:
-        how = "completed" if isinstance(outcome, Video) else type(outcome).__name__
-        _log.info("%s: %s (%s) after %.1f s", how, task.id, task.request_model, seconds)

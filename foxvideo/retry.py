@@ -241,8 +241,13 @@ class Pace:
             return attrs.evolve(self, not_before=not_before)
         return Pace(not_before, min(max(2 * self.gap, _FIRST_GAP), _MOST_GAP), now)
 
-    def passed(self) -> "Pace":
-        """Return the pace after a request that was let through: a degree faster."""
+    def passed(self, started: float) -> "Pace":
+        """Return the pace after a request that left at ``started`` and was let through: a degree faster.
+
+        One that left before the last 429 says nothing about the pace since.
+        """
+        if started < self.limited_at:
+            return self
         gap = self.gap * _EASING
         return attrs.evolve(self, gap=gap if gap >= _LEAST_GAP else 0.0)
 

@@ -54,9 +54,7 @@ class FoxAPI(Emulator):
 
 def pytest_configure(config: pytest.Config) -> None:
     """Name the marker."""
-    config.addinivalue_line(
-        "markers", "foxapi(**options): options of foxvideo.emulator.Emulator"
-    )
+    config.addinivalue_line("markers", "foxapi(**options): options of foxvideo.emulator.Emulator")
 
 
 @pytest.hookimpl(tryfirst=True)

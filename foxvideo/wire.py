@@ -108,9 +108,11 @@ def encode(request: VideoRequest, links: Mapping[int, str]) -> bytes:
     return json.dumps(body, allow_nan=False).encode()
 
 
-def is_task_id(text: str) -> bool:
+def is_task_id(text: object) -> bool:
     """Whether a text can be a task's id: opaque, but it must fit into the path of a URL and into a line."""
-    return len(text) <= _LONGEST_ID and text.isprintable() and " " not in text and bool(text.strip("."))
+    if not isinstance(text, str) or len(text) > _LONGEST_ID:
+        return False
+    return text.isprintable() and " " not in text and bool(text.strip("."))
 
 
 # --- What a reply says -----------------------------------------------------------------------------------------

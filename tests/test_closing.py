@@ -293,8 +293,8 @@ async def test_failures_that_nobody_looked_at_are_one_warning(fox: Emulator, cap
 
     (line,) = warned(caplog)
     assert line.startswith("2 failed and nobody looked: ")
-    assert f"{ignored.id} (grok-imagine-text-to-video): failed: moderation: No kites." in line
-    assert "(no-such-model): submit: " in line
+    assert f"{ignored.id} (grok-imagine-text-to-video): TaskFailed moderation" in line
+    assert "a submit (no-such-model): ModelUnavailable model_not_found" in line
     assert refused.done()
 
 

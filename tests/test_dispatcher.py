@@ -271,9 +271,9 @@ async def test_the_pace_recovers_by_degrees(desks: Callable[..., Desk]) -> None:
 
     passed = 0
     while desk.dispatcher._paces[Kind.POLL].gap:
-        desk.dispatcher.passed(Kind.POLL)
+        desk.dispatcher.passed(Kind.POLL, now())
         passed += 1
-    desk.dispatcher.passed(Kind.POLL)
+    desk.dispatcher.passed(Kind.POLL, now())
 
     assert 10 < passed < 30
 

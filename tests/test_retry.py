@@ -447,7 +447,7 @@ def test_every_wait_goes_on_with_a_sound_delay_or_ends_with_the_id(answers: list
 def test_without_a_429_requests_leave_when_they_like() -> None:
     """No bound of ours."""
     assert Pace().started(5.0) == Pace()
-    assert Pace().passed() == Pace()
+    assert Pace().passed(0.0) == Pace()
 
 
 def test_a_429_holds_all_back_and_then_spaces_them() -> None:
@@ -479,11 +479,20 @@ def test_the_speed_recovers_by_degrees_until_there_is_no_gap() -> None:
     """Each request that passes makes the next a fifth faster."""
     pace, gaps = Pace(gap=0.1), []
     while pace.gap:
-        pace = pace.passed()
+        pace = pace.passed(0.0)
         gaps.append(pace.gap)
     assert gaps[0] == pytest.approx(0.08)
     assert gaps == sorted(gaps, reverse=True)
     assert (len(gaps), gaps[-1]) == (11, 0.0)
+
+
+def test_requests_that_left_before_the_slowdown_do_not_undo_it() -> None:
+    """A burst of 32 of which one was refused is as slow afterwards as after one alone."""
+    pace = Pace().limited(started=9.0, now=10.0, wait=1.0)
+    for _ in range(31):
+        pace = pace.passed(started=9.5)
+    assert pace.gap == 0.1
+    assert pace.passed(started=11.0).gap < 0.1
 
 
 MOVES = st.lists(
@@ -504,7 +513,7 @@ def test_the_next_departure_never_moves_back_and_the_gap_stays_bounded(moves: li
                 assert pace.not_before >= now + wait
                 assert pace.gap >= before.gap
             case "passed":
-                pace = pace.passed()
+                pace = pace.passed(now)
                 assert pace.gap < before.gap or pace.gap == before.gap == 0
             case _:
                 pace = pace.started(now)
