@@ -8,6 +8,7 @@ https://docs.foxapi.cc/pages/en/api-manual/task-management/get-task-detail
 """
 
 import math
+import sys
 from collections.abc import Mapping
 from typing import TypeGuard
 
@@ -26,15 +27,20 @@ def text(value: object, _: object = None) -> str | None:
     return None
 
 
+def _word(value: object, _: object = None) -> str | None:
+    """Read a text that is the same for many tasks, so that they share it in memory, too."""
+    return sys.intern(word) if (word := text(value)) else None
+
+
 def _number(value: object, _: object = None) -> float | None:
     """Read a finite number that is not negative, also from a text such as ``"40%"``."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
-        number = float(value.strip().removesuffix("%") if isinstance(value, str) else value)
+        number = float(value.strip().removesuffix("%")) if isinstance(value, str) else value
+        return number if math.isfinite(number) and number >= 0 else None  # whole ones stay so, small ones cost nothing
     except (ValueError, OverflowError):
         return None
-    return number if math.isfinite(number) and number >= 0 else None
 
 
 def _progress(value: object, _: object = None) -> float | None:
@@ -79,6 +85,8 @@ def _is_link(value: object) -> TypeGuard[str]:
 
 def _results(reply: Mapping[str, object]) -> list[object]:
     """Find the results, in the four shapes that were seen, in the order of trust."""
+    if not any(map(reply.get, ("results", "result_data", "output"))):
+        return []
     output = mapping(reply.get("output"))
     several = filter(_is_link, _items(output.get("urls")))
     shapes: tuple[list[object], ...] = (
@@ -91,7 +99,7 @@ def _results(reply: Mapping[str, object]) -> list[object]:
 
 def _make_converter() -> cattrs.Converter:
     """Return the converter that turns decoded JSON into the values of ``states.py``."""
-    converter = cattrs.Converter()
+    converter = cattrs.Converter(detailed_validation=False)  # no reader refuses anything
     converter.register_structure_hook(
         Usage,
         make_dict_structure_fn(
@@ -101,6 +109,7 @@ def _make_converter() -> cattrs.Converter:
             user_group=override(struct_hook=text),
         ),
     )
+    to_usage = converter.get_structure_hook(Usage)
     converter.register_structure_hook(
         TaskState,
         make_dict_structure_fn(
@@ -108,13 +117,13 @@ def _make_converter() -> cattrs.Converter:
             converter,
             id=override(struct_hook=lambda value, _: value),
             status=override(struct_hook=_status),
-            status_text=override(struct_hook=lambda value, _: text(value) or Status.UNKNOWN.value),
+            status_text=override(struct_hook=lambda value, _: _word(value) or Status.UNKNOWN.value),
             progress=override(struct_hook=_progress),
             results=override(struct_hook=lambda items, _: tuple(filter(None, map(_result, items)))),
             problem=override(struct_hook=lambda value, _: _problem(value)),
-            usage=override(struct_hook=lambda value, _: converter.structure(value, Usage) if mapping(value) else None),
+            usage=override(struct_hook=lambda value, _: to_usage(value, Usage) if mapping(value) else None),
             estimated_time=override(struct_hook=_number),
-            model=override(struct_hook=text),
+            model=override(struct_hook=_word),
             created=override(struct_hook=_number),
             body=override(struct_hook=lambda value, _: value),
         ),
@@ -130,7 +139,7 @@ def _problem(value: object) -> TaskProblem | None:
     return TaskProblem(text(fields.get("code")), text(fields.get("message")) or "")
 
 
-_CONVERTER = _make_converter()
+_TO_STATE = _make_converter().get_structure_hook(TaskState)
 
 
 def task_state(reply: Mapping[str, object], task_id: str, body: bytes) -> TaskState:
@@ -148,4 +157,5 @@ def task_state(reply: Mapping[str, object], task_id: str, body: bytes) -> TaskSt
         "created": reply.get("created"),
         "body": body,
     }
-    return _CONVERTER.structure(flat, TaskState)
+    state: TaskState = _TO_STATE(flat, TaskState)
+    return state

@@ -17,7 +17,7 @@ import contextlib
 import logging
 import re
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, NoReturn
 from urllib.parse import quote
@@ -110,6 +110,16 @@ class Transport:
     _submits: aiohttp.ClientSession | None = attrs.field(default=None, init=False, repr=False)
     _reads: aiohttp.ClientSession | None = attrs.field(default=None, init=False, repr=False)
     _closed: bool = attrs.field(default=False, init=False, repr=False)
+    _headers: Mapping[str, str] = attrs.field(init=False, repr=False)
+    _patience: aiohttp.ClientTimeout = attrs.field(init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._headers = {
+            "Authorization": f"Bearer {self._api_key}",
+            "User-Agent": self.user_agent,
+            "Accept-Encoding": "identity",
+        }
+        self._patience = aiohttp.ClientTimeout(total=self.poll_timeout)
 
     @property
     def opened(self) -> bool:
@@ -151,9 +161,8 @@ class Transport:
 
     async def get(self, target: str) -> Answer:
         """GET something of the API, by its quoted path and query."""
-        timeout = aiohttp.ClientTimeout(total=self.poll_timeout)
         async with self._reading() as session:
-            return await self._ask(session, "GET", target, timeout=timeout)
+            return await self._ask(session, "GET", target, timeout=self._patience)
 
     async def upload(self, form: aiohttp.FormData) -> Answer:
         """POST one file."""
@@ -207,16 +216,11 @@ class Transport:
     ) -> Answer:  # fmt: skip
         started = time.perf_counter()
         url = yarl.URL(self.base_url + target, encoded=True)
-        sent_headers = {
-            "Authorization": f"Bearer {self._api_key}",
-            "User-Agent": self.user_agent,
-            "Accept-Encoding": "identity",
-        } | (headers or {})
         try:
             async with session.request(
                 method,
                 url,
-                headers=sent_headers,
+                headers={**self._headers, **headers} if headers else self._headers,
                 allow_redirects=False,
                 proxy=self._proxy_to(url),
                 **options,
@@ -235,16 +239,19 @@ class Transport:
         """Read the body, as far as it comes and no further than a reply can be long."""
         body, complete = b"", True
         try:
-            async for chunk in response.content.iter_any():
-                body += chunk
+            while not response.content.at_eof():
+                body += await response.content.readany()
                 if len(body) > _MOST_BYTES:
                     complete = False
                     break
         except _LOST:
             complete = False
         # A server that echoes the key must not bring it into an error.
-        headers = CIMultiDict((name, self._redact(value)) for name, value in response.headers.items())
-        body = self._redact(body.decode("latin-1")).encode("latin-1")
+        headers: Mapping[str, str] = response.headers
+        if self._api_key in "\n".join(headers.values()):
+            headers = CIMultiDict((name, self._redact(value)) for name, value in headers.items())
+        if self._api_key.encode() in body:
+            body = self._redact(body.decode("latin-1")).encode("latin-1")
         return Reply(response.status, headers, body, complete, time.time())
 
     def _no_reply(self, error: Exception) -> NoReply:

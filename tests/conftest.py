@@ -1,7 +1,9 @@
 """What all tests share: a virtual clock, an emulator, and a client that talks to it."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +11,8 @@ from foxvideo import Client, Every
 from foxvideo.emulator import Emulator
 from foxvideo.virtual_clock import VirtualClockLoop
 
+# For the benchmarks; last, so that a foxvideo that is installed comes first.
+sys.path.append(str(Path(__file__).parent.parent))
 pytest_plugins = ["foxvideo.testing", "pytester"]
 
 

@@ -1,0 +1,61 @@
+"""Running something in a process of its own, and what that process used.
+
+What belongs here: CPU time, wall time and memory of a piece of work. What must not: the work.
+"""
+
+import asyncio
+import concurrent.futures
+import multiprocessing
+import resource
+import sys
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import attrs
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@attrs.frozen
+class Usage:
+    """What some work took.
+
+    Attributes:
+        cpu: Seconds of CPU, user and system, of this process.
+        wall: Seconds that passed.
+        peak: Most bytes of memory that the process ever held, its interpreter and imports included.
+        grown: Bytes by which the work raised that peak.
+    """
+
+    cpu: float
+    wall: float
+    peak: int
+    grown: int
+
+
+def fresh(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call a function of a module in a new interpreter, and return what it returns."""
+    spawn = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(1, mp_context=spawn) as pool:
+        return pool.submit(work, *args, **kwargs).result()
+
+
+def use(work: Coroutine[Any, Any, object]) -> Usage:
+    """Run a coroutine in a loop of its own, and return what it took; imports that came before do not count."""
+    peak, started, cpu = _peak(), time.perf_counter(), time.process_time()
+    asyncio.run(work)
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - started
+    return Usage(cpu, wall, _peak(), _peak() - peak)
+
+
+def _peak() -> int:
+    """Return the most bytes that this process held at once."""
+    status = Path("/proc/self/status")
+    if status.exists():  # getrusage counts the parent's memory too there, from before the exec
+        fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
+        return int(fields["VmHWM"].split()[0]) * 1024
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -1,0 +1,54 @@
+"""The benchmarks run, and refuse to compare what is not the same."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks import overhead
+from benchmarks.server import Ledger
+from benchmarks.table import table
+
+ROOT = Path(__file__).parent.parent
+# As ``python -m benchmarks``, except that the package which is installed comes before the one that lies here.
+BENCHMARKS = "import runpy, sys; sys.path.append('.'); runpy.run_module('benchmarks', run_name='__main__')"
+FEW = ["--jobs", "20", "--pairs", "1", "--polls", "2", "--interval", "0.01"]
+
+
+@pytest.mark.real_clock
+def test_overhead_compares_equal_requests_of_all_sides() -> None:
+    """Twenty jobs of two queries are twenty submits and forty polls on each side, and there is a ratio."""
+    command = [sys.executable, "-P", "-c", BENCHMARKS, "overhead", "--json", *FEW]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)  # noqa: S603 - ours
+
+    figures = json.loads(done.stdout)
+    sides = figures["sides"]
+
+    assert (figures["jobs"], figures["polls"], figures["pairs"]) == (20, 2, 1)
+    assert list(sides) == ["foxvideo", "bare", "bare, submits close"]
+    assert {(side["submits"], side["polls"]) for side in sides.values()} == {(20, 40)}
+    assert all(side["cpu_ms_per_job"] > 0 and side["peak_rss_mb"] > 0 for side in sides.values())
+    assert sides["foxvideo"]["foxvideo_ratio"] == 1
+    assert sides["bare"]["foxvideo_ratio"] > 0
+    assert "foxvideo vs." in overhead.show(figures)
+
+
+@pytest.mark.parametrize("ledger", [Ledger(20, 41, 0), Ledger(19, 40, 0), Ledger(20, 40, 20)])
+def test_a_side_that_sent_other_requests_stops_the_comparison(ledger: Ledger) -> None:
+    """One poll too many, a submit too few, or connections that were not kept alive."""
+    with pytest.raises(RuntimeError, match=r"bare sent Ledger.* the sides cannot be compared"):
+        overhead.compare("bare", ledger, overhead.expected("bare", 20, 2))
+
+
+def test_foxvideo_is_expected_to_close_the_connection_of_each_submit() -> None:
+    """The rule that costs something is in the figures, not beside them."""
+    assert overhead.expected("foxvideo", 20, 2) == Ledger(submits=20, polls=40, closing=20)
+
+
+def test_a_table_aligns_names_to_the_left_and_figures_to_the_right() -> None:
+    """So that figures can be compared by eye."""
+    assert table(("side", "ms"), [("a", "10.5"), ("longer", "1")]) == (
+        "side      ms\n------  ----\na       10.5\nlonger     1"
+    )
