@@ -1,0 +1,37 @@
+"""The commands, gathered under one name.
+
+What belongs here: the group. What must not: any command; each has a room of its own.
+"""
+
+import click
+
+from foxvideo._version import __version__
+from foxvideo.cli.demo import demo
+from foxvideo.cli.doctor import doctor
+from foxvideo.cli.generate import generate
+from foxvideo.cli.serve import emulator
+from foxvideo.cli.tasks import fetch, status
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="foxvideo")
+def app() -> None:
+    """Make videos with FoxAPI.
+
+    The key comes from the environment variable FOXAPI_API_KEY; keys are made at
+    https://api.foxapi.cc/console/token. `foxvideo demo` needs none.
+
+    \b
+    Exit codes:
+      0    ok
+      1    the task failed, or another error
+      2    bad input
+      3    the key was refused, or credits are missing
+      4    uncertain: a task may have been made, look before you repeat
+      5    waiting ended, the task goes on
+      130  interrupted; what goes on is named, with the command to fetch it
+    """  # noqa: D301 - click wants the control character itself
+
+
+for _command in (demo, generate, status, fetch, doctor, emulator):
+    app.add_command(_command)

@@ -1,0 +1,134 @@
+"""What all commands share: options, the client they open, Ctrl-C, and how their errors are shown.
+
+What belongs here: what would otherwise stand in two commands. What must not: what a single command does, and the
+meaning of an error (``outcome.py``).
+"""
+
+import asyncio
+import contextlib
+import json
+import signal
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from foxvideo.cli import outcome
+from foxvideo.client import Client
+from foxvideo.errors import FoxError
+from foxvideo.schedule import Every
+
+F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
+
+_SECONDS = click.FloatRange(min=0, min_open=True)
+
+base_url_option = click.option(
+    "--base-url",
+    metavar="URL",
+    help="Where the service answers. [default: FOXAPI_BASE_URL, else https://api.foxapi.cc]",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON value on stdout and nothing else.")
+poll_every_option = click.option("--poll-every", type=_SECONDS, hidden=True, help="Seconds between two queries.")
+output_option = click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="The file to make, or the folder for it. [default: <task id>.mp4 in this folder]",
+)
+overwrite_option = click.option("--overwrite", is_flag=True, help="Replace an existing file.")
+
+
+def timeout_option(default: float) -> Callable[[F], F]:
+    """Return the option ``--timeout``."""
+    return click.option(
+        "--timeout",
+        type=_SECONDS,
+        default=default,
+        show_default=True,
+        metavar="SECONDS",
+        help="How long to wait; the task goes on without you.",
+    )
+
+
+class Command(click.Command):
+    """A command whose errors become one line on stderr, or one object on stdout, and an exit code."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the arguments."""
+        as_json = "--json" in args
+        with _reported(ctx, as_json=as_json):
+            return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - as click has it
+        """Run the command."""
+        with _reported(ctx, as_json=bool(ctx.params.get("as_json"))):
+            return super().invoke(ctx)
+
+
+@contextlib.contextmanager
+def _reported(ctx: click.Context, *, as_json: bool) -> Iterator[None]:
+    try:
+        yield
+    except click.UsageError as error:  # click shows it, and how the command is used
+        if as_json:
+            print_json(outcome.error_as_json(error, ctx.params))
+        raise
+    except KeyboardInterrupt:
+        _report(outcome.Interrupted("interrupted"), ctx, as_json=as_json)
+    except (FoxError, OSError) as error:
+        _report(error, ctx, as_json=as_json)
+
+
+def _report(error: Exception, ctx: click.Context, *, as_json: bool) -> None:
+    if as_json:
+        print_json(outcome.error_as_json(error, ctx.params))
+    label = "" if isinstance(error, outcome.Interrupted) else click.style("Error: ", fg="red")
+    click.echo(f"{label}{outcome.message(error)}", err=True)
+    for hint in outcome.hints(error, ctx.params):
+        click.echo(hint, err=True)
+    ctx.exit(outcome.exit_code(error))
+
+
+def print_json(value: Mapping[str, object] | list[dict[str, object]]) -> None:
+    """Print the one JSON value of a command on stdout."""
+    click.echo(json.dumps(value, indent=2))
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine, which every Ctrl-C cancels once more.
+
+    ``asyncio.run`` alone cancels only the first time; its second Ctrl-C is a KeyboardInterrupt at whatever line runs,
+    and in the midst of a coroutine that merely starts its clean-up over.
+
+    Raises:
+        KeyboardInterrupt: It was cancelled.
+    """
+    try:
+        return asyncio.run(_cancelled_by_ctrl_c(work))
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
+
+
+async def _cancelled_by_ctrl_c(work: Coroutine[Any, Any, T]) -> T:
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - for the type checker
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as a shell has it for what runs in the background
+        with contextlib.suppress(RuntimeError):  # on Windows, and in a thread: asyncio.run's own way must do
+            asyncio.get_running_loop().add_signal_handler(signal.SIGINT, task.cancel)
+    return await work
+
+
+def make_client(base_url: str | None, poll_every: float | None = None) -> Client:
+    """Return a client with the key of the environment; nothing is connected yet.
+
+    Raises:
+        AuthenticationError: There is no key.
+        click.UsageError: The address is none.
+    """
+    try:
+        return Client(base_url=base_url, schedule=Every(poll_every) if poll_every else None)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error

@@ -1,0 +1,122 @@
+"""One task on its way to the disk: follow it, save it, and never lose its id.
+
+What belongs here: what ``generate``, ``fetch`` and ``demo`` do alike. What must not: which task that is.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import attrs
+import click
+
+from foxvideo.cli import outcome
+from foxvideo.cli.command import print_json, run
+from foxvideo.cli.progress import Bar, Display
+from foxvideo.cli.target import Target
+from foxvideo.client import Client
+from foxvideo.errors import FoxError
+from foxvideo.states import Status
+from foxvideo.task import VideoTask
+from foxvideo.video import Video
+
+
+@attrs.define(eq=False)
+class Errand:
+    """One task and where its film goes.
+
+    Attributes:
+        client: A fresh client; closed at the end.
+        target: Where the film goes.
+        task: The task; None until it is begun.
+    """
+
+    client: Client
+    target: Target
+    task: VideoTask | None = None
+
+    def run(self, name: str, begin: Callable[[Client], VideoTask]) -> tuple[Video, list[Path]]:
+        """Begin a task, wait for it and save its film.
+
+        The first Ctrl-C waits for the reply to a submit under way, since that has the id; the second cuts it.
+
+        Args:
+            name: What the bar is called.
+            begin: Submits the task, or finds it by its id.
+
+        Raises:
+            Interrupted: With the id, where there is one.
+            FoxError: What the task ended with.
+            OSError: The disk said no.
+        """
+        try:
+            return run(self._go(name, begin))
+        except KeyboardInterrupt:
+            raise self._interrupted() from None
+
+    async def _go(self, name: str, begin: Callable[[Client], VideoTask]) -> tuple[Video, list[Path]]:
+        async with self.client as client:
+            with Display() as display:
+                self.task = begin(client)
+                return await bring(self.task, self.target, display.bar(name), say=display.say)
+
+    def _interrupted(self) -> outcome.Interrupted:
+        task = self.task
+        if task is None:
+            return outcome.Interrupted("interrupted, nothing was sent")
+        error = task.exception() if task.done() else None
+        if task.id is not None:
+            goes_on = "its film was not saved" if task.status is Status.COMPLETED else "the task goes on"
+            return outcome.Interrupted(f"interrupted, {goes_on}", submitted="yes", task_id=task.id)
+        if error is not None and error.submitted != "no":
+            return outcome.Interrupted(f"interrupted: {error}", submitted="unknown", task_id=error.task_id)
+        return outcome.Interrupted("interrupted, nothing was made")
+
+
+async def bring(
+    task: VideoTask, target: Target, bar: Bar, *, say: Callable[[str], None] = lambda _: None
+) -> tuple[Video, list[Path]]:
+    """Follow a task to its end and save its film.
+
+    Args:
+        task: Submitted, or known by its id.
+        target: Where the film goes.
+        bar: Shows where the task stands.
+        say: Told the id as soon as there is one, and what is waited for when this is cancelled without one.
+
+    Raises:
+        FoxError: What the task ended with.
+        OSError: The disk said no.
+    """
+    try:
+        if task.id is None:
+            bar.show("submitting")
+            say(f"accepted {await task.wait_accepted()}")
+        async for state in task:
+            bar.show(state.status_text, state.progress)
+        video = await task
+        bar.show("saving")
+        files = await target.save(video)
+    except (FoxError, OSError):
+        bar.show("failed")
+        raise
+    except asyncio.CancelledError:
+        if task.id is None:
+            say("waiting for the reply to the submit, which has the id; Ctrl-C again cuts it")
+        raise
+    bar.show("done")
+    return video, files
+
+
+def print_video(video: Video, files: Sequence[Path], *, as_json: bool) -> None:
+    """Print what was made on stdout: the files, or what there is instead of one."""
+    if as_json:
+        print_json(outcome.video_as_json(video, files))
+        return
+    for file in files:
+        click.echo(file)
+    if not files:
+        for result in video.results:
+            click.echo("  ".join(f"{name}: {value}" for name, value in result.fields.items()))
+    elif left := len(video.urls) - len(files):
+        click.echo(f"{left} more results are left: -o FOLDER saves all of them", err=True)

@@ -1,0 +1,66 @@
+"""Where a film goes, checked before it costs anything.
+
+What belongs here: paths on this machine. What must not: how a film is fetched (``foxvideo/transfers.py``).
+"""
+
+import os
+from pathlib import Path
+
+import attrs
+import click
+
+from foxvideo.video import Video
+
+
+@attrs.frozen
+class Target:
+    """What ``-o`` and ``--overwrite`` ask for.
+
+    Attributes:
+        path: A file to make, or a folder that exists; None for this folder. In a folder a film is named after its
+            task.
+        overwrite: Whether an existing file is replaced.
+    """
+
+    path: Path | None
+    overwrite: bool
+
+    def check(self, task_id: str | None = None) -> None:
+        """Refuse a target that could not be written.
+
+        Args:
+            task_id: The task, where it is known already: then the name of its film in a folder is, too.
+
+        Raises:
+            click.UsageError: The file exists, or its folder does not, or nothing can be written there.
+        """
+        folder, file = self._folder, self.path
+        if folder is not None:
+            file = folder / f"{task_id}.mp4" if task_id else None
+        parent = folder or (file.parent if file else Path())
+        if not parent.is_dir():
+            raise click.UsageError(f"there is no folder {parent}")
+        if not os.access(parent, os.W_OK | os.X_OK):
+            raise click.UsageError(f"nothing can be written in {parent}")
+        if file and file.exists() and not self.overwrite:
+            raise click.UsageError(f"{file} exists; --overwrite replaces it")
+
+    async def save(self, video: Video) -> list[Path]:
+        """Save a film: the first result in a file, all of them in a folder; nothing where there is no link.
+
+        Raises:
+            DownloadError: What lies there is no film, or did not come whole.
+            OSError: The disk said no.
+        """
+        if not video.urls:
+            return []
+        if self._folder is not None:
+            return await video.save_all(self._folder, overwrite=self.overwrite)
+        assert self.path is not None  # noqa: S101 - for the type checker: else there is a folder
+        return [await video.save(self.path, overwrite=self.overwrite)]
+
+    @property
+    def _folder(self) -> Path | None:
+        if self.path is None:
+            return Path()
+        return self.path if self.path.is_dir() else None

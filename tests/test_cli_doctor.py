@@ -1,0 +1,161 @@
+"""``foxvideo doctor``: each ailment is found, and named with its cure."""
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator
+
+import pytest
+from click.testing import CliRunner
+
+from foxvideo.cli import doctor
+from foxvideo.cli.app import app
+from foxvideo.cli.doctor import Check, examine
+from foxvideo.client import DEFAULT_BASE_URL
+from foxvideo.emulator import Emulator, Fault
+
+KEY = "sk-emulator-0123456789"
+
+pytestmark = pytest.mark.real_clock  # it waits for a name and a connection, not for a time
+
+
+@pytest.fixture
+async def emulator() -> AsyncIterator[Emulator]:
+    """Run an emulator whose key has the shape of a key."""
+    async with Emulator(api_key=KEY, render=False) as running:
+        yield running
+
+
+def verdicts(checks: list[Check]) -> dict[str, str]:
+    """Return what was found, by name."""
+    return {check.name: check.verdict for check in checks}
+
+
+async def test_a_healthy_setup_passes_every_check(emulator: Emulator) -> None:
+    """And the models of the key are told."""
+    checks, models = await examine(KEY, emulator.base_url)
+    assert verdicts(checks) == dict.fromkeys(["key", "address", "network", "cloudflare", "key taken", "models"], "ok")
+    assert set(doctor.GROK) <= set(models or ())
+
+
+async def test_a_key_that_is_refused_is_told_from_a_missing_one(emulator: Emulator) -> None:
+    """The service's own words are shown."""
+    checks, models = await examine("sk-another-0123456789", emulator.base_url)
+    assert verdicts(checks)["key taken"] == "fail"
+    assert verdicts(checks)["models"] == "skip"
+    assert models is None
+
+
+async def test_cloudflare_is_told_from_a_bad_key(emulator: Emulator) -> None:
+    """Both are 403 or the like, only one is the key's fault."""
+    emulator.fail_next("models", Fault("cloudflare"))
+    checks, _ = await examine(KEY, emulator.base_url)
+    assert verdicts(checks)["cloudflare"] == "fail"
+    assert verdicts(checks)["key taken"] == "skip"
+
+
+async def test_an_answer_that_is_none_of_foxapi_is_told(emulator: Emulator) -> None:
+    """A web page with 200, as a portal gives."""
+    emulator.fail_next("models", Fault("html", status=200))
+    checks, _ = await examine(KEY, emulator.base_url)
+    assert verdicts(checks)["service"] == "fail"
+
+
+async def test_a_host_that_does_not_answer_ends_the_examination() -> None:
+    """Nothing beyond it can be tried."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        checks, _ = await examine(KEY, f"http://127.0.0.1:{closed.getsockname()[1]}")
+    assert verdicts(checks)["network"] == "fail"
+    assert verdicts(checks)["models"] == "skip"
+
+
+async def test_a_host_that_is_silent_does_not_hold_it_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It connects, and TLS never begins."""
+    monkeypatch.setattr(doctor, "_CONNECT_SECONDS", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        checks, _ = await examine(KEY, f"https://127.0.0.1:{silent.getsockname()[1]}")
+    assert "does not answer in 0.1 s" in checks[2].detail
+
+
+async def test_an_address_that_is_none_is_not_connected_to() -> None:
+    """The faults of the address come first."""
+    checks, _ = await examine(KEY, "api.foxapi.cc")
+    assert verdicts(checks)["address"] == "fail"
+    assert verdicts(checks)["network"] == "skip"
+
+
+def test_the_newer_name_is_told_where_the_default_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And a proxy that is set but not used."""
+    monkeypatch.delenv("HTTPS_PROXY", raising=False)
+    monkeypatch.setenv("https_proxy", "http://proxy")
+    assert "https://api.aihubmax.com" in doctor._elsewhere(DEFAULT_BASE_URL)
+    assert "aihubmax" not in doctor._elsewhere("http://127.0.0.1:1")
+    assert "proxy" in doctor._elsewhere("http://127.0.0.1:1")
+
+
+@pytest.mark.parametrize(
+    ("key", "verdict", "advice"),
+    [
+        (None, "fail", "console/token"),
+        (" ", "fail", "console/token"),
+        ("Bearer sk-0123456789", "fail", "Bearer"),
+        ("'sk-0123456789'", "fail", "quotation"),
+        ("sk-0123456789\u2026", "fail", "characters"),
+        ("sk-01234 56789", "fail", "blanks inside"),
+        ("sk-0", "warn", "longer"),
+        ("0123456789abc", "warn", "sk-"),
+        ("sk-0123456789\n", "warn", "blanks around"),
+        ("sk-0123456789", "ok", ""),
+    ],
+)
+def test_the_shape_of_a_key_is_judged_without_telling_it(key: str | None, verdict: str, advice: str) -> None:
+    """Its length is all that is told."""
+    check = doctor.key_check(key)
+    assert check.verdict == verdict
+    assert advice in check.advice
+    assert "0123456789" not in check.detail + check.advice
+
+
+@pytest.mark.parametrize(
+    ("base", "verdict"),
+    [
+        ("https://api.foxapi.cc", "ok"),
+        ("http://127.0.0.1:8787/", "ok"),
+        ("http://api.foxapi.cc", "warn"),
+        ("https://api.foxapi.cc/v1", "fail"),
+        ("api.foxapi.cc", "fail"),
+    ],
+)
+def test_the_address_is_judged(base: str, verdict: str) -> None:
+    """A path that is too much, a scheme that is too little."""
+    assert doctor.base_check(base).verdict == verdict
+
+
+def test_models_that_a_key_may_not_call_are_named() -> None:
+    """None at all is a failure, some are a warning."""
+    assert doctor.models_check(doctor.GROK).verdict == "ok"
+    assert doctor.models_check(["veo"]).verdict == "fail"
+    some = doctor.models_check(doctor.GROK[1:])
+    assert some.verdict == "warn"
+    assert doctor.GROK[0] in some.detail
+
+
+@pytest.mark.parametrize("key", [KEY, ""])
+async def test_the_command_ends_with_0_only_if_nothing_fails(emulator: Emulator, key: str) -> None:
+    """In words and in JSON, and the key is in neither."""
+    env = {"FOXAPI_API_KEY": key, "FOXAPI_BASE_URL": emulator.base_url}
+    words = await asyncio.to_thread(CliRunner().invoke, app, ["doctor"], env=env)
+    told = await asyncio.to_thread(CliRunner().invoke, app, ["doctor", "--json"], env=env)
+    assert words.exit_code == told.exit_code == (0 if key else 1)
+    assert KEY not in words.output + told.output
+    report = json.loads(told.stdout)
+    assert report["ok"] is bool(key)
+    assert report["base_url"] == emulator.base_url
+    assert [check["name"] for check in report["checks"]] == [
+        "key", "address", "network", "cloudflare", "key taken", "models",
+    ]  # fmt: skip
+    if key:
+        assert report["grok"] == dict.fromkeys(doctor.GROK, True)
+    else:
+        assert "skip  models" in words.stdout

@@ -1,0 +1,170 @@
+"""The command as a process of its own: signals, a missing extra, and the emulator that another shell uses."""
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from foxvideo.emulator import Emulator
+
+KEY = "sk-emulator-0123456789"
+GENERATE = ("generate", "A fox", "-o", "fox.mp4")
+DEADLINE = 20.0
+
+
+@contextlib.contextmanager
+def served(**options: Any) -> Iterator[Emulator]:  # noqa: ANN401 - the options of Emulator
+    """Run an emulator in a thread."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    emulator = Emulator(api_key=KEY, render=False, **options)
+    try:
+        asyncio.run_coroutine_threadsafe(emulator.__aenter__(), loop).result(10)
+        yield emulator
+    finally:
+        asyncio.run_coroutine_threadsafe(emulator.__aexit__(), loop).result(10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+@contextlib.contextmanager
+def started(*words: str, folder: Path, base_url: str = "", key: str = KEY) -> Iterator[subprocess.Popen[str]]:
+    """Start ``python -m foxvideo`` and make sure that it ends."""
+    env = os.environ | {"FOXAPI_API_KEY": key, "FOXAPI_BASE_URL": base_url}
+    with subprocess.Popen(  # noqa: S603 - our own command
+        [sys.executable, "-m", "foxvideo", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=folder,
+        env=env,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def interrupt(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """Press Ctrl-C and return what was printed since, on stdout and on stderr."""
+    process.send_signal(signal.SIGINT)
+    return process.communicate(timeout=DEADLINE)
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait until something is so."""
+    deadline = time.monotonic() + DEADLINE
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def line(stream: Any, pattern: str) -> str:  # noqa: ANN401 - a pipe
+    """Read on to a line that matches, and return its first group."""
+    for text in stream:
+        if found := re.search(pattern, text):
+            return str(found[1])
+    raise AssertionError(pattern)
+
+
+needs_signals = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one process")
+
+
+@needs_signals
+def test_ctrl_c_leaves_the_id_and_the_command_that_goes_on(tmp_path: Path) -> None:
+    """The task runs on and is paid for."""
+    with (
+        served(seconds=60.0) as emulator,
+        started(*GENERATE, folder=tmp_path, base_url=emulator.base_url) as process,
+    ):
+        task_id = line(process.stderr, r"accepted (\S+)")
+        out, err = interrupt(process)
+    assert process.returncode == 130
+    assert out == ""
+    assert f"foxvideo fetch {task_id} -o fox.mp4" in err
+    assert "Traceback" not in err
+    assert list(tmp_path.iterdir()) == []
+
+
+@needs_signals
+def test_ctrl_c_during_a_submit_waits_for_the_reply_that_has_the_id(tmp_path: Path) -> None:
+    """Cut there, a paid task would be lost."""
+    with (
+        served(seconds=60.0, latency=1.0) as emulator,
+        started(*GENERATE, "--json", folder=tmp_path, base_url=emulator.base_url) as process,
+    ):
+        until(lambda: emulator.ledger.in_flight)
+        out, err = interrupt(process)
+        (task_id,) = emulator.ledger.tasks
+    assert process.returncode == 130
+    told = json.loads(out)
+    assert (told["error"], told["task_id"], told["submitted"]) == ("Interrupted", task_id, "yes")
+    assert "waiting for the reply" in err
+    assert f"foxvideo fetch {task_id} -o fox.mp4" in err
+
+
+@needs_signals
+def test_a_second_ctrl_c_cuts_the_submit_and_says_that_it_is_uncertain(tmp_path: Path) -> None:
+    """A server that never answers cannot hold the command up."""
+    with (
+        served(seconds=60.0, latency=60.0) as emulator,
+        started(*GENERATE, "--json", folder=tmp_path, base_url=emulator.base_url) as process,
+    ):
+        until(lambda: emulator.ledger.in_flight)
+        process.send_signal(signal.SIGINT)
+        line(process.stderr, "(waiting) for the reply")
+        out, err = interrupt(process)
+    assert process.returncode == 130
+    assert json.loads(out)["submitted"] == "unknown"
+    assert "do not repeat it blindly" in err
+
+
+@needs_signals
+def test_the_emulator_runs_until_ctrl_c_and_another_shell_can_use_it(tmp_path: Path) -> None:
+    """Its two lines are all that the other shell needs."""
+    with started("emulator", "--port", "0", "--no-render", "--seconds", "0.1", "0.2", "--race", folder=tmp_path) as fox:
+        url = line(fox.stdout, r"^export FOXAPI_BASE_URL=(http://127.0.0.1:\d+)$")
+        key = line(fox.stdout, r"^export FOXAPI_API_KEY=(\S+)$")
+        words = (*GENERATE, "--poll-every", "0.1")
+        with started(*words, folder=tmp_path, base_url=url, key=key) as process:
+            out, err = process.communicate(timeout=DEADLINE)
+        assert (process.returncode, out) == (0, "fox.mp4\n"), err
+        interrupt(fox)
+    assert fox.returncode == 0
+    assert (tmp_path / "fox.mp4").stat().st_size > 0
+
+
+def test_a_port_that_is_taken_is_an_error_in_one_line(tmp_path: Path) -> None:
+    """No traceback of asyncio."""
+    with served() as emulator:
+        port = emulator.base_url.rpartition(":")[2]
+        with started("emulator", "--port", port, folder=tmp_path) as process:
+            _, err = process.communicate(timeout=DEADLINE)
+    assert process.returncode == 1
+    assert err.count("\n") == 1
+    assert "address already in use" in err
+
+
+@pytest.mark.parametrize("missing", ["click", "rich"])
+def test_without_the_extra_it_says_what_to_install(missing: str) -> None:
+    """The library alone must not need a terminal."""
+    code = f"import sys; sys.modules[{missing!r}] = None; from foxvideo.cli import main; sys.exit(main())"
+    done = subprocess.run(  # noqa: S603 - our own command
+        [sys.executable, "-c", code, "demo"], capture_output=True, text=True, timeout=DEADLINE, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "python -m pip install 'foxvideo[cli]'" in done.stderr
+    assert done.stderr.count("\n") == 1

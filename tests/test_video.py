@@ -1,0 +1,157 @@
+"""The outcome of a task as a value: links, moments, and its way through a pickle."""
+
+import copy
+import datetime as dt
+import math
+import pickle
+from collections.abc import Callable
+
+import attrs
+import pytest
+
+from foxvideo import GrokTextToVideo, Request, Result, ResultsMissing, Status, TaskState, Usage, Video
+from foxvideo.transport import Transport
+
+KEY = "sk-0123456789abcdefghij"
+SHOT = GrokTextToVideo(prompt="A fox trots through snow")
+FILM = Result("https://films.example/a.mp4", {"url": "https://films.example/a.mp4", "seed": 7})
+STATE = TaskState(
+    id="task-1",
+    status=Status.COMPLETED,
+    status_text="completed",
+    results=(FILM,),
+    usage=Usage(credits_reserved=12.5),
+    model="grok-imagine-text-to-video",
+    created=1_790_000_001.0,
+)
+
+
+def _video(request: GrokTextToVideo | Request | None = SHOT, **told: object) -> Video:
+    transport = Transport("https://fox.example", KEY, 60.0, 15.0)
+    return Video.of(attrs.evolve(STATE, **told), request, transport)  # type: ignore[arg-type]
+
+
+# --- What it tells -------------------------------------------------------------------------------------------------
+
+
+def test_a_video_tells_what_the_last_state_told() -> None:
+    """Together with what was asked for."""
+    video = _video()
+
+    assert (video.task_id, video.model, video.request) == ("task-1", "grok-imagine-text-to-video", SHOT)
+    assert (video.results, video.credits_reserved) == ((FILM,), 12.5)
+    assert video.results[0].fields["seed"] == 7
+
+
+@pytest.mark.parametrize(
+    ("told", "request_", "model"),
+    [
+        ("veo-3.1[4k]", Request("veo-3.1"), "veo-3.1[4k]"),
+        (None, Request("veo-3.1"), "veo-3.1"),
+        (None, None, None),
+    ],
+)
+def test_the_model_is_the_one_really_used(told: str | None, request_: Request | None, model: str | None) -> None:
+    """Else the one asked for; nobody knows it for a task that is followed by its id."""
+    assert _video(request_, model=told).model == model
+
+
+@pytest.mark.parametrize(
+    ("links", "urls"),
+    [
+        (["https://a/1", "https://a/2"], ("https://a/1", "https://a/2")),
+        (["https://a/2", "https://a/1", "https://a/2"], ("https://a/2", "https://a/1")),
+        ([None, "https://a/1", ""], ("https://a/1",)),
+    ],
+)
+def test_links_are_told_once_each_and_in_their_order(links: list[str | None], urls: tuple[str, ...]) -> None:
+    """The first of them is the link."""
+    video = _video(results=tuple(map(Result, links)))
+
+    assert video.urls == urls
+    assert video.url == urls[0]
+
+
+@pytest.mark.parametrize(
+    ("results", "says"),
+    [
+        ([{"voice_id": "v-1"}], "voice_id"),
+        ([{"name": "Reynard", "character_id": "c-1"}, {"name": "Tod"}], "character_id, name"),
+        ([{}], "nothing"),
+        ([], "nothing"),
+    ],
+)
+async def test_a_video_without_a_link_says_what_it_has_instead(
+    results: list[dict[str, object]], says: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Some models make a voice or a character."""
+    video = _video(results=tuple(Result(None, fields) for fields in results))
+
+    with pytest.raises(ResultsMissing, match=f"have no link, but {says}: read video.results") as caught:
+        _ = video.url
+    with pytest.raises(ResultsMissing):
+        await video.save(tmp_path_factory.getbasetemp() / "fox.mp4")
+
+    assert (caught.value.submitted, caught.value.task_id) == ("yes", "task-1")
+    assert video.urls == ()
+
+
+@pytest.mark.parametrize("created", [None, math.nan, math.inf, 1e300, -1e20, 1_790_000_001_000.0])
+def test_a_moment_that_makes_no_sense_is_not_known(created: float | None) -> None:
+    """Milliseconds are none."""
+    video = _video(created=created)
+
+    assert (video.created, video.expires_at) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("created", "moment"),
+    [
+        (0.0, dt.datetime(1970, 1, 1, tzinfo=dt.UTC)),
+        (1_790_000_001.5, dt.datetime(2026, 9, 21, 14, 13, 21, 500_000, tzinfo=dt.UTC)),
+    ],
+)
+def test_links_die_a_day_after_the_task_was_made(created: float, moment: dt.datetime) -> None:
+    """At the earliest; in UTC."""
+    video = _video(created=created)
+
+    assert video.created == moment
+    assert video.expires_at == moment + dt.timedelta(days=1)
+
+
+def test_a_day_after_the_last_day_is_not_known() -> None:
+    """The calendar ends with the year 9999."""
+    video = _video(created=253_402_300_799.0)
+
+    assert video.created is not None
+    assert video.expires_at is None
+
+
+# --- As a value ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("copied", [lambda video: pickle.loads(pickle.dumps(video)), copy.copy, copy.deepcopy])  # noqa: S301 - our own
+def test_a_copy_is_equal_and_knows_no_connection(copied: Callable[[Video], Video]) -> None:
+    """Through a pickle it may come to another process, and the key must not."""
+    video = _video()
+
+    again = copied(video)
+
+    assert again == video
+    assert again._transport is None
+    assert KEY.encode() not in pickle.dumps(video)
+
+
+def test_a_video_cannot_be_changed() -> None:
+    """It is what the service said."""
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        _video().task_id = "task-2"  # type: ignore[misc]
+
+
+def test_the_repr_of_a_video_shows_neither_key_nor_connection() -> None:
+    """But what it is."""
+    shown = repr(_video())
+
+    assert shown.startswith("Video(task_id='task-1', model='grok-imagine-text-to-video', ")
+    assert "Transport" not in shown
+    assert KEY not in shown
