@@ -30,14 +30,14 @@ def _group(name: str) -> tuple[str, ...]:
     return nox.project.dependency_groups(PYPROJECT, name)
 
 
-def _test(session: nox.Session, *arguments: str) -> None:
+def _test(session: nox.Session) -> None:
     """Run the suite on the installed package: the working tree is kept off the path."""
     session.run(
         "coverage",
         "run",
         "-m",
         "pytest",
-        *arguments,
+        "--numprocesses=auto",
         *session.posargs,
         env={"PYTHONSAFEPATH": "1", "COVERAGE_FILE": f".coverage.{session.name}"},
     )
@@ -75,6 +75,13 @@ def lint(session: nox.Session) -> None:
     session.install(*_group("lint"))
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
+
+
+@nox.session(python=NEWEST)
+def audit(session: nox.Session) -> None:
+    """Look the dependencies up among the known vulnerabilities; what the index does not know is named and passed over."""
+    session.install(EXTRAS, *_group("audit"))
+    session.run("pip-audit", "--progress-spinner=off", "--skip-editable")
 
 
 @nox.session(python=[OLDEST, NEWEST])
