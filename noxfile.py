@@ -79,7 +79,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session(python=NEWEST)
 def audit(session: nox.Session) -> None:
-    """Look the dependencies up among the known vulnerabilities; what the index does not know is named and passed over."""
+    """Look the dependencies up among known vulnerabilities; what the index does not know is named and passed over."""
     session.install(EXTRAS, *_group("audit"))
     session.run("pip-audit", "--progress-spinner=off", "--skip-editable")
 
