@@ -19,6 +19,12 @@ import pytest
 from foxvideo.emulator import Emulator
 
 KEY = "sk-emulator-0123456789"
+# As ``python -m foxvideo``; a test runner may have told its children to ignore Ctrl-C.
+PROGRAM = """
+import runpy, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+runpy.run_module("foxvideo", run_name="__main__", alter_sys=True)
+"""
 GENERATE = ("generate", "A fox", "-o", "fox.mp4")
 DEADLINE = 20.0
 
@@ -42,10 +48,10 @@ def served(**options: Any) -> Iterator[Emulator]:  # noqa: ANN401 - the options 
 
 @contextlib.contextmanager
 def started(*words: str, folder: Path, base_url: str = "", key: str = KEY) -> Iterator[subprocess.Popen[str]]:
-    """Start ``python -m foxvideo`` and make sure that it ends."""
+    """Start the command and make sure that it ends."""
     env = os.environ | {"FOXAPI_API_KEY": key, "FOXAPI_BASE_URL": base_url}
     with subprocess.Popen(  # noqa: S603 - our own command
-        [sys.executable, "-m", "foxvideo", *words],
+        [sys.executable, "-c", PROGRAM, *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
