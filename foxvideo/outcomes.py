@@ -60,7 +60,8 @@ def settled(outcome: Video | FoxError) -> bool:
 def log_end(task: VideoTask, outcome: Video | FoxError, seconds: float) -> None:
     """Write the one line about the end of a task; what was never sent has none."""
     if isinstance(outcome, SubmitUncertain):
-        _log.warning("uncertain submit of %s: %s", task.request_model, outcome)
+        # As text: a record that somebody keeps must not keep an error, and with it the frames of a whole loop.
+        _log.warning("uncertain submit of %s: %s", task.request_model, str(outcome))
     elif task.id is not None:
         how = "completed" if isinstance(outcome, Video) else type(outcome).__name__
         _log.info("%s: %s (%s) after %.1f s", how, task.id, task.request_model, seconds)

@@ -71,6 +71,14 @@ class VirtualClockLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(self._thread_ended)
         return future
 
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ARG002, ASYNC109 - asyncio's
+        """Wait for the threads of the default executor; the time stands still meanwhile, so no timeout can pass."""
+        self._idle.threads += 1
+        try:
+            await super().shutdown_default_executor()
+        finally:
+            self._idle.threads -= 1
+
     def _thread_ended(self, _: object) -> None:
         self._idle.threads -= 1
 

@@ -138,20 +138,23 @@ class Cut:
     def run(self, *, cancel: bool) -> None:
         """Run it, and check what must hold whatever was cut."""
         self.log.clear()
-        with warnings.catch_warnings():
-            with asyncio.Runner(loop_factory=SteppedLoop) as runner:
-                loop = runner.get_loop()
-                assert isinstance(loop, SteppedLoop)
-                try:
-                    runner.run(self._main(cancel=cancel))
-                except KeyboardInterrupt:
-                    assert not cancel
-            gc.collect()
-        assert loop.problems == [], "an exception that nobody retrieved, or a task that was destroyed"
+        problems = self._run_loop(cancel=cancel)
+        gc.collect()  # the loop itself is garbage by now, and what it forgot with it
+        assert problems == [], "an exception that nobody retrieved, or a task that was destroyed"
         assert self.pending == set(), "something is left on the loop"
         assert self.fox.ledger.max_in_flight <= MOST
         assert not list(self.folder.glob(".*.part")), "half a film is left behind"
         self._assert_every_charge_is_known()
+
+    def _run_loop(self, *, cancel: bool) -> list[str]:
+        with asyncio.Runner(loop_factory=SteppedLoop) as runner:
+            loop = runner.get_loop()
+            assert isinstance(loop, SteppedLoop)
+            try:
+                runner.run(self._main(cancel=cancel))
+            except KeyboardInterrupt:
+                assert not cancel
+        return [str(context) for context in loop.problems]
 
     def _assert_every_charge_is_known(self) -> None:
         text = "\n".join(record.getMessage() for record in self.log.records if record.levelno >= logging.INFO)
@@ -170,12 +173,17 @@ def test_no_paid_task_is_lost_however_it_is_cut(
     caplog.set_level(logging.INFO, "foxvideo")
     gc.collect()
     gc.freeze()  # each cut collects its own garbage, and only that
-    for cycle in range(1, 1000):
-        cut = Cut(scenario, cycle, tmp_path, caplog)
-        cut.run(cancel=cancel)
-        if cut.finished:
-            break
-    gc.unfreeze()
+    with warnings.catch_warnings():
+        for cycle in range(1, 1000):
+            cut = Cut(scenario, cycle, tmp_path, caplog)
+            cut.run(cancel=cancel)
+            if cut.finished:
+                break
+        finished, cycles = cut.finished, cut.cycles
+        del cut
+        caplog.clear()  # its records hold errors, and these the frames of the loop
+        gc.unfreeze()
+        gc.collect()
 
-    assert cut.finished
-    assert cut.cycles >= SCENARIOS[scenario]
+    assert finished
+    assert cycles >= SCENARIOS[scenario]
