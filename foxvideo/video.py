@@ -70,11 +70,13 @@ class Video:
         """
         if not self.urls:
             names = sorted({name for result in self.results for name in result.fields})
-            raise ResultsMissing(
-                f"the results have no link, but {', '.join(names) or 'nothing'}: read video.results",
+            error = ResultsMissing(
+                f"the results have no link, but {', '.join(names) or 'nothing'}",
                 submitted="yes",
                 task_id=self.task_id,
             )
+            error.advice = "read video.results"
+            raise error
         return self.urls[0]
 
     @property

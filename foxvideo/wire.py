@@ -250,7 +250,7 @@ def _forbidden(reply: Reply, what: str, context: Context) -> FoxError:
 
 
 # Nothing was made: FoxAPI's own refusals and those of any HTTP server that did not take the request in.
-_REFUSED = frozenset({400, 401, 402, 403, 404, 405, 411, 413, 414, 415, 422, 429, 431})
+_REFUSED = frozenset({400, 401, 402, 403, 404, 405, 407, 411, 413, 414, 415, 422, 429, 431})
 # Moved elsewhere, not acted on. After a 302 or a 303 a server may well have acted.
 _MOVED = frozenset({301, 307, 308})
 

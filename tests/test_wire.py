@@ -215,6 +215,7 @@ def test_every_encoding_of_json_is_read(encoding: str) -> None:
         (404, "error-404", BadReply, None),
         (404, HTML, BadReply, None),
         (405, {"detail": "Method Not Allowed"}, BadReply, None),
+        (407, HTML, BadReply, None),
         (411, HTML, BadReply, None),
         (413, "error-413", InvalidRequest, None),
         (413, CLOUDFLARE, InvalidRequest, None),
@@ -999,7 +1000,7 @@ def test_a_submit_gives_a_usable_id_or_says_whether_a_task_exists(body: object, 
     """Never *yes* without an id, never *no* after a status that leaves it open."""
     end = outcome(read_submit, reply(body, status))
     if isinstance(end, FoxError):
-        refused = status in {301, 307, 308, 400, 401, 402, 403, 404, 405, 411, 413, 414, 415, 422, 429, 431}
+        refused = status in {301, 307, 308, 400, 401, 402, 403, 404, 405, 407, 411, 413, 414, 415, 422, 429, 431}
         assert end.submitted == ("no" if refused else "unknown")
     else:
         assert isinstance(end, TaskState)
