@@ -53,6 +53,7 @@ class Uploads:
 
     _transport: Transport
     _known: dict[str, tuple[float, asyncio.Task[str]]] = attrs.field(factory=dict, init=False)
+    _closed: bool = attrs.field(default=False, init=False)
     _slots: asyncio.Semaphore = attrs.field(factory=lambda: asyncio.Semaphore(_AT_ONCE), init=False)
 
     async def link(self, media: LocalMedia) -> str:
@@ -66,6 +67,8 @@ class Uploads:
             FoxError: The service refuses the key, or cannot be reached.
         """
         async with self._slots:  # held while the content is in memory
+            if self._closed:
+                raise ClientClosed("the client was closed before a file was uploaded")
             name, content, digest = await asyncio.to_thread(_content, media)
             now = asyncio.get_running_loop().time()
             since, upload = self._known.get(digest, (now, None))
@@ -87,7 +90,8 @@ class Uploads:
         }
 
     async def close(self) -> None:
-        """Cut uploads that are under way."""
+        """Cut uploads that are under way; those that wait for a place are not begun."""
+        self._closed = True
         running = [upload for _, upload in self._known.values() if not upload.done()]
         for upload in running:
             upload.cancel()

@@ -135,6 +135,19 @@ async def test_no_more_than_four_files_go_up_at_once() -> None:
     assert fox.ledger.max_transfers == 4
 
 
+async def test_an_upload_that_waits_for_a_place_is_not_begun_once_the_client_is_closed() -> None:
+    """Those under way are cut, and none of the others follows."""
+    async with Emulator(render=False, latency=1.0) as fox:
+        async with Client(fox.api_key, fox.base_url) as client:
+            uploads = [asyncio.create_task(client.upload(bytes([number]))) for number in range(10)]
+            await asyncio.sleep(0.5)
+        ends = await asyncio.gather(*uploads, return_exceptions=True)
+        await asyncio.sleep(10)
+
+    assert [type(end) for end in ends] == [ClientClosed] * 10
+    assert fox.ledger.uploaded == 0
+
+
 async def test_media_in_lists_and_below_is_uploaded() -> None:
     """Wherever a request has a place for it."""
     pictures: list[str | bytes] = [b"one", "https://example.com/two.png", b"three"]
