@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import socket
 import warnings
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -460,6 +461,9 @@ def unclosed() -> Iterator[None]:
         warnings.simplefilter("ignore", ResourceWarning)
         yield
         gc.collect()
+        for left in gc.get_objects():  # the emulator's, which aiohttp's cache of handlers keeps alive
+            if isinstance(left, socket.socket) and left.family is socket.AF_INET:
+                left.close()
 
 
 async def opened() -> Client:

@@ -345,6 +345,18 @@ async def test_a_deadline_during_a_post_that_is_refused_tells_that_nothing_was_m
     assert patient.unfinished() == ()
 
 
+async def test_a_burst_of_429s_is_one_warning(
+    slow: Emulator, patient: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They are one event; a log of a thousand lines would hide it."""
+    slow.fail_next("submit", Fault("rate_limit", retry_after="5"), times=8)
+    await asyncio.gather(*(patient.generate(SHOT) for _ in range(8)))
+
+    assert slow.ledger.submitted == 16
+    (line,) = (record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING)
+    assert line == "429: submit requests wait 5.0 s, then leave 0.1 s apart"
+
+
 async def test_a_deadline_between_two_attempts_tells_that_nothing_was_made(client: Client, fox: Emulator) -> None:
     """At exactly the deadline, and nothing is sent afterwards."""
     fox.fail_next("submit", Fault("rate_limit", retry_after="60"))
