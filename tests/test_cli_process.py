@@ -29,6 +29,14 @@ GENERATE = ("generate", "A fox", "-o", "fox.mp4")
 DEADLINE = 20.0
 
 
+@pytest.fixture(autouse=True)
+def ctrl_c_counts() -> Iterator[None]:
+    """Let children hear Ctrl-C although a shell may have started these tests in the background, deaf to it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @contextlib.contextmanager
 def served(**options: Any) -> Iterator[Emulator]:  # noqa: ANN401 - the options of Emulator
     """Run an emulator in a thread."""
@@ -58,9 +66,12 @@ def started(*words: str, folder: Path, base_url: str = "", key: str = KEY) -> It
         cwd=folder,
         env=env,
     ) as process:
+        too_late = threading.Timer(DEADLINE, process.kill)  # so that reading a silent process ends
+        too_late.start()
         try:
             yield process
         finally:
+            too_late.cancel()
             process.kill()
 
 
@@ -136,6 +147,20 @@ def test_a_second_ctrl_c_cuts_the_submit_and_says_that_it_is_uncertain(tmp_path:
     assert process.returncode == 130
     assert json.loads(out)["submitted"] == "unknown"
     assert "do not repeat it blindly" in err
+
+
+@needs_signals
+def test_what_a_shell_runs_in_the_background_stays_deaf_to_ctrl_c(tmp_path: Path) -> None:
+    """Ctrl-C is then meant for somebody else."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with (
+        served(seconds=1.0) as emulator,
+        started(*GENERATE, "--poll-every", "0.1", folder=tmp_path, base_url=emulator.base_url) as process,
+    ):
+        line(process.stderr, r"accepted (\S+)")
+        print("DBG", signal.getsignal(2), open(f"/proc/{process.pid}/status").read().split("SigIgn:")[1][:90])
+        out, err = interrupt(process)
+    assert (process.returncode, out) == (0, "fox.mp4\n"), err
 
 
 @needs_signals
