@@ -1,13 +1,15 @@
 """What all tests share: a virtual clock, an emulator, and a client that talks to it."""
 
 import asyncio
+import base64
+import logging
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from pathlib import Path
 
 import pytest
 
-from foxvideo import Client, Every
+from foxvideo import Client, Every, FoxError
 from foxvideo.emulator import Emulator
 from foxvideo.virtual_clock import VirtualClockLoop
 
@@ -28,6 +30,51 @@ def pytest_asyncio_loop_factories(
     if item.get_closest_marker("real_clock"):
         return {"real": asyncio.new_event_loop}
     return {"virtual": VirtualClockLoop}
+
+
+KEY = "sk-emulator"
+# The key as it stands, and as base64 has it at each of the three places where it can begin.
+SECRETS = (KEY, *(base64.b64encode(b" " * shift + KEY.encode()).decode()[4:-4] for shift in range(3)))
+
+
+class _Watch(logging.Handler):
+    """Hears every line of foxvideo, down to DEBUG, and notes those that show the key."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.leaks: list[str] = []
+
+    def look(self, text: str) -> None:
+        """Note a text that shows the key."""
+        if any(secret in text for secret in SECRETS):
+            self.leaks.append(text)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Look at the line and at what it was made of."""
+        self.look(f"{record.getMessage()} {record.args!r}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Search all that any test makes foxvideo log or raise for the key of the emulator."""
+    watch, logger, init = _Watch(), logging.getLogger("foxvideo"), FoxError.__init__
+
+    def watched(error: FoxError, what: str, **context: object) -> None:
+        init(error, what, **context)  # type: ignore[arg-type]
+        watch.look(f"{what} {context!r}")
+
+    level = logger.level
+    logger.addHandler(watch)
+    logger.setLevel(logging.DEBUG)
+    FoxError.__init__ = watched  # type: ignore[method-assign,assignment]
+    try:
+        outcome = yield
+    finally:
+        FoxError.__init__ = init  # type: ignore[method-assign]
+        logger.setLevel(level)
+        logger.removeHandler(watch)
+    assert watch.leaks == [], "the key was logged or raised"
+    return outcome
 
 
 @pytest.fixture

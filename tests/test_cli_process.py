@@ -19,12 +19,6 @@ import pytest
 from foxvideo.emulator import Emulator
 
 KEY = "sk-emulator-0123456789"
-# As ``python -m foxvideo``; a test runner may have told its children to ignore Ctrl-C.
-PROGRAM = """
-import runpy, signal
-signal.signal(signal.SIGINT, signal.default_int_handler)
-runpy.run_module("foxvideo", run_name="__main__", alter_sys=True)
-"""
 GENERATE = ("generate", "A fox", "-o", "fox.mp4")
 DEADLINE = 20.0
 
@@ -56,10 +50,10 @@ def served(**options: Any) -> Iterator[Emulator]:  # noqa: ANN401 - the options 
 
 @contextlib.contextmanager
 def started(*words: str, folder: Path, base_url: str = "", key: str = KEY) -> Iterator[subprocess.Popen[str]]:
-    """Start the command and make sure that it ends."""
+    """Start ``python -m foxvideo`` and make sure that it ends."""
     env = os.environ | {"FOXAPI_API_KEY": key, "FOXAPI_BASE_URL": base_url}
     with subprocess.Popen(  # noqa: S603 - our own command
-        [sys.executable, "-c", PROGRAM, *words],
+        [sys.executable, "-m", "foxvideo", *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -158,7 +152,6 @@ def test_what_a_shell_runs_in_the_background_stays_deaf_to_ctrl_c(tmp_path: Path
         started(*GENERATE, "--poll-every", "0.1", folder=tmp_path, base_url=emulator.base_url) as process,
     ):
         line(process.stderr, r"accepted (\S+)")
-        print("DBG", signal.getsignal(2), open(f"/proc/{process.pid}/status").read().split("SigIgn:")[1][:90])
         out, err = interrupt(process)
     assert (process.returncode, out) == (0, "fox.mp4\n"), err
 

@@ -83,7 +83,7 @@ async def desks() -> AsyncIterator[Callable[..., Desk]]:
 async def test_a_poll_is_served_while_many_submits_wait(desks: Callable[..., Desk]) -> None:
     """It takes the next turn but one at the latest."""
     desk = desks()
-    for number in range(100):
+    for number in range(5_000):
         desk.dispatcher.queue(Kind.SUBMIT, Job(str(number)))
     await asyncio.sleep(2.5)
     desk.dispatcher.queue(Kind.POLL, Job("now"))
@@ -95,7 +95,7 @@ async def test_a_poll_is_served_while_many_submits_wait(desks: Callable[..., Des
 async def test_a_submit_is_served_while_many_polls_wait(desks: Callable[..., Desk]) -> None:
     """The other way round."""
     desk = desks()
-    for number in range(100):
+    for number in range(5_000):
         desk.dispatcher.queue(Kind.POLL, Job(str(number)))
     await asyncio.sleep(2.5)
     desk.dispatcher.queue(Kind.SUBMIT, Job("now"))
