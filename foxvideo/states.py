@@ -118,4 +118,9 @@ class TaskState:
     @property
     def urls(self) -> tuple[str, ...]:
         """The links of the results, each once, in their order."""
-        return tuple(dict.fromkeys(result.url for result in self.results if result.url))
+        return links(self.results)
+
+
+def links(results: tuple[Result, ...]) -> tuple[str, ...]:
+    """Return the links of results, each once, in their order."""
+    return tuple(dict.fromkeys(result.url for result in results if result.url))

@@ -15,7 +15,7 @@ import attrs
 from foxvideo import transfers
 from foxvideo.errors import DownloadError, FoxError, ResultExpired, ResultsMissing
 from foxvideo.requests import VideoRequest
-from foxvideo.states import Result, TaskState
+from foxvideo.states import Result, TaskState, links
 from foxvideo.transport import Transport
 from foxvideo.wire import read_task
 
@@ -59,7 +59,7 @@ class Video:
     @property
     def urls(self) -> tuple[str, ...]:
         """All links, each once, in the order of the results; empty for a model that makes no file."""
-        return tuple(dict.fromkeys(result.url for result in self.results if result.url))
+        return links(self.results)
 
     @property
     def url(self) -> str:
