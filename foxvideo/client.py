@@ -14,8 +14,10 @@ from typing import Self
 import aiohttp
 
 from foxvideo import requests, task as tasks
+from foxvideo.bookkeeping import Bookkeeper, Forgetful, recalled_request
 from foxvideo.checks import LocalMedia
-from foxvideo.errors import AuthenticationError, InvalidRequest, TaskAbandoned
+from foxvideo.errors import AuthenticationError, InvalidRequest
+from foxvideo.journal import Journal, JournalRow
 from foxvideo.lifecycle import Lifecycle
 from foxvideo.requests import Request, VideoRequest
 from foxvideo.schedule import Growing, Schedule
@@ -26,6 +28,7 @@ from foxvideo.wire import is_task_id, read_models
 
 logging.getLogger("foxvideo").addHandler(logging.NullHandler())
 
+_LONGEST_KEY = 200
 DEFAULT_BASE_URL = "https://api.foxapi.cc"
 _UNLIMITED = {"max_active", "task_timeout"}  # what None means for these alone
 
@@ -52,6 +55,8 @@ class Client:
         retry_429: Whether a 429 counts as such a refusal.
         schedule: When to ask after a task; None for ``Growing()``.
         sync_upstream: Whether queries ask the service to look upstream before it answers.
+        journal: The memory on disk: a file, which several clients and processes may share, or None for none. With it
+            every submit is written down before it is sent, and survives a crash.
         connector: Makes aiohttp's connectors, such as ``functools.partial(aiohttp.TCPConnector, ssl=context)``; is
             called with ``limit=`` and ``force_close=``, and the client closes what it made.
         proxy: URL of a proxy for all requests; None for none.
@@ -77,6 +82,7 @@ class Client:
         retry_429: bool = True,
         schedule: Schedule | None = None,
         sync_upstream: bool = True,
+        journal: str | os.PathLike[str] | None = None,
         connector: ConnectorFactory = aiohttp.TCPConnector,
         proxy: str | None = None,
         trust_env: bool = False,
@@ -97,6 +103,7 @@ class Client:
             if not (name in _UNLIMITED if value is None else value > 0):
                 raise ValueError(f"{name} must be above 0, not {value!r}")
         self._task_timeout = task_timeout
+        self._journal = None if journal is None else Journal(journal)
         self._transport = Transport(
             base_url=base_url or os.environ.get("FOXAPI_BASE_URL") or DEFAULT_BASE_URL,
             api_key=key,
@@ -115,12 +122,15 @@ class Client:
             sync_upstream=sync_upstream,
             max_requests=max_requests,
             max_active=max_active,
+            books=Bookkeeper(self._journal, self._transport.base_url) if self._journal else Forgetful(),
         )
 
     def submit(
         self,
         request: VideoRequest | Mapping[str, object],
         *,
+        key: str | None = None,
+        retry_failed: bool = False,
         timeout: float | EllipsisType | None = ...,
         check: bool = True,
     ) -> VideoTask:
@@ -131,22 +141,52 @@ class Client:
 
         Args:
             request: What to make: a request, or a mapping as the API's own JSON has it.
+            key: Your name for the task, at most 200 characters; needs a journal. The same key and request is the same
+                task: now, concurrently, in another process, and after a crash. None for a new task.
+            retry_failed: Whether a task under this key that failed is tried anew, which is a new, paid task.
             timeout: Seconds for this task, None for no limit; the client's ``task_timeout`` if not given.
             check: Whether fields are checked against the documentation. False sends them as they are.
 
         Raises:
             InvalidRequest: All faults of the request, before anything is sent.
             ClientClosed: The client is closed.
+            ValueError: A key without a journal, or one that is no name.
         """
+        if key is not None:
+            self._check_key(key)
+        return self._submit(request, self._timeout(timeout), key=key, retry_failed=retry_failed, check=check)
+
+    def _submit(
+        self,
+        request: VideoRequest | Mapping[str, object],
+        timeout: float | None,
+        *,
+        key: str | None,
+        check: bool,
+        retry_failed: bool = False,
+        risk: bool = False,
+    ) -> VideoTask:
         if isinstance(request, Mapping):
             request = Request.from_mapping(request)
         requests.check(request, documented=check)
-        return self._lifecycle.submit(request, self._timeout(timeout))
+        return self._lifecycle.submit(request, timeout, key=key, retry_failed=retry_failed, risk=risk)
+
+    def _check_key(self, key: str) -> None:
+        self._memory()
+        if not key.strip() or not key.isprintable() or len(key) > _LONGEST_KEY or key.startswith("auto-"):
+            raise ValueError(f"a key is a printable text of 1 to {_LONGEST_KEY} characters, not {key[:80]!r}")
+
+    def _memory(self) -> Journal:
+        if self._journal is None:
+            raise ValueError("this needs a journal: Client(journal='videos.db')")
+        return self._journal
 
     async def generate(
         self,
         request: VideoRequest | Mapping[str, object],
         *,
+        key: str | None = None,
+        retry_failed: bool = False,
         timeout: float | EllipsisType | None = ...,  # noqa: ASYNC109 - the task's, not this coroutine's
         check: bool = True,
     ) -> Video:
@@ -158,6 +198,9 @@ class Client:
 
         Args:
             request: What to make: a request, or a mapping as the API's own JSON has it.
+            key: Your name for the task, at most 200 characters; needs a journal. The same key and request is the same
+                task: now, concurrently, in another process, and after a crash. None for a new task.
+            retry_failed: Whether a task under this key that failed is tried anew, which is a new, paid task.
             timeout: Seconds for this task, None for no limit; the client's ``task_timeout`` if not given.
             check: Whether fields are checked against the documentation. False sends them as they are.
 
@@ -168,29 +211,99 @@ class Client:
             TaskTimeout: It did not end in time; it goes on.
             FoxError: See the tree in ``foxvideo.errors``.
         """
-        task = self.submit(request, timeout=timeout, check=check)
+        task = self.submit(request, key=key, retry_failed=retry_failed, timeout=timeout, check=check)
         try:
             return await task
         except asyncio.CancelledError:
-            self._lifecycle.withdraw(task, TaskAbandoned("withdrawn, nothing was sent"))
+            self._lifecycle.submits.give_up(task)
             raise
 
-    def task(self, task_id: str, *, timeout: float | EllipsisType | None = ...) -> VideoTask:
-        """Return the handle of a task by its id; sends nothing until somebody waits for it.
+    def task(
+        self, task_id: str | None = None, *, key: str | None = None, timeout: float | EllipsisType | None = ...
+    ) -> VideoTask:
+        """Return the handle of a task by its id, or by the key that it was submitted with; submits nothing.
 
-        The same id gives the same handle while that lives, so that however many wait, it is asked for once.
+        Nothing is sent until somebody waits for it. The same id gives the same handle while that lives, so that however
+        many wait, it is asked for once.
 
         Args:
             task_id: As ``VideoTask.id`` or an error told it.
+            key: Instead of an id: looked up in the journal. The handle ends in ``TaskNotFound`` where no task was made
+                under this key, and in ``SubmitUncertain`` where that is not known.
             timeout: Seconds from the moment somebody waits, None for no limit; the client's ``task_timeout`` if not
                 given. A living handle keeps its own.
 
         Raises:
             InvalidRequest: It cannot be an id.
+            ValueError: Both are given, or there is a key and no journal.
         """
+        if key is not None:
+            if task_id is not None:
+                raise ValueError("give a task id or a key, not both")
+            self._memory()
+            return self._lifecycle.submits.look_up(key, self._timeout(timeout))
         if not is_task_id(task_id):
             raise InvalidRequest(f"{task_id!r} is no task id")
-        return self._lifecycle.task(task_id, self._timeout(timeout))
+        return self._lifecycle.task(str(task_id), self._timeout(timeout))
+
+    async def history(self) -> tuple[JournalRow, ...]:
+        """Return what the journal knows, in the order of planning; a key that was tried anew has several rows.
+
+        Raises:
+            JournalError: It cannot be read.
+            ValueError: There is no journal.
+        """
+        self._lifecycle.bind()
+        return await self._memory().rows()
+
+    async def resume(self) -> tuple[VideoTask, ...]:
+        """Return handles of all tasks at this host that are accepted and not known to have ended; submits nothing.
+
+        An *uncertain* submit is not among them, since it has no id: see ``history()``, ``adopt`` and ``resubmit``.
+
+        Raises:
+            JournalError: The journal cannot be read.
+            ValueError: There is no journal.
+        """
+        self._lifecycle.bind()
+        rows = await self._memory().rows(running=True)
+        here = self._transport.base_url
+        return tuple(self._lifecycle.remembered(row, self._task_timeout) for row in rows if row.origin == here)
+
+    async def adopt(self, key: str, task_id: str) -> VideoTask:
+        """Say that an uncertain submit made this task, as you found it in the console, and return its handle.
+
+        Raises:
+            InvalidRequest: There is no uncertain submit under the key, its client may still hear the answer, the id is
+                another submit's, or it can be no id.
+            JournalError: The journal cannot be written.
+            ValueError: There is no journal.
+        """
+        self._lifecycle.bind()
+        if not is_task_id(task_id):
+            raise InvalidRequest(f"{task_id!r} is no task id", key=key)
+        row = await self._memory().adopt(key, task_id, self._transport.base_url)
+        return self._lifecycle.remembered(row, self._task_timeout)
+
+    async def resubmit(self, key: str, request: VideoRequest | Mapping[str, object] | None = None) -> VideoTask:
+        """Send an uncertain submit again: **if it was accepted after all, you pay twice**.
+
+        Args:
+            key: Of the uncertain submit.
+            request: The same request as then; None takes it from the journal, which has no local files.
+
+        Raises:
+            InvalidRequest: There is no uncertain submit under the key, its client may still hear the answer, or the
+                request has local files and was not given.
+            JournalError: The journal cannot be read.
+            ValueError: There is no journal.
+        """
+        self._lifecycle.bind()
+        row = await self._memory().uncertain(key, self._transport.base_url)
+        request = recalled_request(row) if request is None else request
+        if request is None:
+            raise InvalidRequest("the journal does not keep local files: pass the request again", key=key)
+        return self._submit(request, self._task_timeout, key=key, risk=True, check=False)
 
     def as_completed(self, tasks_: Iterable[VideoTask]) -> AsyncIterator[VideoTask]:
         """Yield handles in the order in which they end, well or not; each once. Stopping early stops no task."""

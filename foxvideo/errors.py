@@ -4,6 +4,7 @@
 
     FoxError
     ├── InvalidRequest        fix the request (a ValueError too)
+    │   └── KeyConflict       this key is another request's
     ├── AuthenticationError   fix the key, or the User-Agent
     ├── InsufficientCredits   pay
     ├── ModelUnavailable      choose another model, or wait
@@ -20,7 +21,8 @@
     ├── UploadError           a local file could not be uploaded
     ├── DownloadError         a result could not be saved
     │   └── ResultExpired     its link is dead
-    └── ClientClosed          the client went away
+    ├── ClientClosed          the client went away
+    └── JournalError          the memory on disk cannot be read or written
 
 What belongs here: the classes, what they carry and how they read. What must not: deciding which
 of them a reply means (``wire.py``) and whether to try again (``retry.py``).
@@ -45,6 +47,7 @@ class Context(TypedDict, total=False):
 
     submitted: Submitted
     task_id: str | None
+    key: str | None
     http_status: int | None
     request_id: str | None
     body: object
@@ -59,6 +62,7 @@ class FoxError(Exception):
         submitted: Does a task exist because of this call? ``"no"``: certainly not, a repeat is safe.
             ``"unknown"``: perhaps, and perhaps paid for. ``"yes"``: it does, see ``task_id``.
         task_id: The task's id; None while there is none.
+        key: The caller's name for the task; None without a journal.
         http_status: Status of the reply that told; None where no reply arrived.
         request_id: The service's own name for the request, for its support; None if it gave none.
         body: What the server said: the decoded JSON, else a short snippet of text; None without a reply.
@@ -72,6 +76,7 @@ class FoxError(Exception):
         self.what = what
         self.submitted: Submitted = context.get("submitted", "no")
         self.task_id = context.get("task_id")
+        self.key = context.get("key")
         self.http_status = context.get("http_status")
         self.request_id = context.get("request_id")
         self.body = context.get("body")
@@ -80,6 +85,7 @@ class FoxError(Exception):
     def __str__(self) -> str:
         facts = (
             self.task_id,
+            f"key {self.key}" if self.key else None,
             f"HTTP {self.http_status}" if self.http_status else None,
             f"request {self.request_id}" if self.request_id else None,
         )
@@ -151,6 +157,12 @@ class InvalidRequest(FoxError, ValueError):
         self.code = code
 
 
+class KeyConflict(InvalidRequest):
+    """The key names another request, or the same one for another host, in this journal."""
+
+    advice = "use another key for another request"
+
+
 class AuthenticationError(FoxError):
     """The service does not take this key, or Cloudflare does not take this client."""
 
@@ -198,7 +210,10 @@ class SubmitUncertain(FoxError):
     ``task_id`` is set in the rare case that a broken reply still showed it.
     """
 
-    advice = "do not repeat it blindly: look at the console or the balance first"
+    advice = (
+        "do not repeat it blindly: look at the console or the balance first; "
+        "with a journal, then say client.adopt(key, id) or client.resubmit(key)"
+    )
 
 
 class TaskFailed(FoxError):
@@ -287,3 +302,9 @@ class ClientClosed(FoxError):
     """The client was closed before the task ended."""
 
     advice = "go on with client.task(error.task_id) in a new client where there is an id"
+
+
+class JournalError(FoxError):
+    """The memory on disk cannot be read or written. What cannot be written down is not sent."""
+
+    advice = "check the file, its folder and the space on its disk"

@@ -6,7 +6,15 @@ What belongs here: pure functions from what happened to an outcome. What must no
 import asyncio
 import logging
 
-from foxvideo.errors import ClientClosed, FoxError, SubmitUncertain, TaskCancelled, TaskFailed, TaskNotFound
+from foxvideo.errors import (
+    ClientClosed,
+    FoxError,
+    JournalError,
+    SubmitUncertain,
+    TaskCancelled,
+    TaskFailed,
+    TaskNotFound,
+)
 from foxvideo.states import Status, TaskState
 from foxvideo.task import Stage, VideoTask
 from foxvideo.video import Video
@@ -30,6 +38,8 @@ def broken(task: VideoTask, error: BaseException) -> FoxError:
     broken: FoxError
     if isinstance(error, FoxError) and task._stage is Stage.PLANNED:
         return error
+    if isinstance(error, JournalError):  # the disk broke after the service had accepted the task
+        return JournalError(error.what, submitted="yes")
     if task._stage is Stage.SENDING:
         broken = SubmitUncertain(f"submit: cut on this side: {error!r}", submitted="unknown")
     elif isinstance(error, asyncio.CancelledError):

@@ -39,7 +39,13 @@ class Plan:
         attempts: How often it was sent.
         once: Whether nobody waits for it any more, so that it is not sent again.
         abandoned: Whether it was given up while it was being sent.
-        preparing: The upload of its files; None without files.
+        preparing: What comes before its turn: claiming its key, uploading its files; None without.
+        retry_failed: Whether a task under its key that failed is tried anew.
+        risk: Whether one that is uncertain is, too.
+        row: Its number in the journal; None without one.
+        state: What an acceptance told that is not written down yet; None otherwise.
+        elsewhere: Whether another client is sending it.
+        shared: Whether it was asked for more than once, so that no single caller can withdraw it.
     """
 
     context: contextvars.Context
@@ -49,6 +55,12 @@ class Plan:
     once: bool = False
     abandoned: bool = False
     preparing: asyncio.Task[None] | None = None
+    retry_failed: bool = False
+    risk: bool = False
+    row: int | None = None
+    state: TaskState | None = None
+    elsewhere: bool = False
+    shared: bool = False
 
 
 class Owner(Protocol):
@@ -79,6 +91,7 @@ class VideoTask(Awaitable[Video]):
     request: VideoRequest | None
     _owner: Owner
     _timeout: float | None
+    _key: str | None = None
     _id: str | None = None
     _state: TaskState | None = None
     _stage: Stage = Stage.PLANNED
@@ -99,6 +112,11 @@ class VideoTask(Awaitable[Video]):
     def id(self) -> str | None:
         """The task's id; None until the service has accepted it."""
         return self._id
+
+    @property
+    def key(self) -> str | None:
+        """The caller's name for the task; a generated one once the journal has it; None without a journal."""
+        return self._key
 
     @property
     def state(self) -> TaskState | None:
@@ -126,7 +144,7 @@ class VideoTask(Awaitable[Video]):
         return self._outcome if isinstance(self._outcome, FoxError) else None
 
     def __repr__(self) -> str:
-        name = self._id or self.request_model
+        name = self._id or self.request_model or self._key
         match self._outcome:
             case None if self._state is not None:
                 progress = "" if self._state.progress is None else f" {self._state.progress:g} %"

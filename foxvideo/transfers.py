@@ -119,6 +119,15 @@ def _succeeded(upload: asyncio.Task[str]) -> bool:
     return upload.done() and not upload.cancelled() and upload.exception() is None
 
 
+def digest(media: LocalMedia) -> str:
+    """Return the sha256 of a local file.
+
+    Raises:
+        UploadError: It cannot be read.
+    """
+    return _content(media)[2]
+
+
 def _content(media: LocalMedia) -> tuple[str, bytes, str]:
     """Read a file; its public name is random, since whoever knows the URL can fetch it."""
     suffix, content = (".bin", media) if isinstance(media, bytes) else _read(Path(media))

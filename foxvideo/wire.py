@@ -87,12 +87,12 @@ Answer = Reply | NoReply
 # --- Requests --------------------------------------------------------------------------------------------------
 
 
-def encode(request: VideoRequest, links: Mapping[int, str]) -> bytes:
+def encode(request: VideoRequest, links: Mapping[int, object]) -> bytes:
     """Return the JSON body of a submit.
 
     Args:
         request: A request that passed ``requests.check``.
-        links: The URL of each local file, by the ``id()`` that ``requests.media_of`` gave it.
+        links: What stands for each local file, by the ``id()`` that ``requests.media_of`` gave it: its URL.
     """
 
     def sendable(value: object) -> object:
@@ -105,7 +105,7 @@ def encode(request: VideoRequest, links: Mapping[int, str]) -> bytes:
         return value
 
     body = {name: sendable(value) for name, value in fields_of(request).items()} | {"model": request.model}
-    return json.dumps(body, allow_nan=False).encode()
+    return json.dumps(body, allow_nan=False, sort_keys=True).encode()
 
 
 def is_task_id(text: object) -> bool:

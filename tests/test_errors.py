@@ -89,6 +89,7 @@ def test_an_error_without_context_says_that_nothing_was_submitted() -> None:
         "what": "it broke",
         "submitted": "no",
         "task_id": None,
+        "key": None,
         "http_status": None,
         "request_id": None,
         "body": None,
@@ -100,7 +101,8 @@ def test_str_tells_what_and_where_and_what_to_do() -> None:
     """One line: the sentence, the id, the status, the request, the advice."""
     assert str(SubmitUncertain("the reply was lost", **CONTEXT)) == (
         "the reply was lost (task-unified-1790000001-k3v9q2ma, HTTP 503, request req-7); "
-        "do not repeat it blindly: look at the console or the balance first"
+        "do not repeat it blindly: look at the console or the balance first; "
+        "with a journal, then say client.adopt(key, id) or client.resubmit(key)"
     )
 
 

@@ -1,0 +1,265 @@
+"""What is written down about a task, and when.
+
+What belongs here: the moments at which the lifecycle tells the journal something, and the same moments without a
+journal. What must not: SQL (``journal/``), and doing anything to a task (``lifecycle.py``).
+"""
+
+import asyncio
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Iterable, Mapping
+
+import attrs
+
+from foxvideo.errors import FoxError, JournalError, SubmitUncertain, TaskCancelled, TaskFailed
+from foxvideo.journal import Ask, Journal, JournalRow, RowStatus
+from foxvideo.journal.rows import UNDER_WAY
+from foxvideo.requests import Request, VideoRequest, media_of
+from foxvideo.states import TaskState
+from foxvideo.task import Plan, VideoTask
+from foxvideo.transfers import digest
+from foxvideo.video import Video
+from foxvideo.wire import Reply, encode, read_task
+
+_log = logging.getLogger("foxvideo")
+
+_FIRST_LOOK, _RAREST_LOOK = 0.05, 1.0  # seconds between two looks at a row that another client is working on
+_UPLOAD_SECONDS = 24 * 3600.0  # an upload lives 72 hours, but the oldest are dropped when the storage is full
+_LOCAL = '{"sha256": '  # what stands for a local file in the request of a row
+
+
+class Forgetful:
+    """No journal: nothing is written down, and every submit is new."""
+
+    keeps = False
+    failure: JournalError | None = None
+
+    async def claim(self, task: VideoTask, plan: Plan) -> JournalRow | None:
+        """Return the row of a task that is known already; None where it is this client's to send."""
+
+    async def look(self, key: str) -> JournalRow | None:
+        """Return the row of a key, once no other client is working on it; None if there is none."""
+
+    async def sending(self, plan: Plan) -> bool:  # noqa: ARG002 - there is nothing to write
+        """Write down that a request is about to leave; False where it is not this client's to send any more."""
+        return True
+
+    async def planned(self, plan: Plan) -> None:
+        """Write down that a request made nothing and will be sent again."""
+
+    async def accepted(self, plan: Plan, state: TaskState) -> None:
+        """Write down the id."""
+
+    def ended(self, task: VideoTask, outcome: Video | FoxError) -> None:
+        """Write down how a task ended, without waiting for the disk."""
+
+    async def upload(self, sha256: str) -> str | None:
+        """Return the URL under which a content was uploaded in the last 24 hours; None if that is not known."""
+
+    def uploaded(self, sha256: str, url: str) -> None:
+        """Write down under which URL a content was uploaded, without waiting for the disk."""
+
+    def forget_uploads(self, urls: Iterable[str]) -> None:
+        """Forget uploads that the service does not find any more, without waiting for the disk."""
+
+    async def close(self) -> None:
+        """Write what waits."""
+
+
+@attrs.define(eq=False)
+class Bookkeeper(Forgetful):
+    """The journal of a client that works with one origin.
+
+    Attributes:
+        journal: What is written.
+        origin: The ``base_url``.
+        failure: What broke the journal after a request had been sent; nothing new is sent from then on.
+    """
+
+    journal: Journal
+    origin: str
+    failure: JournalError | None = None
+    keeps = True
+
+    async def claim(self, task: VideoTask, plan: Plan) -> JournalRow | None:
+        """Return the row of a task that is known already; None where it is this client's to send.
+
+        While another client is at it, wait for what comes of it. The body of a request without local files is put into
+        the plan, since it is made for its fingerprint anyway.
+
+        Raises:
+            KeyConflict: The key is another request's.
+            JournalError: The journal cannot be used, so that nothing may be sent.
+            UploadError: A local file cannot be read.
+        """
+        request = task.request
+        assert request is not None  # noqa: S101 - what is submitted has a request
+        media = media_of(request)
+        text = await asyncio.to_thread(_describe, request) if media else encode(request, {})
+        plan.body = None if media else text
+        ask = Ask(
+            key=task.key,
+            origin=self.origin,
+            fingerprint=hashlib.sha256(text).hexdigest(),
+            model=_storable(request.model),
+            request=text.decode(),
+            retry_failed=plan.retry_failed,
+            risk=plan.risk,
+        )
+        wait = _FIRST_LOOK
+        while True:
+            row, mine = await self._claim(ask)
+            task._key = row.key
+            if mine:
+                plan.row, plan.idempotency_key = row.number, row.token
+                return None
+            if row.status not in UNDER_WAY or row.owner == self.journal.owner:
+                return row
+            plan.elsewhere = True
+            await asyncio.sleep(wait)
+            wait = min(2 * wait, _RAREST_LOOK)
+
+    async def _claim(self, ask: Ask) -> tuple[JournalRow, bool]:
+        claim = self.journal.claim(ask)
+        try:
+            return await asyncio.shield(claim)
+        except asyncio.CancelledError:
+            claim.add_done_callback(self._give_up)  # or others would wait for a row that nobody works on
+            raise
+
+    def _give_up(self, claim: "asyncio.Future[tuple[JournalRow, bool]]") -> None:
+        if not claim.cancelled() and claim.exception() is None and claim.result()[1]:
+            gone = {"status": RowStatus.WITHDRAWN, "owner": None}
+            self._later(self.journal.change(claim.result()[0].number, gone))
+
+    async def look(self, key: str) -> JournalRow | None:
+        """Return the row of a key, once no other client is working on it; None if there is none."""
+        wait = _FIRST_LOOK
+        while True:
+            row = await self.journal.look(key)
+            if row is None or row.owner is None or row.owner == self.journal.owner:
+                return row
+            await asyncio.sleep(wait)
+            wait = min(2 * wait, _RAREST_LOOK)
+
+    async def sending(self, plan: Plan) -> bool:
+        """Write down that a request is about to leave; False where it is not this client's to send any more."""
+        return plan.row is not None and await self.journal.sending(plan.row)
+
+    async def planned(self, plan: Plan) -> None:
+        """Write down that a request made nothing and will be sent again."""
+        if plan.row is not None:
+            await self.journal.change(plan.row, {"status": RowStatus.PLANNED})
+
+    async def accepted(self, plan: Plan, state: TaskState) -> None:
+        """Write down the id; shown to nobody before.
+
+        Raises:
+            JournalError: The disk failed after the money was spent; nothing new is sent from then on.
+        """
+        if plan.row is None:
+            return
+        changes = {
+            "status": RowStatus.ACCEPTED,
+            "owner": None,
+            "task_id": state.id,
+            "credits": state.credits_reserved,
+            "reply": state.body,
+            "error": None,
+            "accepted": time.time(),
+        }
+        try:
+            await asyncio.shield(self.journal.change(plan.row, changes))
+        except JournalError as error:
+            _log.critical("accepted %s, but the journal cannot be written: %s", state.id, error.what)
+            self.failure = error
+            raise
+
+    def ended(self, task: VideoTask, outcome: Video | FoxError) -> None:
+        """Write down how a task ended, without waiting for the disk."""
+        changes, row = _changes(task, outcome), None if task._plan is None else task._plan.row
+        if changes is None:
+            return
+        if task.id is not None:
+            self._later(self.journal.ended(task.id, changes))
+        elif row is not None:
+            self._later(self.journal.change(row, changes))
+
+    async def upload(self, sha256: str) -> str | None:
+        """Return the URL under which a content was uploaded in the last 24 hours; None if that is not known."""
+        return await self.journal.upload(sha256, self.origin, time.time() - _UPLOAD_SECONDS)
+
+    def uploaded(self, sha256: str, url: str) -> None:
+        """Write down under which URL a content was uploaded, without waiting for the disk."""
+        self._later(self.journal.uploaded(sha256, self.origin, url))
+
+    def forget_uploads(self, urls: Iterable[str]) -> None:
+        """Forget uploads that the service does not find any more, without waiting for the disk."""
+        self._later(self.journal.forget_uploads(urls))
+
+    def _later(self, written: "asyncio.Future[None]") -> None:
+        written.add_done_callback(_complain)
+
+    async def close(self) -> None:
+        """Write what waits, and give up what this client owned."""
+        await self.journal.close()
+
+
+def _complain(written: "asyncio.Future[None]") -> None:
+    error = None if written.cancelled() else written.exception()
+    if error is not None:
+        _log.error("something was not written down: %s", str(error))
+
+
+def _changes(task: VideoTask, outcome: Video | FoxError) -> dict[str, object] | None:
+    """Return what an end changes in the journal; None where a task goes on."""
+    if isinstance(outcome, SubmitUncertain):
+        why = _storable(outcome.what)
+        return {"status": RowStatus.UNCERTAIN, "owner": None, "error": why, "task_id": outcome.task_id}
+    if isinstance(outcome, Video | TaskFailed):
+        body = task.state.body if task.state else None
+        error = None if isinstance(outcome, Video) else _storable(outcome.what)
+        return {"status": _ENDS[type(outcome)], "reply": body, "error": error, "ended": time.time()}
+    if task.id is None and outcome.submitted == "no":
+        sent = task._plan is not None and task._plan.attempts > 0
+        status = RowStatus.REFUSED if sent else RowStatus.WITHDRAWN
+        return {"status": status, "owner": None, "error": _storable(outcome.what), "ended": time.time()}
+    return None
+
+
+_ENDS: Mapping[type, RowStatus] = {
+    Video: RowStatus.COMPLETED,
+    TaskFailed: RowStatus.FAILED,
+    TaskCancelled: RowStatus.CANCELLED,
+}
+
+
+def _describe(request: VideoRequest) -> bytes:
+    """Return the request as JSON, local files by their content."""
+    return encode(request, {place: {"sha256": digest(media)} for place, media in media_of(request).items()})
+
+
+def _storable(text: str) -> str:
+    """Return a text without lone surrogates, which UTF-8 cannot spell."""
+    return text.encode(errors="backslashreplace").decode()
+
+
+def recalled_state(row: JournalRow) -> TaskState | None:
+    """Return the state that was written down last; None if there is none.
+
+    Raises:
+        JournalError: The row is damaged.
+    """
+    if row.reply is None:
+        return None
+    try:
+        return read_task(Reply(200, {}, row.reply), row.task_id or "")
+    except FoxError as error:
+        raise JournalError("the row of the task is damaged", task_id=row.task_id, key=row.key) from error
+
+
+def recalled_request(row: JournalRow) -> Request | None:
+    """Return what was asked for; None where local files were part of it, which the journal does not keep."""
+    return None if _LOCAL in row.request else Request.from_mapping(json.loads(row.request))

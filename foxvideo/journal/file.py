@@ -1,0 +1,274 @@
+"""The journal's one file, and the one thread that opens, reads and writes it.
+
+What belongs here: opening, transactions, and closing. What must not: SQL (``tables.py``).
+
+The event loop never waits on the disk. Whatever is asked for waits in a list; the thread takes all that waits into one
+transaction, so that a hundred submits at once are synced to the disk once (group commit).
+"""
+
+import asyncio
+import concurrent.futures
+import contextlib
+import functools
+import os
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import attrs
+
+from foxvideo.errors import FoxError, JournalError
+from foxvideo.journal import owners, tables
+from foxvideo.journal.rows import Ask, JournalRow
+
+if TYPE_CHECKING:
+    import sqlite3
+
+T = TypeVar("T")
+Operation = Callable[["sqlite3.Connection"], T]
+
+
+def _absolute(path: "str | os.PathLike[str]") -> Path:
+    return Path(path).absolute()
+
+
+@attrs.define(eq=False)
+class Journal:
+    """One client's view of a journal file, which clients of many processes may share.
+
+    Nothing is opened before the first use. Every method but ``close`` hands back a future that is done once the disk
+    has it; cancelling one who waits undoes nothing. Each may raise ``JournalError``: the file is no journal, of a newer
+    foxvideo, locked for longer than ``patience``, not writable, or the disk is full.
+
+    Attributes:
+        path: The file, made with mode 0600 where there is none; its folder must exist.
+        patience: Seconds to wait for another process that writes.
+        owner: The name under which this client owns rows.
+        commits: How often something was synced to the disk.
+    """
+
+    path: Path = attrs.field(converter=_absolute)
+    patience: float = attrs.field(default=30.0, kw_only=True)
+    owner: str = attrs.field(factory=lambda: uuid.uuid4().hex, init=False)
+    commits: int = attrs.field(default=0, init=False)
+    _connection: "sqlite3.Connection | None" = attrs.field(default=None, init=False, repr=False)
+    _lock: int | None = attrs.field(default=None, init=False, repr=False)
+    _waiting: "list[tuple[Operation[Any], asyncio.Future[Any]]]" = attrs.field(factory=list, init=False, repr=False)
+    _working: bool = attrs.field(default=False, init=False, repr=False)
+    _closed: bool = attrs.field(default=False, init=False, repr=False)
+    _mutex: threading.Lock = attrs.field(factory=threading.Lock, init=False, repr=False)
+    _thread: concurrent.futures.ThreadPoolExecutor = attrs.field(init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._thread = concurrent.futures.ThreadPoolExecutor(1, "foxvideo-journal")
+
+    # --- What can be asked ---
+
+    def claim(self, ask: Ask) -> "asyncio.Future[tuple[JournalRow, bool]]":
+        """Find or make the row for a submit; tell whether it is now this client's to send, or raise ``KeyConflict``."""
+        return self._do(functools.partial(tables.claim, ask=ask, owner=self.owner, lives=self._lives, now=time.time()))
+
+    def sending(self, number: int) -> "asyncio.Future[bool]":
+        """Note that a request is about to leave; False where the row is not this client's to send any more."""
+        return self._do(functools.partial(tables.sending, number=number, owner=self.owner, now=time.time()))
+
+    def change(self, number: int, changes: Mapping[str, Any]) -> "asyncio.Future[None]":
+        """Change columns of a row."""
+        return self._do(functools.partial(tables.change, number=number, changes=changes))
+
+    def ended(self, task_id: str, changes: Mapping[str, Any]) -> "asyncio.Future[None]":
+        """Change columns of every row of a task."""
+        return self._do(functools.partial(tables.ended, task_id=task_id, changes=changes))
+
+    def adopt(self, key: str, task_id: str, origin: str) -> "asyncio.Future[JournalRow]":
+        """Note that an uncertain submit made a task, or raise ``InvalidRequest``."""
+        change = functools.partial(tables.adopt, key=key, task_id=task_id, origin=origin)
+        return self._do(functools.partial(change, lives=self._lives, now=time.time()))
+
+    def uncertain(self, key: str, origin: str) -> "asyncio.Future[JournalRow]":
+        """Return the newest row of a key, or raise ``InvalidRequest`` where it is not uncertain."""
+        return self._do(functools.partial(tables.uncertain, key=key, origin=origin, lives=self._lives))
+
+    def look(self, key: str) -> "asyncio.Future[JournalRow | None]":
+        """Return the newest row of a key; None if there is none."""
+        return self._do(functools.partial(tables.look, key=key, lives=self._lives))
+
+    def rows(self, *, key: str | None = None, running: bool = False) -> "asyncio.Future[tuple[JournalRow, ...]]":
+        """Return rows in the order of planning: all, or those of a key, or those that are accepted and not ended."""
+        return self._do(functools.partial(tables.rows, key=key, running=running, lives=self._lives))
+
+    def forget(self, before: float) -> "asyncio.Future[int]":
+        """Delete what is settled since before a time (Unix seconds), and return how many submits that were."""
+        return self._do(functools.partial(tables.forget, before=before))
+
+    def saved(self, task_id: str, place: int, path: Path, size: int, sha256: str) -> "asyncio.Future[None]":
+        """Note where a result was saved."""
+        note = functools.partial(tables.saved, task_id=task_id, place=place, path=str(path.absolute()))
+        return self._do(functools.partial(note, size=size, sha256=sha256, now=time.time()))
+
+    def uploaded(self, sha256: str, origin: str, url: str) -> "asyncio.Future[None]":
+        """Note under which URL a content was uploaded."""
+        return self._do(functools.partial(tables.uploaded, sha256=sha256, origin=origin, url=url, now=time.time()))
+
+    def upload(self, sha256: str, origin: str, since: float) -> "asyncio.Future[str | None]":
+        """Return the URL of a content that was uploaded after a time (Unix seconds); None if there is none."""
+        return self._do(functools.partial(tables.upload, sha256=sha256, origin=origin, since=since))
+
+    def forget_uploads(self, urls: Iterable[str]) -> "asyncio.Future[None]":
+        """Forget uploads that the service does not find any more."""
+        return self._do(functools.partial(tables.forget_uploads, urls=tuple(urls)))
+
+    def learn(self, model: str, record: str) -> "asyncio.Future[None]":
+        """Note how a task of a model went."""
+        return self._do(functools.partial(tables.learn, model=model, record=record, now=time.time()))
+
+    def learned(self, most: int) -> "asyncio.Future[tuple[str, ...]]":
+        """Return the newest notes of ``learn``, the oldest of them first."""
+        return self._do(functools.partial(tables.learned, most=most))
+
+    async def close(self) -> None:
+        """Write what waits, and let go of what this client owned; may be called twice, and is not cut by cancelling."""
+        if not self._closed:
+            self._closed = True
+            await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._thread, self._shut))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    # --- The thread ---
+
+    def _do(self, operation: Operation[T]) -> "asyncio.Future[T]":
+        """Run something in one transaction with all that waits; its error undoes nothing else."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        future.add_done_callback(_look)
+        if self._closed:
+            future.set_exception(JournalError(f"{self.path}: the journal is closed"))
+            return future
+        with self._mutex:
+            self._waiting.append((operation, future))
+            begin, self._working = not self._working, True
+        if begin:
+            loop.run_in_executor(self._thread, self._work, loop)
+        return future
+
+    def _work(self, loop: asyncio.AbstractEventLoop) -> None:
+        while True:
+            with self._mutex:
+                batch, self._waiting = self._waiting, []
+                self._working = bool(batch)
+            if not batch:
+                return
+            outcomes = self._transact([operation for operation, _ in batch])
+            with contextlib.suppress(RuntimeError):  # the loop is closed; what was written is written
+                loop.call_soon_threadsafe(_deliver, [future for _, future in batch], outcomes)
+
+    def _transact(self, operations: list[Operation[Any]]) -> list[Any]:
+        import sqlite3  # noqa: PLC0415 - most programs that import foxvideo have no journal
+
+        try:
+            db = self._connection or self._open()
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                outcomes = [_attempt(db, operation) for operation in operations]
+                db.execute("COMMIT")
+            finally:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+        except (sqlite3.Error, OSError) as error:
+            return [JournalError(f"{self.path}: {error}") for _ in operations]
+        self.commits += 1
+        return outcomes
+
+    def _open(self) -> "sqlite3.Connection":
+        import sqlite3  # noqa: PLC0415 - see above
+
+        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        with contextlib.ExitStack() as undo:
+            db = sqlite3.connect(self.path, timeout=self.patience, isolation_level=None, check_same_thread=False)
+            undo.callback(db.close)
+            db.row_factory = sqlite3.Row
+            _migrate(db)  # before anything is changed, or it would be in a file that is not ours
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = FULL")
+            owners.sweep(self.path)
+            self._lock = owners.hold(owners.path_of(self.path, self.owner))
+            undo.pop_all()
+        self._connection = db
+        return db
+
+    def _lives(self, owner: str) -> bool:
+        return owner == self.owner or owners.lives(owners.path_of(self.path, owner))
+
+    def _shut(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        if self._lock is not None:
+            owners.path_of(self.path, self.owner).unlink(missing_ok=True)
+            os.close(self._lock)
+            self._lock = None
+        self._thread.shutdown(wait=False)
+
+
+def _migrate(db: "sqlite3.Connection") -> None:
+    """Make the tables in a new file; refuse a file that is not this program's, or of a later one."""
+    import sqlite3  # noqa: PLC0415 - see above
+
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        (application,) = db.execute("PRAGMA application_id").fetchone()
+        (made,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if made and application != tables.APPLICATION:
+            raise sqlite3.DatabaseError("the file is a database of something else")
+        if version > tables.VERSION:
+            raise sqlite3.DatabaseError(f"the file is of a newer foxvideo (version {version}); update foxvideo")
+        if not made:
+            for statement in tables.SCHEMA.split(";"):
+                db.execute(statement)
+            db.execute(f"PRAGMA application_id = {tables.APPLICATION}")
+            db.execute(f"PRAGMA user_version = {tables.VERSION}")
+        db.execute("COMMIT")
+    finally:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+
+
+def _attempt(db: "sqlite3.Connection", operation: Operation[Any]) -> object:
+    """Run one operation so that its error undoes nothing but itself."""
+    import sqlite3  # noqa: PLC0415 - see above
+
+    outcome: object
+    db.execute("SAVEPOINT one")
+    try:
+        outcome = operation(db)
+    except FoxError as error:
+        outcome = error.fresh()
+    except (sqlite3.Error, ValueError) as error:  # a text that is no UTF-8 is a ValueError
+        outcome = JournalError(f"cannot write this down: {error}")
+    if isinstance(outcome, Exception):
+        db.execute("ROLLBACK TO one")  # fails where the disk has undone all
+    db.execute("RELEASE one")
+    return outcome
+
+
+def _deliver(futures: "list[asyncio.Future[Any]]", outcomes: list[Any]) -> None:
+    for future, outcome in zip(futures, outcomes, strict=True):
+        if future.done():
+            continue
+        if isinstance(outcome, Exception):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome)
+
+
+def _look(future: "asyncio.Future[Any]") -> None:
+    if not future.cancelled():
+        future.exception()  # nobody may be left to look at it

@@ -1,0 +1,258 @@
+"""The tables of the journal, and everything that is read from them or written to them.
+
+What belongs here: the schema, and functions of a connection that is inside a transaction. What must not: threads,
+transactions and files (``file.py``), and what one may do with a row (``rows.py``).
+"""
+
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from foxvideo.errors import InvalidRequest
+from foxvideo.journal.rows import Ask, JournalRow, Right, RowStatus, right
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
+
+VERSION = 1
+APPLICATION = 0x464F5856  # "FOXV": this file is no other program's
+SCHEMA = """
+CREATE TABLE tasks (
+    number INTEGER PRIMARY KEY,
+    key TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
+    origin TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    model TEXT NOT NULL,
+    request TEXT NOT NULL,
+    token TEXT NOT NULL,
+    status TEXT NOT NULL,
+    owner TEXT,
+    task_id TEXT,
+    credits REAL,
+    reply BLOB,
+    error TEXT,
+    planned REAL NOT NULL,
+    sent REAL,
+    accepted REAL,
+    ended REAL,
+    UNIQUE (key, attempt)
+);
+CREATE INDEX tasks_by_id ON tasks (task_id) WHERE task_id IS NOT NULL;
+CREATE INDEX tasks_owned ON tasks (owner) WHERE owner IS NOT NULL;
+CREATE INDEX tasks_running ON tasks (number) WHERE status = 'accepted';
+CREATE TABLE files (
+    task_id TEXT NOT NULL,
+    place INTEGER NOT NULL,
+    path TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    sha256 TEXT NOT NULL,
+    saved REAL NOT NULL,
+    PRIMARY KEY (task_id, place)
+);
+CREATE TABLE uploads (
+    sha256 TEXT NOT NULL,
+    origin TEXT NOT NULL,
+    url TEXT NOT NULL,
+    uploaded REAL NOT NULL,
+    PRIMARY KEY (sha256, origin)
+);
+CREATE TABLE durations (
+    number INTEGER PRIMARY KEY,
+    model TEXT NOT NULL,
+    record TEXT NOT NULL,
+    ended REAL NOT NULL
+);
+"""
+_ROWS = """
+    SELECT tasks.*, (SELECT path FROM files WHERE files.task_id = tasks.task_id ORDER BY place LIMIT 1) AS file
+    FROM tasks
+"""
+Lives = Callable[[str], bool]
+
+
+# --- Submits -----------------------------------------------------------------------------------------------------
+
+
+def claim(db: "Connection", ask: Ask, *, owner: str, lives: Lives, now: float) -> tuple[JournalRow, bool]:
+    """Find or make the row for a submit; return it, and whether it is now the owner's to send.
+
+    Raises:
+        KeyConflict: The key is another request's, or another origin's.
+    """
+    if ask.key is None:
+        return _insert(db, ask, f"auto-{uuid.uuid4().hex}", 1, owner=owner, token=uuid.uuid4().hex, now=now), True
+    row = newest(db, ask.key)
+    if row is None:
+        return _insert(db, ask, ask.key, 1, owner=owner, token=uuid.uuid4().hex, now=now), True
+    row = _settled(db, row, lives)
+    match right(row, ask):
+        case Right.TAKE:
+            return update(db, row, {"status": RowStatus.PLANNED, "owner": owner, "error": None}), True
+        case Right.ANEW:
+            # The same token after an uncertain one: should the service read it, it sees that this is a repeat.
+            token = row.token if row.status is RowStatus.UNCERTAIN else uuid.uuid4().hex
+            return _insert(db, ask, row.key, row.attempt + 1, owner=owner, token=token, now=now), True
+        case Right.NONE:
+            return row, False
+
+
+def sending(db: "Connection", number: int, *, owner: str, now: float) -> bool:
+    """Note that a request is about to leave; False where the row is not the owner's to send any more."""
+    query = "UPDATE tasks SET status = 'sending', sent = ? WHERE number = ? AND status = 'planned' AND owner = ?"
+    return db.execute(query, (now, number, owner)).rowcount == 1
+
+
+def change(db: "Connection", number: int, changes: Mapping[str, Any]) -> None:
+    """Change columns of a row."""
+    columns = ", ".join(f"{name} = ?" for name in changes)
+    db.execute(f"UPDATE tasks SET {columns} WHERE number = ?", (*changes.values(), number))  # noqa: S608 - our names
+
+
+def ended(db: "Connection", task_id: str, changes: Mapping[str, Any]) -> None:
+    """Change columns of every row of a task."""
+    for (number,) in db.execute("SELECT number FROM tasks WHERE task_id = ?", (task_id,)).fetchall():
+        change(db, number, changes)
+
+
+def update(db: "Connection", row: JournalRow, changes: Mapping[str, Any]) -> JournalRow:
+    """Change columns of a row, and return it as it is then."""
+    change(db, row.number, changes)
+    return attrs.evolve(row, **changes)
+
+
+def adopt(db: "Connection", key: str, task_id: str, *, origin: str, lives: Lives, now: float) -> JournalRow:
+    """Note that an uncertain submit made a task.
+
+    Raises:
+        InvalidRequest: There is no uncertain submit under the key, or the id is another submit's.
+    """
+    row = uncertain(db, key, origin=origin, lives=lives)
+    other = db.execute("SELECT key FROM tasks WHERE task_id = ? AND number != ?", (task_id, row.number)).fetchone()
+    if other is not None:
+        raise InvalidRequest(f"this task was made by the submit {other[0]!r}", task_id=task_id, key=key)
+    return update(db, row, {"status": RowStatus.ACCEPTED, "task_id": task_id, "error": None, "accepted": now})
+
+
+def uncertain(db: "Connection", key: str, *, origin: str, lives: Lives) -> JournalRow:
+    """Return the newest row of a key, which is uncertain.
+
+    Raises:
+        InvalidRequest: It is not, or there is none; a row that is being sent is not, while its owner lives.
+    """
+    row = newest(db, key)
+    row = None if row is None else _settled(db, row, lives)
+    if row is None or row.status is not RowStatus.UNCERTAIN:
+        found = "is not in the journal" if row is None else f"is {row.status}"
+        raise InvalidRequest(
+            f"the submit {found}, not uncertain", key=key, task_id=None if row is None else row.task_id
+        )
+    if row.origin != origin:
+        raise InvalidRequest(f"the submit went to {row.origin}", key=key)
+    return row
+
+
+def newest(db: "Connection", key: str) -> JournalRow | None:
+    """Return the last attempt under a key; None if there is none."""
+    found = db.execute(f"{_ROWS} WHERE key = ? ORDER BY attempt DESC LIMIT 1", (key,)).fetchone()
+    return None if found is None else JournalRow(**found)
+
+
+def look(db: "Connection", key: str, *, lives: Lives) -> JournalRow | None:
+    """Return the last attempt under a key, with what its owner's death makes of it; None if there is none."""
+    row = newest(db, key)
+    return None if row is None else _settled(db, row, lives)
+
+
+def rows(db: "Connection", *, key: str | None, running: bool, lives: Lives) -> tuple[JournalRow, ...]:
+    """Return rows in the order of planning.
+
+    Args:
+        db: The database.
+        key: Of this key alone; None for all.
+        running: Only those that are accepted and not known to have ended.
+        lives: Whether an owner lives.
+    """
+    for found in db.execute(f"{_ROWS} WHERE owner IS NOT NULL").fetchall():
+        _settled(db, JournalRow(**found), lives)
+    which = "status = 'accepted'" if running else "? IS NULL OR key = ?"
+    query = f"{_ROWS} WHERE {which} ORDER BY number"
+    return tuple(JournalRow(**found) for found in db.execute(query, () if running else (key, key)))
+
+
+def forget(db: "Connection", before: float) -> int:
+    """Delete what is settled since before a time, and return how many submits that were."""
+    settled = "status IN ('completed', 'failed', 'cancelled', 'refused', 'withdrawn') AND coalesce(ended, planned) < ?"
+    files = f"DELETE FROM files WHERE task_id IN (SELECT task_id FROM tasks WHERE {settled})"  # noqa: S608 - our text
+    db.execute(files, (before,))
+    db.execute("DELETE FROM uploads WHERE uploaded < ?", (before,))
+    return db.execute(f"DELETE FROM tasks WHERE {settled}", (before,)).rowcount  # noqa: S608 - our text
+
+
+def _settled(db: "Connection", row: JournalRow, lives: Lives) -> JournalRow:
+    """Take a row away from a dead owner: what was planned is free, what was being sent is uncertain."""
+    if row.owner is None or lives(row.owner):
+        return row
+    if row.status is RowStatus.SENDING:
+        why = "the client that sent it died before the reply"
+        return update(db, row, {"owner": None, "status": RowStatus.UNCERTAIN, "error": why})
+    return update(db, row, {"owner": None})
+
+
+def _insert(db: "Connection", ask: Ask, key: str, attempt: int, *, owner: str, token: str, now: float) -> JournalRow:
+    values: dict[str, Any] = {
+        "key": key,
+        "attempt": attempt,
+        "origin": ask.origin,
+        "fingerprint": ask.fingerprint,
+        "model": ask.model,
+        "request": ask.request,
+        "token": token,
+        "status": RowStatus.PLANNED,
+        "owner": owner,
+        "planned": now,
+    }
+    names, marks = ", ".join(values), ", ".join("?" * len(values))
+    number = db.execute(f"INSERT INTO tasks ({names}) VALUES ({marks})", tuple(values.values())).lastrowid  # noqa: S608
+    return JournalRow(number=number or 0, **values, **_UNKNOWN)
+
+
+_UNKNOWN: dict[str, Any] = dict.fromkeys(("task_id", "credits", "reply", "error", "sent", "accepted", "ended"))
+
+
+# --- Files and durations -----------------------------------------------------------------------------------------
+
+
+def saved(db: "Connection", task_id: str, place: int, *, path: str, size: int, sha256: str, now: float) -> None:
+    """Note where a result of a task was saved."""
+    db.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)", (task_id, place, path, size, sha256, now))
+
+
+def uploaded(db: "Connection", sha256: str, origin: str, url: str, *, now: float) -> None:
+    """Note under which URL a content was uploaded."""
+    db.execute("INSERT OR REPLACE INTO uploads VALUES (?, ?, ?, ?)", (sha256, origin, url, now))
+
+
+def upload(db: "Connection", sha256: str, origin: str, since: float) -> str | None:
+    """Return the URL of a content that was uploaded after a time; None if there is none."""
+    query = "SELECT url FROM uploads WHERE sha256 = ? AND origin = ? AND uploaded > ?"
+    found = db.execute(query, (sha256, origin, since)).fetchone()
+    return None if found is None else found[0]
+
+
+def forget_uploads(db: "Connection", urls: Iterable[str]) -> None:
+    """Forget uploads that the service does not find any more."""
+    db.executemany("DELETE FROM uploads WHERE url = ?", [(url,) for url in urls])
+
+
+def learn(db: "Connection", model: str, record: str, *, now: float) -> None:
+    """Note how a task of a model went, as the schedule tells it."""
+    db.execute("INSERT INTO durations (model, record, ended) VALUES (?, ?, ?)", (model, record, now))
+
+
+def learned(db: "Connection", most: int) -> tuple[str, ...]:
+    """Return the newest records, the oldest of them first."""
+    query = "SELECT record FROM durations ORDER BY number DESC LIMIT ?"
+    return tuple(record for (record,) in db.execute(query, (most,)).fetchall()[::-1])

@@ -1,0 +1,348 @@
+"""From a request to an accepted task: claiming its key, uploading its files, sending it, and what the answer means.
+
+What belongs here: carrying out the verdicts of ``retry.judge_submit``, in the order that keeps the money safe. What
+must not: rules about replies and delays (``retry.py``), what is on the disk (``bookkeeping.py``), and everything after
+the acceptance (``lifecycle.py``).
+
+A submit costs money, so its request runs in a task of its own that no waiter can cut. If the event loop itself cuts
+it, the outcome is *uncertain*, and is logged.
+"""
+
+import asyncio
+import contextlib
+import contextvars
+import functools
+import logging
+import secrets
+import time
+from typing import Protocol
+
+import attrs
+
+from foxvideo.bookkeeping import Forgetful, recalled_request, recalled_state
+from foxvideo.dispatcher import Dispatcher, Kind
+from foxvideo.errors import (
+    ClientClosed,
+    FoxError,
+    InvalidRequest,
+    JournalError,
+    RateLimited,
+    SubmitUncertain,
+    TaskAbandoned,
+    TaskNotFound,
+)
+from foxvideo.journal.rows import OVER, UNDER_WAY, JournalRow, RowStatus
+from foxvideo.outcomes import broken
+from foxvideo.requests import VideoRequest, media_of
+from foxvideo.retry import SendAgain, judge_submit
+from foxvideo.states import TaskState
+from foxvideo.task import Owner, Plan, Stage, VideoTask
+from foxvideo.transfers import Uploads
+from foxvideo.transport import Transport
+from foxvideo.video import Video
+from foxvideo.wire import encode
+
+_log = logging.getLogger("foxvideo")
+
+_LINK_SECONDS = 23 * 3600.0  # links live 24 hours; one that is about to die is asked for anew
+_LOOK_SECONDS = 0.05
+
+
+class Follower(Owner, Protocol):
+    """Who follows a task once it is accepted, and ends it."""
+
+    closed: bool
+    unfinished: dict[object, VideoTask]
+
+    def now(self) -> float:
+        """Return the seconds of the loop's clock."""
+
+    def known(self, task_id: str) -> VideoTask | None:
+        """Return the living handle of an id."""
+
+    def admit(self, task: VideoTask, task_id: str) -> None:
+        """Give a task its id."""
+
+    def accept(self, task: VideoTask, state: TaskState) -> None:
+        """Go on with a task that has just been accepted."""
+
+    def end(self, task: VideoTask, outcome: Video | FoxError, *, written: bool = False) -> None:
+        """End a task for this side."""
+
+    def end_as(self, task: VideoTask, state: TaskState, *, written: bool = False) -> None:
+        """End a task as a terminal state tells."""
+
+    def set_deadline(self, task: VideoTask, start: float) -> None:
+        """Let the time of a task run from here."""
+
+    def expire(self, task: VideoTask) -> None:
+        """End a wait whose deadline has passed."""
+
+    def deactivate(self, task: VideoTask) -> None:
+        """Count a task no more against ``max_active``."""
+
+    def slow_down(self, kind: Kind, started: float, wait: float) -> None:
+        """Take a 429 into account."""
+
+
+@attrs.define(eq=False, kw_only=True)
+class Submits:
+    """The submits of one client.
+
+    Attributes:
+        life: Who follows and ends the tasks.
+        transport: The connections.
+        dispatcher: Who may send when.
+        uploads: Local files on their way to the service.
+        books: What is written down, with or without a journal.
+        attempts: How often a submit may be sent in all.
+        retry_429: Whether one that got a 429 may be sent again.
+        keys: The living handle of each key.
+        running: Requests that are under way, and what comes before them.
+    """
+
+    life: Follower
+    transport: Transport
+    dispatcher: Dispatcher[VideoTask]
+    uploads: Uploads
+    books: Forgetful
+    attempts: int
+    retry_429: bool
+    keys: dict[str, VideoTask] = attrs.field(factory=dict, init=False, repr=False)
+    running: set[asyncio.Task[None]] = attrs.field(factory=set, init=False, repr=False)
+    preparing: set[asyncio.Task[None]] = attrs.field(factory=set, init=False, repr=False)
+
+    # --- Beginnings ---
+
+    def begin(
+        self, request: VideoRequest, timeout: float | None, *, key: str | None, retry_failed: bool, risk: bool
+    ) -> VideoTask:
+        """Begin a task with a request that passed its checks; the same key and request is the same task.
+
+        Raises:
+            JournalError: The journal failed before, so that nothing new is sent.
+        """
+        if self.books.failure is not None:
+            raise JournalError(f"nothing was sent, since the journal failed before: {self.books.failure.what}", key=key)
+        media = media_of(request)
+        if key is not None and (living := self.keys.get(key)) is not None and living.request == request and not media:
+            _share(living)
+            return living
+        plan = Plan(contextvars.copy_context(), secrets.token_hex(16), retry_failed=retry_failed, risk=risk)
+        task = VideoTask(request, self.life, timeout, key=key, plan=plan, following=True)
+        self.life.unfinished[task] = task
+        if key is not None:
+            self.keys.setdefault(key, task)
+        if media or self.books.keeps:
+            self._prepare(task, plan)
+        else:
+            plan.body = encode(request, {})
+            self.dispatcher.queue(Kind.SUBMIT, task)
+        return task
+
+    def _prepare(self, task: VideoTask, plan: Plan) -> None:
+        look = self._look_up(task) if task.request is None else self._claim(task, plan, task.request)
+        plan.preparing = asyncio.create_task(look)
+        self.preparing.add(plan.preparing)
+        plan.preparing.add_done_callback(functools.partial(self._ran, task))
+
+    async def _claim(self, task: VideoTask, plan: Plan, request: VideoRequest) -> None:
+        """Claim the key and upload the local files of a request, then let its submit wait for its turn."""
+        while (row := await self.books.claim(task, plan)) is not None:
+            if await self._recall(task, row):
+                return
+        plan.elsewhere = False
+        self.keys.setdefault(task.key or "", task)
+        if plan.body is None:
+            links = {place: await self.uploads.link(media) for place, media in media_of(request).items()}
+            plan.body = encode(request, links)
+        self.dispatcher.queue(Kind.SUBMIT, task)
+
+    # --- What the journal knows ---
+
+    def look_up(self, key: str, timeout: float | None) -> VideoTask:
+        """Return the living handle of a key, or a new one that looks into the journal once somebody waits."""
+        if (living := self.keys.get(key)) is not None:
+            _share(living)
+            return living
+        plan = Plan(contextvars.copy_context(), "")
+        return VideoTask(None, self.life, timeout, key=key, plan=plan)
+
+    def follow(self, task: VideoTask, plan: Plan) -> None:
+        """Begin to look a key up."""
+        task._following = True
+        self.life.unfinished[task] = task
+        self._prepare(task, plan)
+
+    async def _look_up(self, task: VideoTask) -> None:
+        while (row := await self.books.look(task.key or "")) is not None:
+            if await self._recall(task, row):
+                return
+        self.life.end(task, TaskNotFound("the journal has no submit under this key"))
+
+    async def _recall(self, task: VideoTask, row: JournalRow) -> bool:
+        """Go on with a task that the journal knows, or end with what it knows; False where it has just changed."""
+        if row.status in UNDER_WAY and row.owner is not None:
+            living = self.keys.get(row.key)
+            if living is None or living is task:  # what it ended with is still on its way to the disk
+                await asyncio.sleep(_LOOK_SECONDS)
+                return False
+            await self._end_with(task, living)
+        elif row.status is RowStatus.UNCERTAIN:
+            why = row.error or "the reply to the submit was lost"
+            error = SubmitUncertain(f"submit: {why}", submitted="unknown", task_id=row.task_id)
+            self.life.end(task, error, written=True)
+        elif row.task_id is None:
+            self.life.end(task, TaskNotFound(f"no task was made under this key: {row.error or 'it was never sent'}"))
+        else:
+            await self.remember(task, row)
+        return True
+
+    async def remember(self, task: VideoTask, row: JournalRow) -> None:
+        """Go on with a task that has an id, or end as it did."""
+        state, task_id = recalled_state(row), row.task_id or ""
+        task.request = task.request or recalled_request(row)
+        if (known := self.life.known(task_id)) is not None:
+            await self._end_with(task, known)
+        elif state is not None and row.status in OVER and not _stale(row, state):
+            self.life.admit(task, task_id)
+            self.life.end_as(task, state, written=True)
+        else:
+            self.life.admit(task, task_id)
+            task._following = False
+            self.life.follow(task)
+
+    async def _end_with(self, task: VideoTask, living: VideoTask) -> None:
+        """Let a handle go and end as another of the same task does."""
+        _share(living)
+        with contextlib.suppress(FoxError):
+            task_id = await living.wait_accepted()
+            self.life.unfinished.pop(task, None)
+            task._id, task._stage, task._plan = task_id, Stage.ACCEPTED, None
+            async for state in living:
+                task._observe(state)
+        if living._outcome is not None:
+            self.life.end(task, living._outcome, written=True)
+
+    # --- Requests ---
+
+    def run(self, task: VideoTask, plan: Plan) -> asyncio.Task[None]:
+        """Start the request of a task whose turn has come."""
+        task._active = True
+        request = asyncio.create_task(self._submit(task, plan), context=plan.context)
+        self.running.add(request)
+        request.add_done_callback(functools.partial(self._ran, task))
+        return request
+
+    def _ran(self, task: VideoTask, request: asyncio.Task[None]) -> None:
+        """End a task if the work for it was cut by the event loop, or broke unforeseen."""
+        self.running.discard(request)
+        self.preparing.discard(request)
+        error = asyncio.CancelledError() if request.cancelled() else request.exception()
+        if error is not None:
+            self.cut(task, broken(task, error))
+
+    def cut(self, task: VideoTask, error: FoxError) -> None:
+        """End a task that cannot go on; if it was accepted meanwhile, with its id."""
+        state = task._plan.state if task._plan is not None else None
+        if state is not None:
+            self.life.admit(task, state.id)
+            if not isinstance(error, JournalError):
+                error = ClientClosed("the client was closed, the task goes on", submitted="yes")
+        self.life.end(task, error)
+
+    async def _submit(self, task: VideoTask, plan: Plan) -> None:
+        """Send one attempt, and do what its answer means."""
+        if task.done():  # withdrawn after its turn had come
+            return
+        started = self.life.now()
+        if task._deadline is None:
+            self.life.set_deadline(task, started)
+        if not await self.books.sending(plan):  # another client took it over
+            self.life.deactivate(task)
+            self._prepare(task, plan)
+            return
+        if task.done():  # withdrawn while that was written down
+            return
+        task._stage = Stage.SENDING
+        plan.attempts += 1
+        answer = await self.transport.submit(plan.body or b"", plan.idempotency_key)
+        verdict = judge_submit(answer, attempt=plan.attempts, attempts=self.attempts, retry_429=self.retry_429)
+        match verdict:
+            case TaskState():
+                self.dispatcher.passed(Kind.SUBMIT, started)
+                plan.state = verdict
+                await self.books.accepted(plan, verdict)
+                self._accept(task, plan, verdict)
+            case SendAgain():
+                await self._send_again(task, plan, verdict, started)
+            case _:
+                self._refuse(task, plan, verdict, started)
+
+    def _accept(self, task: VideoTask, plan: Plan, state: TaskState) -> None:
+        if task.done():  # closed while that was written down
+            return
+        self.life.admit(task, state.id)
+        _log.info("accepted %s (%s)", state.id, state.model or task.request_model)
+        self.life.accept(task, state)
+        if plan.abandoned:
+            task.abandon()
+        elif task._deadline is not None and task._deadline <= self.life.now():
+            self.life.expire(task)
+
+    async def _send_again(self, task: VideoTask, plan: Plan, verdict: SendAgain, started: float) -> None:
+        task._stage = Stage.PLANNED
+        self.life.deactivate(task)
+        _log.debug("submit of %s again in %.1f s: %s", task.request_model, verdict.after, verdict.error.what)
+        if verdict.limited:
+            self.life.slow_down(Kind.SUBMIT, started, verdict.after)
+        due = self.life.now() + verdict.after
+        await self.books.planned(plan)
+        if task.done():  # withdrawn while that was written down
+            return
+        if self.life.closed:
+            self.life.end(task, ClientClosed("the client was closed, nothing was made"))
+        elif plan.once:
+            self.life.end(task, TaskAbandoned("withdrawn, nothing was made"))
+        elif task._deadline is not None and task._deadline <= self.life.now():
+            self.life.expire(task)
+        elif verdict.limited:
+            self.dispatcher.queue(Kind.SUBMIT, task, first=True)
+        else:
+            self.dispatcher.at(due, Kind.SUBMIT, task)
+
+    def _refuse(self, task: VideoTask, plan: Plan, error: FoxError, started: float) -> None:
+        if isinstance(error, RateLimited):
+            self.life.slow_down(Kind.SUBMIT, started, error.retry_after or 0.0)
+        if isinstance(error, InvalidRequest) and error.code == "invalid_image_url" and plan.body:
+            self.uploads.forget(plan.body)
+        if plan.abandoned and error.submitted == "no":
+            error = TaskAbandoned("withdrawn, nothing was made")
+        self.life.end(task, error)
+
+    def give_up(self, task: VideoTask) -> None:
+        """Withdraw a task since who asked for it has gone, unless it was asked for more than once."""
+        if task._plan is not None and not task._plan.shared:
+            self.withdraw(task, TaskAbandoned("withdrawn, nothing was sent"))
+
+    def withdraw(self, task: VideoTask, error: FoxError) -> None:
+        """End a task of which nothing was sent; one that is being sent goes on, but is not sent again."""
+        plan = task._plan
+        if plan is None:
+            return
+        plan.once = True
+        if task._stage is Stage.PLANNED:
+            self.life.end(task, error)
+            if plan.preparing is not None:
+                plan.preparing.cancel()
+
+
+def _share(living: VideoTask) -> None:
+    if living._plan is not None:
+        living._plan.shared = True
+
+
+def _stale(row: JournalRow, state: TaskState) -> bool:
+    """Whether the links that were written down may be dead by now."""
+    made = min(filter(None, (state.created, row.accepted)), default=0.0)
+    return row.status is RowStatus.COMPLETED and time.time() - made > _LINK_SECONDS
