@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Protocol, cast
 
-NAMES = ("overhead",)
+NAMES = ("journal", "overhead")
 
 
 class Benchmark(Protocol):

@@ -15,6 +15,7 @@ import http.client
 import itertools
 import json
 import multiprocessing
+import time
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
 
@@ -93,7 +94,13 @@ class _Service:
 
 
 def _reply(task_id: str, **fields: object) -> web.Response:
-    body = {"id": task_id, "object": "video.generation.task", "type": "video", "model": _MODEL, "created": 1790000001}
+    body = {
+        "id": task_id,
+        "object": "video.generation.task",
+        "type": "video",
+        "model": _MODEL,
+        "created": int(time.time()),
+    }
     return web.Response(text=json.dumps(body | fields), content_type="application/json", headers=_HEADERS)
 
 

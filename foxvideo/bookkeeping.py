@@ -27,6 +27,7 @@ _log = logging.getLogger("foxvideo")
 
 _FIRST_LOOK, _RAREST_LOOK = 0.05, 1.0  # seconds between two looks at a row that another client is working on
 _UPLOAD_SECONDS = 24 * 3600.0  # an upload lives 72 hours, but the oldest are dropped when the storage is full
+_UNSENT: Mapping[str, object] = {"status": RowStatus.WITHDRAWN, "owner": None}
 _LOCAL = '{"sha256": '  # what stands for a local file in the request of a row
 
 
@@ -42,9 +43,12 @@ class Forgetful:
     async def look(self, key: str) -> JournalRow | None:
         """Return the row of a key, once no other client is working on it; None if there is none."""
 
-    async def sending(self, plan: Plan) -> bool:  # noqa: ARG002 - there is nothing to write
+    async def sending(self, task: VideoTask, plan: Plan) -> bool:  # noqa: ARG002 - there is nothing to write
         """Write down that a request is about to leave; False where it is not this client's to send any more."""
         return True
+
+    def unsent(self, plan: Plan) -> None:
+        """Write down that a request did not leave after all, without waiting for the disk."""
 
     async def planned(self, plan: Plan) -> None:
         """Write down that a request made nothing and will be sent again."""
@@ -96,22 +100,16 @@ class Bookkeeper(Forgetful):
         """
         request = task.request
         assert request is not None  # noqa: S101 - what is submitted has a request
-        media = media_of(request)
-        text = await asyncio.to_thread(_describe, request) if media else encode(request, {})
-        plan.body = None if media else text
-        ask = Ask(
-            key=task.key,
-            origin=self.origin,
-            fingerprint=hashlib.sha256(text).hexdigest(),
-            model=_storable(request.model),
-            request=text.decode(),
-            retry_failed=plan.retry_failed,
-            risk=plan.risk,
-        )
+        if media_of(request):
+            plan.text = await asyncio.to_thread(_describe, request)
+        else:
+            plan.body = encode(request, {})
+        if task.key is None:  # it is new, and is written down as it is sent
+            return None
+        ask = self._ask(task, plan, task.key)
         wait = _FIRST_LOOK
         while True:
             row, mine = await self._claim(ask)
-            task._key = row.key
             if mine:
                 plan.row, plan.idempotency_key = row.number, row.token
                 return None
@@ -120,6 +118,18 @@ class Bookkeeper(Forgetful):
             plan.elsewhere = True
             await asyncio.sleep(wait)
             wait = min(2 * wait, _RAREST_LOOK)
+
+    def _ask(self, task: VideoTask, plan: Plan, key: str) -> Ask:
+        text = plan.text or plan.body or b""
+        return Ask(
+            key=key,
+            origin=self.origin,
+            fingerprint=hashlib.sha256(text).hexdigest(),
+            model=_storable(task.request_model),
+            request=text.decode(),
+            retry_failed=plan.retry_failed,
+            risk=plan.risk,
+        )
 
     async def _claim(self, ask: Ask) -> tuple[JournalRow, bool]:
         claim = self.journal.claim(ask)
@@ -131,8 +141,7 @@ class Bookkeeper(Forgetful):
 
     def _give_up(self, claim: "asyncio.Future[tuple[JournalRow, bool]]") -> None:
         if not claim.cancelled() and claim.exception() is None and claim.result()[1]:
-            gone = {"status": RowStatus.WITHDRAWN, "owner": None}
-            self._later(self.journal.change(claim.result()[0].number, gone))
+            self._later(self.journal.change(claim.result()[0].number, _UNSENT))
 
     async def look(self, key: str) -> JournalRow | None:
         """Return the row of a key, once no other client is working on it; None if there is none."""
@@ -144,9 +153,18 @@ class Bookkeeper(Forgetful):
             await asyncio.sleep(wait)
             wait = min(2 * wait, _RAREST_LOOK)
 
-    async def sending(self, plan: Plan) -> bool:
+    async def sending(self, task: VideoTask, plan: Plan) -> bool:
         """Write down that a request is about to leave; False where it is not this client's to send any more."""
-        return plan.row is not None and await self.journal.sending(plan.row)
+        if plan.row is not None:
+            return await self.journal.sending(plan.row)
+        task._key = f"auto-{plan.idempotency_key}"
+        plan.row = await self.journal.begin(self._ask(task, plan, task._key), plan.idempotency_key)
+        return True
+
+    def unsent(self, plan: Plan) -> None:
+        """Write down that a request did not leave after all, without waiting for the disk."""
+        if plan.row is not None:
+            self._later(self.journal.change(plan.row, _UNSENT))
 
     async def planned(self, plan: Plan) -> None:
         """Write down that a request made nothing and will be sent again."""

@@ -133,7 +133,7 @@ class Submits:
         self.life.unfinished[task] = task
         if key is not None:
             self.keys.setdefault(key, task)
-        if media or self.books.keeps:
+        if media or (key is not None and self.books.keeps):
             self._prepare(task, plan)
         else:
             plan.body = encode(request, {})
@@ -152,7 +152,6 @@ class Submits:
             if await self._recall(task, row):
                 return
         plan.elsewhere = False
-        self.keys.setdefault(task.key or "", task)
         if plan.body is None:
             links = {place: await self.uploads.link(media) for place, media in media_of(request).items()}
             plan.body = encode(request, links)
@@ -258,11 +257,12 @@ class Submits:
         started = self.life.now()
         if task._deadline is None:
             self.life.set_deadline(task, started)
-        if not await self.books.sending(plan):  # another client took it over
+        if not await self.books.sending(task, plan):  # another client took it over
             self.life.deactivate(task)
             self._prepare(task, plan)
             return
         if task.done():  # withdrawn while that was written down
+            self.books.unsent(plan)
             return
         task._stage = Stage.SENDING
         plan.attempts += 1

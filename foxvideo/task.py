@@ -42,6 +42,7 @@ class Plan:
         preparing: What comes before its turn: claiming its key, uploading its files; None without.
         retry_failed: Whether a task under its key that failed is tried anew.
         risk: Whether one that is uncertain is, too.
+        text: What the journal keeps instead of the body, where that links to uploaded files; None otherwise.
         row: Its number in the journal; None without one.
         state: What an acceptance told that is not written down yet; None otherwise.
         elsewhere: Whether another client is sending it.
@@ -57,6 +58,7 @@ class Plan:
     preparing: asyncio.Task[None] | None = None
     retry_failed: bool = False
     risk: bool = False
+    text: bytes | None = None
     row: int | None = None
     state: TaskState | None = None
     elsewhere: bool = False

@@ -4,10 +4,11 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from benchmarks import overhead
+from benchmarks import journal, overhead
 from benchmarks.server import Ledger
 from benchmarks.table import table
 
@@ -17,13 +18,18 @@ BENCHMARKS = "import runpy, sys; sys.path.append('.'); runpy.run_module('benchma
 FEW = ["--jobs", "20", "--pairs", "1", "--polls", "2", "--interval", "0.01"]
 
 
+def figures_of(*arguments: str) -> dict[str, Any]:
+    """Run a benchmark in a process of its own, and return what it prints."""
+    command = [sys.executable, "-P", "-c", BENCHMARKS, *arguments, "--json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)  # noqa: S603 - ours
+    figures: dict[str, Any] = json.loads(done.stdout)
+    return figures
+
+
 @pytest.mark.real_clock
 def test_overhead_compares_equal_requests_of_all_sides() -> None:
     """Twenty jobs of two queries are twenty submits and forty polls on each side, and there is a ratio."""
-    command = [sys.executable, "-P", "-c", BENCHMARKS, "overhead", "--json", *FEW]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)  # noqa: S603 - ours
-
-    figures = json.loads(done.stdout)
+    figures = figures_of("overhead", *FEW)
     sides = figures["sides"]
 
     assert (figures["jobs"], figures["polls"], figures["pairs"]) == (20, 2, 1)
@@ -33,6 +39,19 @@ def test_overhead_compares_equal_requests_of_all_sides() -> None:
     assert sides["foxvideo"]["foxvideo_ratio"] == 1
     assert sides["bare"]["foxvideo_ratio"] > 0
     assert "foxvideo vs." in overhead.show(figures)
+
+
+@pytest.mark.real_clock
+def test_journal_compares_submits_with_and_without_a_journal(tmp_path: Path) -> None:
+    """Every submit is in the journal, several share a commit, and a key that is complete is not sent again."""
+    figures = figures_of("journal", "--jobs", "20", "--pairs", "1", "--folder", str(tmp_path))
+
+    sides = figures["sides"]
+    assert list(sides) == ["journal", "journal, keys", "without"]
+    assert sides["without"]["commits_per_submit"] == 0
+    assert all(0 < sides[side]["commits_per_submit"] < 2 for side in ("journal", "journal, keys"))
+    assert figures["known_key_ms"] > 0
+    assert "CPU vs. without" in journal.show(figures)
 
 
 @pytest.mark.parametrize("ledger", [Ledger(20, 41, 0), Ledger(19, 40, 0), Ledger(20, 40, 20)])

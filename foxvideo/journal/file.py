@@ -71,6 +71,10 @@ class Journal:
         """Find or make the row for a submit; tell whether it is now this client's to send, or raise ``KeyConflict``."""
         return self._do(functools.partial(tables.claim, ask=ask, owner=self.owner, lives=self._lives, now=time.time()))
 
+    def begin(self, ask: Ask, token: str) -> "asyncio.Future[int]":
+        """Note that the request of a new submit is about to leave; return the number of its row."""
+        return self._do(functools.partial(tables.begin, ask=ask, owner=self.owner, token=token, now=time.time()))
+
     def sending(self, number: int) -> "asyncio.Future[bool]":
         """Note that a request is about to leave; False where the row is not this client's to send any more."""
         return self._do(functools.partial(tables.sending, number=number, owner=self.owner, now=time.time()))
@@ -133,7 +137,8 @@ class Journal:
         """Write what waits, and let go of what this client owned; may be called twice, and is not cut by cancelling."""
         if not self._closed:
             self._closed = True
-            await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._thread, self._shut))
+            loop = asyncio.get_running_loop()
+            await asyncio.shield(loop.run_in_executor(self._thread, self._shut, loop))
 
     async def __aenter__(self) -> Self:
         return self
@@ -154,9 +159,13 @@ class Journal:
         with self._mutex:
             self._waiting.append((operation, future))
             begin, self._working = not self._working, True
-        if begin:
-            loop.run_in_executor(self._thread, self._work, loop)
+        if begin:  # once everything that is ready now has asked, too
+            loop.call_soon(self._begin, loop)
         return future
+
+    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        if not self._closed:  # then closing writes all that waits
+            loop.run_in_executor(self._thread, self._work, loop)
 
     def _work(self, loop: asyncio.AbstractEventLoop) -> None:
         while True:
@@ -206,7 +215,8 @@ class Journal:
     def _lives(self, owner: str) -> bool:
         return owner == self.owner or owners.lives(owners.path_of(self.path, owner))
 
-    def _shut(self) -> None:
+    def _shut(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._work(loop)
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -242,21 +252,20 @@ def _migrate(db: "sqlite3.Connection") -> None:
 
 
 def _attempt(db: "sqlite3.Connection", operation: Operation[Any]) -> object:
-    """Run one operation so that its error undoes nothing but itself."""
+    """Run one operation; an error of its own is its outcome, an error of the disk undoes the whole transaction.
+
+    Operations refuse before they write, so that there is nothing to undo for one alone.
+    """
     import sqlite3  # noqa: PLC0415 - see above
 
-    outcome: object
-    db.execute("SAVEPOINT one")
     try:
-        outcome = operation(db)
+        return operation(db)
     except FoxError as error:
-        outcome = error.fresh()
+        return error.fresh()
     except (sqlite3.Error, ValueError) as error:  # a text that is no UTF-8 is a ValueError
-        outcome = JournalError(f"cannot write this down: {error}")
-    if isinstance(outcome, Exception):
-        db.execute("ROLLBACK TO one")  # fails where the disk has undone all
-    db.execute("RELEASE one")
-    return outcome
+        if not db.in_transaction:
+            raise
+        return JournalError(f"cannot write this down: {error}")
 
 
 def _deliver(futures: "list[asyncio.Future[Any]]", outcomes: list[Any]) -> None:

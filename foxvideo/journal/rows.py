@@ -82,7 +82,7 @@ class Ask:
     """What somebody wants to submit.
 
     Attributes:
-        key: Its name; None for a submit that has none, and so is always new.
+        key: Its name.
         origin: Where it goes.
         fingerprint: As in ``JournalRow``.
         model: The model.
@@ -91,7 +91,7 @@ class Ask:
         risk: Whether an uncertain one is, too: the explicit decision to risk paying twice.
     """
 
-    key: str | None
+    key: str
     origin: str
     fingerprint: str
     model: str

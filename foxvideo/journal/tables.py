@@ -82,21 +82,23 @@ def claim(db: "Connection", ask: Ask, *, owner: str, lives: Lives, now: float) -
     Raises:
         KeyConflict: The key is another request's, or another origin's.
     """
-    if ask.key is None:
-        return _insert(db, ask, f"auto-{uuid.uuid4().hex}", 1, owner=owner, token=uuid.uuid4().hex, now=now), True
-    row = newest(db, ask.key)
+    row = look(db, ask.key, lives=lives)
     if row is None:
-        return _insert(db, ask, ask.key, 1, owner=owner, token=uuid.uuid4().hex, now=now), True
-    row = _settled(db, row, lives)
+        return _planned(db, ask, 1, owner=owner, token=uuid.uuid4().hex, now=now), True
     match right(row, ask):
         case Right.TAKE:
             return update(db, row, {"status": RowStatus.PLANNED, "owner": owner, "error": None}), True
         case Right.ANEW:
             # The same token after an uncertain one: should the service read it, it sees that this is a repeat.
             token = row.token if row.status is RowStatus.UNCERTAIN else uuid.uuid4().hex
-            return _insert(db, ask, row.key, row.attempt + 1, owner=owner, token=token, now=now), True
+            return _planned(db, ask, row.attempt + 1, owner=owner, token=token, now=now), True
         case Right.NONE:
             return row, False
+
+
+def begin(db: "Connection", ask: Ask, *, owner: str, token: str, now: float) -> int:
+    """Note that the request of a submit that is nobody else's is about to leave; return the number of its row."""
+    return _insert(db, ask, 1, status=RowStatus.SENDING, owner=owner, token=token, planned=now, sent=now)
 
 
 def sending(db: "Connection", number: int, *, owner: str, now: float) -> bool:
@@ -201,25 +203,23 @@ def _settled(db: "Connection", row: JournalRow, lives: Lives) -> JournalRow:
     return update(db, row, {"owner": None})
 
 
-def _insert(db: "Connection", ask: Ask, key: str, attempt: int, *, owner: str, token: str, now: float) -> JournalRow:
-    values: dict[str, Any] = {
-        "key": key,
+def _planned(db: "Connection", ask: Ask, attempt: int, *, owner: str, token: str, now: float) -> JournalRow:
+    number = _insert(db, ask, attempt, status=RowStatus.PLANNED, owner=owner, token=token, planned=now, sent=None)
+    return JournalRow(**db.execute(f"{_ROWS} WHERE number = ?", (number,)).fetchone())
+
+
+def _insert(db: "Connection", ask: Ask, attempt: int, **more: object) -> int:
+    values = {
+        "key": ask.key,
         "attempt": attempt,
         "origin": ask.origin,
         "fingerprint": ask.fingerprint,
         "model": ask.model,
         "request": ask.request,
-        "token": token,
-        "status": RowStatus.PLANNED,
-        "owner": owner,
-        "planned": now,
+        **more,
     }
     names, marks = ", ".join(values), ", ".join("?" * len(values))
-    number = db.execute(f"INSERT INTO tasks ({names}) VALUES ({marks})", tuple(values.values())).lastrowid  # noqa: S608
-    return JournalRow(number=number or 0, **values, **_UNKNOWN)
-
-
-_UNKNOWN: dict[str, Any] = dict.fromkeys(("task_id", "credits", "reply", "error", "sent", "accepted", "ended"))
+    return db.execute(f"INSERT INTO tasks ({names}) VALUES ({marks})", tuple(values.values())).lastrowid or 0  # noqa: S608 - our names
 
 
 # --- Files and durations -----------------------------------------------------------------------------------------
