@@ -14,8 +14,7 @@ from collections.abc import Iterable, Mapping
 import attrs
 
 from foxvideo.errors import FoxError, JournalError, SubmitUncertain, TaskCancelled, TaskFailed
-from foxvideo.journal import Ask, Journal, JournalRow, RowStatus
-from foxvideo.journal.rows import UNDER_WAY
+from foxvideo.journal import Ask, Journal, JournalRow, Mine, RowStatus
 from foxvideo.requests import Request, VideoRequest, media_of
 from foxvideo.states import TaskState
 from foxvideo.task import Plan, VideoTask
@@ -25,7 +24,6 @@ from foxvideo.wire import Reply, encode, read_task
 
 _log = logging.getLogger("foxvideo")
 
-_FIRST_LOOK, _RAREST_LOOK = 0.05, 1.0  # seconds between two looks at a row that another client is working on
 _UPLOAD_SECONDS = 24 * 3600.0  # an upload lives 72 hours, but the oldest are dropped when the storage is full
 _UNSENT: Mapping[str, object] = {"status": RowStatus.WITHDRAWN, "owner": None}
 _LOCAL = '{"sha256": '  # what stands for a local file in the request of a row
@@ -37,17 +35,20 @@ class Forgetful:
     keeps = False
     failure: JournalError | None = None
 
-    async def claim(self, task: VideoTask, plan: Plan) -> JournalRow | None:
-        """Return the row of a task that is known already; None where it is this client's to send."""
+    def claim(self, task: VideoTask, plan: Plan) -> "asyncio.Future[Mine | JournalRow] | None":
+        """Make the key of a task this client's to send, or return its row; None where there is nothing to claim."""
+
+    async def describe(self, request: VideoRequest, plan: Plan) -> None:
+        """Note in the plan what local files a request has."""
 
     async def look(self, key: str) -> JournalRow | None:
-        """Return the row of a key, once no other client is working on it; None if there is none."""
+        """Return the row of a key; None if there is none."""
 
     async def sending(self, task: VideoTask, plan: Plan) -> bool:  # noqa: ARG002 - there is nothing to write
         """Write down that a request is about to leave; False where it is not this client's to send any more."""
         return True
 
-    def unsent(self, plan: Plan) -> None:
+    def unsent(self, row: int | None) -> None:
         """Write down that a request did not leave after all, without waiting for the disk."""
 
     async def planned(self, plan: Plan) -> None:
@@ -87,37 +88,21 @@ class Bookkeeper(Forgetful):
     failure: JournalError | None = None
     keeps = True
 
-    async def claim(self, task: VideoTask, plan: Plan) -> JournalRow | None:
-        """Return the row of a task that is known already; None where it is this client's to send.
+    def claim(self, task: VideoTask, plan: Plan) -> "asyncio.Future[Mine | JournalRow] | None":
+        """Make the key of a task this client's to send, or return its row; None where there is nothing to claim.
 
-        While another client is at it, wait for what comes of it. The body of a request without local files is put into
-        the plan, since it is made for its fingerprint anyway.
+        A submit without a key is new, and is written down as it is sent. The future may raise ``KeyConflict``, and
+        ``JournalError`` where nothing may be sent.
+        """
+        return None if task.key is None else self.journal.claim(self._ask(task, plan, task.key))
+
+    async def describe(self, request: VideoRequest, plan: Plan) -> None:
+        """Note in the plan what local files a request has, by their content.
 
         Raises:
-            KeyConflict: The key is another request's.
-            JournalError: The journal cannot be used, so that nothing may be sent.
             UploadError: A local file cannot be read.
         """
-        request = task.request
-        assert request is not None  # noqa: S101 - what is submitted has a request
-        if media_of(request):
-            plan.text = await asyncio.to_thread(_describe, request)
-        else:
-            plan.body = encode(request, {})
-        if task.key is None:  # it is new, and is written down as it is sent
-            return None
-        ask = self._ask(task, plan, task.key)
-        wait = _FIRST_LOOK
-        while True:
-            row, mine = await self._claim(ask)
-            if mine:
-                plan.row, plan.idempotency_key = row.number, row.token
-                return None
-            if row.status not in UNDER_WAY or row.owner == self.journal.owner:
-                return row
-            plan.elsewhere = True
-            await asyncio.sleep(wait)
-            wait = min(2 * wait, _RAREST_LOOK)
+        plan.text = await asyncio.to_thread(_describe, request)
 
     def _ask(self, task: VideoTask, plan: Plan, key: str) -> Ask:
         text = plan.text or plan.body or b""
@@ -131,27 +116,9 @@ class Bookkeeper(Forgetful):
             risk=plan.risk,
         )
 
-    async def _claim(self, ask: Ask) -> tuple[JournalRow, bool]:
-        claim = self.journal.claim(ask)
-        try:
-            return await asyncio.shield(claim)
-        except asyncio.CancelledError:
-            claim.add_done_callback(self._give_up)  # or others would wait for a row that nobody works on
-            raise
-
-    def _give_up(self, claim: "asyncio.Future[tuple[JournalRow, bool]]") -> None:
-        if not claim.cancelled() and claim.exception() is None and claim.result()[1]:
-            self._later(self.journal.change(claim.result()[0].number, _UNSENT))
-
     async def look(self, key: str) -> JournalRow | None:
-        """Return the row of a key, once no other client is working on it; None if there is none."""
-        wait = _FIRST_LOOK
-        while True:
-            row = await self.journal.look(key)
-            if row is None or row.owner is None or row.owner == self.journal.owner:
-                return row
-            await asyncio.sleep(wait)
-            wait = min(2 * wait, _RAREST_LOOK)
+        """Return the row of a key; None if there is none."""
+        return await self.journal.look(key)
 
     async def sending(self, task: VideoTask, plan: Plan) -> bool:
         """Write down that a request is about to leave; False where it is not this client's to send any more."""
@@ -161,10 +128,10 @@ class Bookkeeper(Forgetful):
         plan.row = await self.journal.begin(self._ask(task, plan, task._key), plan.idempotency_key)
         return True
 
-    def unsent(self, plan: Plan) -> None:
+    def unsent(self, row: int | None) -> None:
         """Write down that a request did not leave after all, without waiting for the disk."""
-        if plan.row is not None:
-            self._later(self.journal.change(plan.row, _UNSENT))
+        if row is not None:
+            self.journal.change(row, _UNSENT)  # should it fail: what a client that is gone has planned is free anyway
 
     async def planned(self, plan: Plan) -> None:
         """Write down that a request made nothing and will be sent again."""

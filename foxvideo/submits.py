@@ -15,7 +15,8 @@ import functools
 import logging
 import secrets
 import time
-from typing import Protocol
+from collections.abc import Coroutine
+from typing import Any, Protocol
 
 import attrs
 
@@ -31,7 +32,7 @@ from foxvideo.errors import (
     TaskAbandoned,
     TaskNotFound,
 )
-from foxvideo.journal.rows import OVER, UNDER_WAY, JournalRow, RowStatus
+from foxvideo.journal.rows import OVER, UNDER_WAY, JournalRow, Mine, RowStatus
 from foxvideo.outcomes import broken
 from foxvideo.requests import VideoRequest, media_of
 from foxvideo.retry import SendAgain, judge_submit
@@ -45,7 +46,7 @@ from foxvideo.wire import encode
 _log = logging.getLogger("foxvideo")
 
 _LINK_SECONDS = 23 * 3600.0  # links live 24 hours; one that is about to die is asked for anew
-_LOOK_SECONDS = 0.05
+_RAREST_LOOK = 1.0  # seconds between two looks at a row that another client is working on
 
 
 class Follower(Owner, Protocol):
@@ -133,28 +134,53 @@ class Submits:
         self.life.unfinished[task] = task
         if key is not None:
             self.keys.setdefault(key, task)
-        if media or (key is not None and self.books.keeps):
-            self._prepare(task, plan)
+        if media:
+            self._prepare(task, plan, self._describe(task, plan, request))
         else:
             plan.body = encode(request, {})
-            self.dispatcher.queue(Kind.SUBMIT, task)
+            self._claim(task, plan)
         return task
 
-    def _prepare(self, task: VideoTask, plan: Plan) -> None:
-        look = self._look_up(task) if task.request is None else self._claim(task, plan, task.request)
-        plan.preparing = asyncio.create_task(look)
+    def _prepare(self, task: VideoTask, plan: Plan, work: Coroutine[Any, Any, None]) -> None:
+        """Do what takes time before a submit may wait for its turn, in a task that can be cancelled."""
+        plan.preparing = asyncio.create_task(work)
         self.preparing.add(plan.preparing)
         plan.preparing.add_done_callback(functools.partial(self._ran, task))
 
-    async def _claim(self, task: VideoTask, plan: Plan, request: VideoRequest) -> None:
-        """Claim the key and upload the local files of a request, then let its submit wait for its turn."""
-        while (row := await self.books.claim(task, plan)) is not None:
-            if await self._recall(task, row):
-                return
-        plan.elsewhere = False
-        if plan.body is None:
-            links = {place: await self.uploads.link(media) for place, media in media_of(request).items()}
-            plan.body = encode(request, links)
+    async def _describe(self, task: VideoTask, plan: Plan, request: VideoRequest) -> None:
+        await self.books.describe(request, plan)
+        self._claim(task, plan)
+
+    def _claim(self, task: VideoTask, plan: Plan) -> None:
+        """Claim the key of a task, if it has one."""
+        claim = self.books.claim(task, plan)
+        if claim is None:
+            self._queue(task, plan)
+        else:
+            claim.add_done_callback(functools.partial(self._claimed, task, plan))
+
+    def _claimed(self, task: VideoTask, plan: Plan, claim: "asyncio.Future[Mine | JournalRow]") -> None:
+        error = claim.exception()
+        found = None if error is not None else claim.result()
+        if task.done():  # withdrawn meanwhile
+            self.books.unsent(found.number if isinstance(found, Mine) else None)
+        elif isinstance(found, Mine):
+            plan.row, plan.idempotency_key, plan.elsewhere = found.number, found.token, False
+            self._queue(task, plan)
+        elif isinstance(found, JournalRow):
+            self._prepare(task, plan, self._recall(task, plan, found))
+        else:
+            self.life.end(task, broken(task, error or asyncio.CancelledError()))
+
+    def _queue(self, task: VideoTask, plan: Plan) -> None:
+        if plan.body is None and task.request is not None:
+            self._prepare(task, plan, self._upload(task, plan, task.request))
+        else:
+            self.dispatcher.queue(Kind.SUBMIT, task)
+
+    async def _upload(self, task: VideoTask, plan: Plan, request: VideoRequest) -> None:
+        links = {place: await self.uploads.link(media) for place, media in media_of(request).items()}
+        plan.body = encode(request, links)
         self.dispatcher.queue(Kind.SUBMIT, task)
 
     # --- What the journal knows ---
@@ -171,22 +197,19 @@ class Submits:
         """Begin to look a key up."""
         task._following = True
         self.life.unfinished[task] = task
-        self._prepare(task, plan)
+        self._prepare(task, plan, self._look(task, plan))
 
-    async def _look_up(self, task: VideoTask) -> None:
-        while (row := await self.books.look(task.key or "")) is not None:
-            if await self._recall(task, row):
-                return
-        self.life.end(task, TaskNotFound("the journal has no submit under this key"))
+    async def _look(self, task: VideoTask, plan: Plan) -> None:
+        row = await self.books.look(task.key or "")
+        if row is None:
+            self.life.end(task, TaskNotFound("the journal has no submit under this key"))
+        else:
+            await self._recall(task, plan, row)
 
-    async def _recall(self, task: VideoTask, row: JournalRow) -> bool:
-        """Go on with a task that the journal knows, or end with what it knows; False where it has just changed."""
+    async def _recall(self, task: VideoTask, plan: Plan, row: JournalRow) -> None:
+        """Go on with a task that the journal knows, or end with what it knows."""
         if row.status in UNDER_WAY and row.owner is not None:
-            living = self.keys.get(row.key)
-            if living is None or living is task:  # what it ended with is still on its way to the disk
-                await asyncio.sleep(_LOOK_SECONDS)
-                return False
-            await self._end_with(task, living)
+            await self._wait(task, plan, row)
         elif row.status is RowStatus.UNCERTAIN:
             why = row.error or "the reply to the submit was lost"
             error = SubmitUncertain(f"submit: {why}", submitted="unknown", task_id=row.task_id)
@@ -194,10 +217,23 @@ class Submits:
         elif row.task_id is None:
             self.life.end(task, TaskNotFound(f"no task was made under this key: {row.error or 'it was never sent'}"))
         else:
-            await self.remember(task, row)
-        return True
+            await self._remember(task, row)
 
-    async def remember(self, task: VideoTask, row: JournalRow) -> None:
+    async def _wait(self, task: VideoTask, plan: Plan, row: JournalRow) -> None:
+        """Wait for what comes of a row that is being worked on, here or by another client."""
+        living = self.keys.get(row.key)
+        if living is not None and living is not task:
+            await self._end_with(task, living)
+            return
+        plan.elsewhere = True
+        await asyncio.sleep(plan.look)
+        plan.look = min(2 * plan.look, _RAREST_LOOK)
+        if task.request is None:
+            await self._look(task, plan)
+        else:
+            self._claim(task, plan)
+
+    async def _remember(self, task: VideoTask, row: JournalRow) -> None:
         """Go on with a task that has an id, or end as it did."""
         state, task_id = recalled_state(row), row.task_id or ""
         task.request = task.request or recalled_request(row)
@@ -259,10 +295,10 @@ class Submits:
             self.life.set_deadline(task, started)
         if not await self.books.sending(task, plan):  # another client took it over
             self.life.deactivate(task)
-            self._prepare(task, plan)
+            self._claim(task, plan)
             return
         if task.done():  # withdrawn while that was written down
-            self.books.unsent(plan)
+            self.books.unsent(plan.row)
             return
         task._stage = Stage.SENDING
         plan.attempts += 1

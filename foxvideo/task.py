@@ -46,6 +46,7 @@ class Plan:
         row: Its number in the journal; None without one.
         state: What an acceptance told that is not written down yet; None otherwise.
         elsewhere: Whether another client is sending it.
+        look: Seconds until its row is looked at again, if so.
         shared: Whether it was asked for more than once, so that no single caller can withdraw it.
     """
 
@@ -62,6 +63,7 @@ class Plan:
     row: int | None = None
     state: TaskState | None = None
     elsewhere: bool = False
+    look: float = 0.05
     shared: bool = False
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from foxvideo import Client, GrokTextToVideo
-from foxvideo.emulator import Emulator
+from foxvideo import Client, Every, GrokTextToVideo, SubmitUncertain
+from foxvideo.emulator import Emulator, Fault
 
 README = Path(__file__).parent.parent / "README.md"
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", README.read_text(), re.DOTALL | re.MULTILINE)
@@ -47,11 +47,34 @@ async def test_a_whole_program_of_the_readme_runs(
     assert (folder / "cat.mp4").stat().st_size > 1000
 
 
+async def lose_two_replies(fox: Emulator) -> None:
+    """Leave two submits in the journal that nobody knows the end of."""
+    fox.fail_next("submit", Fault("reset", after=True), times=2)
+    async with Client(journal="videos.db") as client:
+        shot = GrokTextToVideo(prompt="A fox trots through snow")
+        tasks = [client.submit(shot, key=key) for key in ("shot-17", "shot-18")]
+        assert [type(task.exception()) async for task in client.as_completed(tasks)] == [SubmitUncertain] * 2
+
+
 @pytest.mark.parametrize("snippet", SNIPPETS)
-async def test_a_snippet_of_the_readme_runs_inside_a_client(snippet: str, client: Client, fox: Emulator) -> None:
+async def test_a_snippet_of_the_readme_runs_inside_a_client(
+    snippet: str, fox: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It finds a client and some shots, and makes at least one film."""
+    monkeypatch.setenv("FOXAPI_API_KEY", fox.api_key)
+    monkeypatch.setenv("FOXAPI_BASE_URL", fox.base_url)
+    if "adopt" in snippet or "resume" in snippet:
+        await lose_two_replies(fox)
+    async with Client(schedule=Every(2), journal="videos.db") as client:
+        await run(snippet, client)
+    assert fox.ledger.charged >= 1
+
+
+async def run(snippet: str, client: Client) -> None:
+    """Run a snippet inside a coroutine, and wait for what it began."""
     names: dict[str, object] = {
         "asyncio": asyncio,
+        "Client": Client,
         "client": client,
         "GrokTextToVideo": GrokTextToVideo,
         "shots": [GrokTextToVideo(prompt=f"shot {number}") for number in range(3)],
@@ -60,8 +83,6 @@ async def test_a_snippet_of_the_readme_runs_inside_a_client(snippet: str, client
 
     await names["main"]()  # type: ignore[operator]
     await asyncio.gather(*client.unfinished())
-
-    assert fox.ledger.charged >= 1
 
 
 def test_the_suite_of_the_readme_passes(pytester: pytest.Pytester) -> None:

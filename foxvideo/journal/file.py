@@ -22,7 +22,7 @@ import attrs
 
 from foxvideo.errors import FoxError, JournalError
 from foxvideo.journal import owners, tables
-from foxvideo.journal.rows import Ask, JournalRow
+from foxvideo.journal.rows import Ask, JournalRow, Mine
 
 if TYPE_CHECKING:
     import sqlite3
@@ -67,8 +67,8 @@ class Journal:
 
     # --- What can be asked ---
 
-    def claim(self, ask: Ask) -> "asyncio.Future[tuple[JournalRow, bool]]":
-        """Find or make the row for a submit; tell whether it is now this client's to send, or raise ``KeyConflict``."""
+    def claim(self, ask: Ask) -> "asyncio.Future[Mine | JournalRow]":
+        """Make the row of a key this client's to send, or return it as it is, or raise ``KeyConflict``."""
         return self._do(functools.partial(tables.claim, ask=ask, owner=self.owner, lives=self._lives, now=time.time()))
 
     def begin(self, ask: Ask, token: str) -> "asyncio.Future[int]":

@@ -77,6 +77,19 @@ class JournalRow:
     ended: float | None
 
 
+@attrs.frozen
+class Mine:
+    """A row that is now the asking client's to send.
+
+    Attributes:
+        number: Of the row.
+        token: The idempotency key to send.
+    """
+
+    number: int
+    token: str
+
+
 @attrs.frozen(kw_only=True)
 class Ask:
     """What somebody wants to submit.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from foxvideo.errors import InvalidRequest
-from foxvideo.journal.rows import Ask, JournalRow, Right, RowStatus, right
+from foxvideo.journal.rows import Ask, JournalRow, Mine, Right, RowStatus, right
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
@@ -76,24 +76,26 @@ Lives = Callable[[str], bool]
 # --- Submits -----------------------------------------------------------------------------------------------------
 
 
-def claim(db: "Connection", ask: Ask, *, owner: str, lives: Lives, now: float) -> tuple[JournalRow, bool]:
-    """Find or make the row for a submit; return it, and whether it is now the owner's to send.
+def claim(db: "Connection", ask: Ask, *, owner: str, lives: Lives, now: float) -> Mine | JournalRow:
+    """Make the row of a key the owner's to send, or return it as it is.
 
     Raises:
         KeyConflict: The key is another request's, or another origin's.
     """
     row = look(db, ask.key, lives=lives)
-    if row is None:
-        return _planned(db, ask, 1, owner=owner, token=uuid.uuid4().hex, now=now), True
-    match right(row, ask):
-        case Right.TAKE:
-            return update(db, row, {"status": RowStatus.PLANNED, "owner": owner, "error": None}), True
-        case Right.ANEW:
-            # The same token after an uncertain one: should the service read it, it sees that this is a repeat.
-            token = row.token if row.status is RowStatus.UNCERTAIN else uuid.uuid4().hex
-            return _planned(db, ask, row.attempt + 1, owner=owner, token=token, now=now), True
-        case Right.NONE:
-            return row, False
+    attempt, token = 1, uuid.uuid4().hex
+    if row is not None:
+        match right(row, ask):
+            case Right.NONE:
+                return row
+            case Right.TAKE:
+                change(db, row.number, {"status": RowStatus.PLANNED, "owner": owner, "error": None, "ended": None})
+                return Mine(row.number, row.token)
+        attempt = row.attempt + 1
+        if row.status is RowStatus.UNCERTAIN:  # should the service read it, it sees that this is a repeat
+            token = row.token
+    number = _insert(db, ask, attempt, status=RowStatus.PLANNED, owner=owner, token=token, planned=now)
+    return Mine(number, token)
 
 
 def begin(db: "Connection", ask: Ask, *, owner: str, token: str, now: float) -> int:
@@ -201,11 +203,6 @@ def _settled(db: "Connection", row: JournalRow, lives: Lives) -> JournalRow:
         why = "the client that sent it died before the reply"
         return update(db, row, {"owner": None, "status": RowStatus.UNCERTAIN, "error": why})
     return update(db, row, {"owner": None})
-
-
-def _planned(db: "Connection", ask: Ask, attempt: int, *, owner: str, token: str, now: float) -> JournalRow:
-    number = _insert(db, ask, attempt, status=RowStatus.PLANNED, owner=owner, token=token, planned=now, sent=None)
-    return JournalRow(**db.execute(f"{_ROWS} WHERE number = ?", (number,)).fetchone())
 
 
 def _insert(db: "Connection", ask: Ask, attempt: int, **more: object) -> int:
