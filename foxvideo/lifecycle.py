@@ -159,7 +159,8 @@ class Lifecycle:
             return
         task._following, task._since = True, now
         self.unfinished[task._id] = task
-        self.set_deadline(task, now)
+        if task._deadline is None:
+            self.set_deadline(task, now)
         self._dispatcher.queue(Kind.POLL, task)
 
     # --- Requests ---

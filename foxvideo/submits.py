@@ -197,6 +197,7 @@ class Submits:
         """Begin to look a key up."""
         task._following = True
         self.life.unfinished[task] = task
+        self.life.set_deadline(task, self.life.now())
         self._prepare(task, plan, self._look(task, plan))
 
     async def _look(self, task: VideoTask, plan: Plan) -> None:
@@ -226,10 +227,12 @@ class Submits:
             await self._end_with(task, living)
             return
         plan.elsewhere = True
+        if row.status is RowStatus.SENDING and task._deadline is None:
+            self.life.set_deadline(task, self.life.now())
         await asyncio.sleep(plan.look)
         plan.look = min(2 * plan.look, _RAREST_LOOK)
         if task.request is None:
-            await self._look(task, plan)
+            self._prepare(task, plan, self._look(task, plan))
         else:
             self._claim(task, plan)
 
