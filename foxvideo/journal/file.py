@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Operation = Callable[["sqlite3.Connection"], T]
 
+_MOMENT = 0.005  # seconds
+
 
 def _absolute(path: "str | os.PathLike[str]") -> Path:
     return Path(path).absolute()
@@ -179,8 +181,6 @@ class Journal:
                 loop.call_soon_threadsafe(_deliver, [future for _, future in batch], outcomes)
 
     def _transact(self, operations: list[Operation[Any]]) -> list[Any]:
-        import sqlite3  # noqa: PLC0415 - most programs that import foxvideo have no journal
-
         try:
             db = self._connection or self._open()
             db.execute("BEGIN IMMEDIATE")
@@ -190,21 +190,21 @@ class Journal:
             finally:
                 if db.in_transaction:
                     db.execute("ROLLBACK")
-        except (sqlite3.Error, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, somebody waits for an answer
             return [JournalError(f"{self.path}: {error}") for _ in operations]
         self.commits += 1
         return outcomes
 
     def _open(self) -> "sqlite3.Connection":
-        import sqlite3  # noqa: PLC0415 - see above
+        import sqlite3  # noqa: PLC0415 - most programs that import foxvideo have no journal
 
-        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        _make(self.path)
         with contextlib.ExitStack() as undo:
             db = sqlite3.connect(self.path, timeout=self.patience, isolation_level=None, check_same_thread=False)
             undo.callback(db.close)
             db.row_factory = sqlite3.Row
             _migrate(db)  # before anything is changed, or it would be in a file that is not ours
-            db.execute("PRAGMA journal_mode = WAL")
+            _begin_log(db, self.patience)
             db.execute("PRAGMA synchronous = FULL")
             owners.sweep(self.path)
             self._lock = owners.hold(owners.path_of(self.path, self.owner))
@@ -221,10 +221,40 @@ class Journal:
             self._connection.close()
             self._connection = None
         if self._lock is not None:
-            owners.path_of(self.path, self.owner).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # whoever opens the journal next removes it
+                owners.path_of(self.path, self.owner).unlink()
             os.close(self._lock)
             self._lock = None
         self._thread.shutdown(wait=False)
+
+
+_making = threading.Lock()
+
+
+def _make(path: Path) -> None:
+    """Make the file where there is none, for its owner alone.
+
+    One that exists is not opened: closing it again would free the locks that SQLite holds on it for the other clients
+    of this process, and another process would then take their log away: https://www.sqlite.org/howtocorrupt.html, 2.2.
+    """
+    with _making, contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+
+
+def _begin_log(db: "sqlite3.Connection", patience: float) -> None:
+    """Write ahead; SQLite itself does not wait here for another client that has just made the file."""
+    import sqlite3  # noqa: PLC0415 - see above
+
+    end = time.monotonic() + patience
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+            time.sleep(_MOMENT)
+        else:
+            return
 
 
 def _migrate(db: "sqlite3.Connection") -> None:
@@ -236,7 +266,7 @@ def _migrate(db: "sqlite3.Connection") -> None:
         (version,) = db.execute("PRAGMA user_version").fetchone()
         (application,) = db.execute("PRAGMA application_id").fetchone()
         (made,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if made and application != tables.APPLICATION:
+        if application != tables.APPLICATION and (made or application or version):
             raise sqlite3.DatabaseError("the file is a database of something else")
         if version > tables.VERSION:
             raise sqlite3.DatabaseError(f"the file is of a newer foxvideo (version {version}); update foxvideo")
@@ -256,13 +286,11 @@ def _attempt(db: "sqlite3.Connection", operation: Operation[Any]) -> object:
 
     Operations refuse before they write, so that there is nothing to undo for one alone.
     """
-    import sqlite3  # noqa: PLC0415 - see above
-
     try:
         return operation(db)
     except FoxError as error:
         return error.fresh()
-    except (sqlite3.Error, ValueError) as error:  # a text that is no UTF-8 is a ValueError
+    except Exception as error:  # such as a text that is no UTF-8
         if not db.in_transaction:
             raise
         return JournalError(f"cannot write this down: {error}")

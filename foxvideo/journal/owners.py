@@ -6,6 +6,7 @@ and no clock that could be wrong: an owner whose lock is free is dead, every oth
 What belongs here: the lock files. What must not: rows (``tables.py``).
 """
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -33,10 +34,12 @@ def hold(path: Path) -> int:
         raise OSError("this system has no file locks that die with their process")
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        if _lies_at(descriptor, path):
-            return descriptor
-        os.close(descriptor)  # somebody took the new file for a dead owner's, and removed it
+        with contextlib.ExitStack() as undo:
+            undo.callback(os.close, descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if _lies_at(descriptor, path):  # else somebody took the new file for a dead owner's, and removed it
+                undo.pop_all()
+                return descriptor
 
 
 def lives(path: Path) -> bool:
