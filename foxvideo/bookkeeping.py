@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 
 import attrs
 
-from foxvideo.errors import FoxError, JournalError, SubmitUncertain, TaskCancelled, TaskFailed
+from foxvideo.errors import FoxError, JournalError, KeyConflict, SubmitUncertain, TaskCancelled, TaskFailed
 from foxvideo.journal import Ask, Journal, JournalRow, Mine, RowStatus
 from foxvideo.requests import Request, VideoRequest, media_of
 from foxvideo.states import TaskState
@@ -32,7 +32,7 @@ _LOCAL = '{"sha256": '  # what stands for a local file in the request of a row
 class Forgetful:
     """No journal: nothing is written down, and every submit is new."""
 
-    keeps = False
+    owner: str | None = None
     failure: JournalError | None = None
 
     def claim(self, task: VideoTask, plan: Plan) -> "asyncio.Future[Mine | JournalRow] | None":
@@ -86,7 +86,11 @@ class Bookkeeper(Forgetful):
     journal: Journal
     origin: str
     failure: JournalError | None = None
-    keeps = True
+
+    @property
+    def owner(self) -> str:  # type: ignore[override]
+        """The name under which the client owns rows."""
+        return self.journal.owner
 
     def claim(self, task: VideoTask, plan: Plan) -> "asyncio.Future[Mine | JournalRow] | None":
         """Make the key of a task this client's to send, or return its row; None where there is nothing to claim.
@@ -117,13 +121,25 @@ class Bookkeeper(Forgetful):
         )
 
     async def look(self, key: str) -> JournalRow | None:
-        """Return the row of a key; None if there is none."""
-        return await self.journal.look(key)
+        """Return the row of a key; None if there is none.
+
+        Raises:
+            KeyConflict: The task is another origin's.
+            JournalError: The journal cannot be used.
+        """
+        row = await self.journal.look(key)
+        if row is not None and row.origin != self.origin:
+            raise KeyConflict(f"the key belongs to a task at {row.origin}", task_id=row.task_id, key=key)
+        return row
 
     async def sending(self, task: VideoTask, plan: Plan) -> bool:
         """Write down that a request is about to leave; False where it is not this client's to send any more."""
+        if self.failure is not None:
+            raise JournalError(f"not sent, since the journal failed before: {self.failure.what}")
         if plan.row is not None:
-            return await self.journal.sending(plan.row)
+            if not await self.journal.sending(plan.row):
+                plan.row = None  # what becomes of it is for another client to say
+            return plan.row is not None
         task._key = f"auto-{plan.idempotency_key}"
         plan.row = await self.journal.begin(self._ask(task, plan, task._key), plan.idempotency_key)
         return True
@@ -156,7 +172,7 @@ class Bookkeeper(Forgetful):
             "accepted": time.time(),
         }
         try:
-            await asyncio.shield(self.journal.change(plan.row, changes))
+            await asyncio.shield(self.journal.accepted(plan.row, changes))
         except JournalError as error:
             _log.critical("accepted %s, but the journal cannot be written: %s", state.id, error.what)
             self.failure = error

@@ -266,8 +266,9 @@ class Lifecycle:
                 self._unlooked[task] = None
         if settled(outcome):
             self.unfinished.pop(task._id or task, None)
-        if task._id is not None and not isinstance(outcome, Video | TaskFailed):
-            self._handles.pop(task._id, None)
+        lost = not isinstance(outcome, Video | TaskFailed)
+        if task._id is not None and lost and self._handles.get(task._id) is task:
+            del self._handles[task._id]
         if self.submits.keys.get(task._key or "") is task:
             del self.submits.keys[task._key or ""]
         if not written:
@@ -295,7 +296,7 @@ class Lifecycle:
             error = TaskTimeout(f"another client did not send it within {task._timeout:g} s", submitted="unknown")
             self.submits.withdraw(task, error)
         elif task._stage is Stage.PLANNED:
-            self.end(task, TaskTimeout(f"not accepted within {task._timeout:g} s, nothing was made"))
+            self.submits.withdraw(task, TaskTimeout(f"not accepted within {task._timeout:g} s, nothing was made"))
         elif task._stage is Stage.ACCEPTED:
             last = f", last status {task.state.status_text}" if task.state else ""
             trouble = f", last query: {task._trouble.error.what}" if task._trouble.error else ""

@@ -166,6 +166,7 @@ class Submits:
             self.books.unsent(found.number if isinstance(found, Mine) else None)
         elif isinstance(found, Mine):
             plan.row, plan.idempotency_key, plan.elsewhere = found.number, found.token, False
+            self.keys[task.key or ""] = task
             self._queue(task, plan)
         elif isinstance(found, JournalRow):
             self._prepare(task, plan, self._recall(task, plan, found))
@@ -197,8 +198,14 @@ class Submits:
         """Begin to look a key up."""
         task._following = True
         self.life.unfinished[task] = task
-        self.life.set_deadline(task, self.life.now())
+        self._elsewhere(task, plan)
         self._prepare(task, plan, self._look(task, plan))
+
+    def _elsewhere(self, task: VideoTask, plan: Plan) -> None:
+        """Take note that it is for another client to send a task; it may be stopped for ever, so the time runs."""
+        plan.elsewhere = True
+        if task._deadline is None:
+            self.life.set_deadline(task, self.life.now())
 
     async def _look(self, task: VideoTask, plan: Plan) -> None:
         row = await self.books.look(task.key or "")
@@ -212,23 +219,30 @@ class Submits:
         if row.status in UNDER_WAY and row.owner is not None:
             await self._wait(task, plan, row)
         elif row.status is RowStatus.UNCERTAIN:
-            why = row.error or "the reply to the submit was lost"
-            error = SubmitUncertain(f"submit: {why}", submitted="unknown", task_id=row.task_id)
-            self.life.end(task, error, written=True)
+            why = row.error or "submit: the reply was lost"
+            self.life.end(task, SubmitUncertain(why, submitted="unknown", task_id=row.task_id), written=True)
         elif row.task_id is None:
             self.life.end(task, TaskNotFound(f"no task was made under this key: {row.error or 'it was never sent'}"))
         else:
             await self._remember(task, row)
 
     async def _wait(self, task: VideoTask, plan: Plan, row: JournalRow) -> None:
-        """Wait for what comes of a row that is being worked on, here or by another client."""
+        """Wait for what comes of a row that is being worked on, here or by another client.
+
+        Raises:
+            JournalError: It was worked on here, and what became of it could not be written down.
+        """
         living = self.keys.get(row.key)
         if living is not None and living is not task:
             await self._end_with(task, living)
             return
-        plan.elsewhere = True
-        if row.status is RowStatus.SENDING and task._deadline is None:
-            self.life.set_deadline(task, self.life.now())
+        if row.owner == self.books.owner and plan.look == _RAREST_LOOK:
+            raise JournalError(
+                "what became of the last submit under this key was not written down", submitted="unknown"
+            )
+        self._elsewhere(task, plan)
+        # The attempt that was asked for is being made: should it come to nothing, nobody asked for another.
+        plan.retry_failed = plan.risk = False
         await asyncio.sleep(plan.look)
         plan.look = min(2 * plan.look, _RAREST_LOOK)
         if task.request is None:
@@ -238,11 +252,13 @@ class Submits:
 
     async def _remember(self, task: VideoTask, row: JournalRow) -> None:
         """Go on with a task that has an id, or end as it did."""
-        state, task_id = recalled_state(row), row.task_id or ""
+        task_id = row.task_id or ""
+        state = recalled_state(row) if row.status in OVER else None
         task.request = task.request or recalled_request(row)
-        if (known := self.life.known(task_id)) is not None:
+        known = self.life.known(task_id)
+        if known is not None and not (known.done() and state):  # else its links may be dead
             await self._end_with(task, known)
-        elif state is not None and row.status in OVER and not _stale(row, state):
+        elif state is not None and not _stale(row, state):
             self.life.admit(task, task_id)
             self.life.end_as(task, state, written=True)
         else:
@@ -297,6 +313,7 @@ class Submits:
         if task._deadline is None:
             self.life.set_deadline(task, started)
         if not await self.books.sending(task, plan):  # another client took it over
+            plan.elsewhere = True
             self.life.deactivate(task)
             self._claim(task, plan)
             return
@@ -377,8 +394,9 @@ class Submits:
 
 
 def _share(living: VideoTask) -> None:
+    """Take note that one more waits for a task, which may have been given up, but not by name."""
     if living._plan is not None:
-        living._plan.shared = True
+        living._plan.shared, living._plan.once = True, living._plan.abandoned
 
 
 def _stale(row: JournalRow, state: TaskState) -> bool:

@@ -50,17 +50,18 @@ class Journal:
         patience: Seconds to wait for another process that writes.
         owner: The name under which this client owns rows.
         commits: How often something was synced to the disk.
+        closed: Whether nothing more is written; what this client owned is free.
     """
 
     path: Path = attrs.field(converter=_absolute)
     patience: float = attrs.field(default=30.0, kw_only=True)
     owner: str = attrs.field(factory=lambda: uuid.uuid4().hex, init=False)
     commits: int = attrs.field(default=0, init=False)
+    closed: bool = attrs.field(default=False, init=False)
     _connection: "sqlite3.Connection | None" = attrs.field(default=None, init=False, repr=False)
     _lock: int | None = attrs.field(default=None, init=False, repr=False)
     _waiting: "list[tuple[Operation[Any], asyncio.Future[Any]]]" = attrs.field(factory=list, init=False, repr=False)
     _working: bool = attrs.field(default=False, init=False, repr=False)
-    _closed: bool = attrs.field(default=False, init=False, repr=False)
     _mutex: threading.Lock = attrs.field(factory=threading.Lock, init=False, repr=False)
     _thread: concurrent.futures.ThreadPoolExecutor = attrs.field(init=False, repr=False)
 
@@ -82,7 +83,11 @@ class Journal:
         return self._do(functools.partial(tables.sending, number=number, owner=self.owner, now=time.time()))
 
     def change(self, number: int, changes: Mapping[str, Any]) -> "asyncio.Future[None]":
-        """Change columns of a row."""
+        """Change columns of a row, unless another client has taken it over."""
+        return self._do(functools.partial(tables.change, number=number, changes=changes, owner=self.owner))
+
+    def accepted(self, number: int, changes: Mapping[str, Any]) -> "asyncio.Future[None]":
+        """Change columns of a row, whoever has it: an id is worth money."""
         return self._do(functools.partial(tables.change, number=number, changes=changes))
 
     def ended(self, task_id: str, changes: Mapping[str, Any]) -> "asyncio.Future[None]":
@@ -137,8 +142,8 @@ class Journal:
 
     async def close(self) -> None:
         """Write what waits, and let go of what this client owned; may be called twice, and is not cut by cancelling."""
-        if not self._closed:
-            self._closed = True
+        if not self.closed:
+            self.closed = True
             loop = asyncio.get_running_loop()
             await asyncio.shield(loop.run_in_executor(self._thread, self._shut, loop))
 
@@ -155,7 +160,7 @@ class Journal:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         future.add_done_callback(_look)
-        if self._closed:
+        if self.closed:
             future.set_exception(JournalError(f"{self.path}: the journal is closed"))
             return future
         with self._mutex:
@@ -166,7 +171,7 @@ class Journal:
         return future
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
-        if not self._closed:  # then closing writes all that waits
+        if not self.closed:  # then closing writes all that waits
             loop.run_in_executor(self._thread, self._work, loop)
 
     def _work(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -185,7 +190,7 @@ class Journal:
             db = self._connection or self._open()
             db.execute("BEGIN IMMEDIATE")
             try:
-                outcomes = [_attempt(db, operation) for operation in operations]
+                outcomes = [self._attempt(db, operation) for operation in operations]
                 db.execute("COMMIT")
             finally:
                 if db.in_transaction:
@@ -194,6 +199,20 @@ class Journal:
             return [JournalError(f"{self.path}: {error}") for _ in operations]
         self.commits += 1
         return outcomes
+
+    def _attempt(self, db: "sqlite3.Connection", operation: Operation[Any]) -> object:
+        """Run one operation; an error of its own is its outcome, an error of the disk undoes the whole transaction.
+
+        Operations refuse before they write, so that there is nothing to undo for one alone.
+        """
+        try:
+            return operation(db)
+        except FoxError as error:
+            return error.fresh()
+        except Exception as error:  # such as a text that is no UTF-8
+            if not db.in_transaction:
+                raise
+            return JournalError(f"{self.path}: cannot write this down: {error}")
 
     def _open(self) -> "sqlite3.Connection":
         import sqlite3  # noqa: PLC0415 - most programs that import foxvideo have no journal
@@ -279,21 +298,6 @@ def _migrate(db: "sqlite3.Connection") -> None:
     finally:
         if db.in_transaction:
             db.execute("ROLLBACK")
-
-
-def _attempt(db: "sqlite3.Connection", operation: Operation[Any]) -> object:
-    """Run one operation; an error of its own is its outcome, an error of the disk undoes the whole transaction.
-
-    Operations refuse before they write, so that there is nothing to undo for one alone.
-    """
-    try:
-        return operation(db)
-    except FoxError as error:
-        return error.fresh()
-    except Exception as error:  # such as a text that is no UTF-8
-        if not db.in_transaction:
-            raise
-        return JournalError(f"cannot write this down: {error}")
 
 
 def _deliver(futures: "list[asyncio.Future[Any]]", outcomes: list[Any]) -> None:

@@ -91,7 +91,8 @@ def claim(db: "Connection", ask: Ask, *, owner: str, lives: Lives, now: float) -
             case Right.TAKE:
                 change(db, row.number, {"status": RowStatus.PLANNED, "owner": owner, "error": None, "ended": None})
                 return Mine(row.number, row.token)
-        attempt = row.attempt + 1
+        (last,) = db.execute("SELECT max(attempt) FROM tasks WHERE key = ?", (row.key,)).fetchone()
+        attempt = last + 1
         if row.status is RowStatus.UNCERTAIN:  # should the service read it, it sees that this is a repeat
             token = row.token
     number = _insert(db, ask, attempt, status=RowStatus.PLANNED, owner=owner, token=token, planned=now)
@@ -109,10 +110,12 @@ def sending(db: "Connection", number: int, *, owner: str, now: float) -> bool:
     return db.execute(query, (now, number, owner)).rowcount == 1
 
 
-def change(db: "Connection", number: int, changes: Mapping[str, Any]) -> None:
-    """Change columns of a row."""
+def change(db: "Connection", number: int, changes: Mapping[str, Any], *, owner: str | None = None) -> None:
+    """Change columns of a row; with an owner, only while it is that one's, or nobody's."""
     columns = ", ".join(f"{name} = ?" for name in changes)
-    db.execute(f"UPDATE tasks SET {columns} WHERE number = ?", (*changes.values(), number))  # noqa: S608 - our names
+    whose = "(? IS NULL OR owner IS NULL OR owner = ?)"
+    query = f"UPDATE tasks SET {columns} WHERE number = ? AND {whose}"  # noqa: S608 - our names
+    db.execute(query, (*changes.values(), number, owner, owner))
 
 
 def ended(db: "Connection", task_id: str, changes: Mapping[str, Any]) -> None:
@@ -159,8 +162,12 @@ def uncertain(db: "Connection", key: str, *, origin: str, lives: Lives) -> Journ
 
 
 def newest(db: "Connection", key: str) -> JournalRow | None:
-    """Return the last attempt under a key; None if there is none."""
-    found = db.execute(f"{_ROWS} WHERE key = ? ORDER BY attempt DESC LIMIT 1", (key,)).fetchone()
+    """Return the last attempt under a key; None if there is none.
+
+    One that made nothing does not hide an earlier one that did, or may have.
+    """
+    order = "ORDER BY status IN ('refused', 'withdrawn'), attempt DESC"
+    found = db.execute(f"{_ROWS} WHERE key = ? {order} LIMIT 1", (key,)).fetchone()
     return None if found is None else JournalRow(**found)
 
 
@@ -200,7 +207,7 @@ def _settled(db: "Connection", row: JournalRow, lives: Lives) -> JournalRow:
     if row.owner is None or lives(row.owner):
         return row
     if row.status is RowStatus.SENDING:
-        why = "the client that sent it died before the reply"
+        why = "submit: the client that sent it died before the reply"
         return update(db, row, {"owner": None, "status": RowStatus.UNCERTAIN, "error": why})
     return update(db, row, {"owner": None})
 
