@@ -6,6 +6,7 @@ What belongs here: its options. What must not: what the emulator does (``foxvide
 import asyncio
 import importlib.util
 import shlex
+from pathlib import Path
 
 import click
 
@@ -60,6 +61,12 @@ def draws() -> bool:
     help="Let tasks fail.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Another number, other lives of tasks.")
+@click.option(
+    "--ledger",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="PATH",
+    help="Append every charge to this file, one line of JSON each.",
+)
 @click.option("--no-strict", is_flag=True, help="Take any model and any fields.")
 def emulator(
     *,
@@ -70,6 +77,7 @@ def emulator(
     race: float,
     fail: float,
     seed: int,
+    ledger: Path | None,
     no_strict: bool,
 ) -> None:
     """Run FoxAPI on this machine until Ctrl-C; it costs nothing.
@@ -84,6 +92,7 @@ def emulator(
         race=race,
         fail=fail,
         seed=seed,
+        ledger=ledger,
         strict=not no_strict,
     )
     if not (no_render or draws()):

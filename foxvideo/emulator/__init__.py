@@ -4,8 +4,9 @@ It speaks the wire as documented and knows nothing of the rest of the package, s
 documentation cannot hide in a client and in its emulator at once.
 """
 
+from foxvideo.emulator.charges import Charge, read_charges
 from foxvideo.emulator.faults import Fault, Faults
 from foxvideo.emulator.ledger import Ledger
 from foxvideo.emulator.server import Emulator
 
-__all__ = ["Emulator", "Fault", "Faults", "Ledger"]
+__all__ = ["Charge", "Emulator", "Fault", "Faults", "Ledger", "read_charges"]

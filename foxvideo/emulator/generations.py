@@ -4,6 +4,7 @@ https://docs.foxapi.cc/pages/en/api-manual/task-management/get-task-detail and t
 What is accepted is said by `rules.py`, how a task lives by `tasks.py`; here the two meet HTTP.
 """
 
+import hashlib
 import json
 from http import HTTPStatus
 from typing import Any
@@ -12,6 +13,7 @@ import attrs
 from aiohttp import web
 
 from foxvideo.emulator import replies, rules, tasks
+from foxvideo.emulator.charges import Charge, write_charge
 from foxvideo.emulator.films import Films
 from foxvideo.emulator.host import Host
 from foxvideo.emulator.ledger import TaskRecord
@@ -67,6 +69,7 @@ class Generations:
         if refusal is not None:
             return replies.refused(422, refusal.message, code=refusal.code)
         record = self._made(request, body)
+        self._write_down(record, content)
         reply = replies.task(record.id, record.model, "pending", 0, record.created)
         reply |= replies.task_info(self.estimated_time) | replies.usage(self.credits)
         return replies.json_reply(reply)
@@ -84,11 +87,10 @@ class Generations:
         now = clock.now()
         ledger.charged += 1
         created = int(clock.unix(now))
-        life = tasks.Life.drawn(
-            ledger.charged, now, seed=self.host.seed, seconds=self.seconds, fail=self.fail, race=self.race
-        )
+        number = self.host.earlier + ledger.charged
+        life = tasks.Life.drawn(number, now, seed=self.host.seed, seconds=self.seconds, fail=self.fail, race=self.race)
         record = TaskRecord(
-            id=tasks.task_id(ledger.charged, created, seed=self.host.seed),
+            id=tasks.task_id(number, created, seed=self.host.seed),
             model=body["model"],
             body=body,
             created=created,
@@ -99,6 +101,20 @@ class Generations:
         )
         ledger.tasks[record.id] = record
         return record
+
+    def _write_down(self, record: TaskRecord, content: bytes) -> None:
+        if self.host.ledger_path is None:
+            return
+        prompt = record.body.get("prompt")
+        charge = Charge(
+            id=record.id,
+            time=self.host.clock.unix(record.life.began),
+            model=record.model,
+            prompt=None if prompt is None else str(prompt),
+            fingerprint=hashlib.sha256(content).hexdigest(),
+            idempotency_key=record.headers.get("Idempotency-Key"),
+        )
+        write_charge(self.host.ledger_path, charge)
 
     def _source(self, body: dict[str, Any]) -> bytes | Scene | None:
         for _, url in media_urls(body):

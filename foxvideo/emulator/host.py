@@ -4,6 +4,7 @@ No route and no rule lives here.
 """
 
 import asyncio
+from pathlib import Path
 
 import attrs
 from aiohttp import web
@@ -21,6 +22,10 @@ class Host:
     ledger: Ledger
     script: faults.Script
     seed: int
+    ledger_path: Path | None = None
+    """Where every charge is written down; None for nowhere."""
+    earlier: int = 0
+    """Tasks that an emulator before this one wrote down there."""
     base_url: str = ""
     """Known once the port is bound, so before the first request."""
     closing: asyncio.Event = attrs.field(factory=asyncio.Event)

@@ -3,13 +3,16 @@
 Routes and rules live in the other rooms; here they are put together.
 """
 
+import os
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Final, Self
 
 import attrs
 from aiohttp import web
 
 from foxvideo.emulator import replies
+from foxvideo.emulator.charges import read_charges
 from foxvideo.emulator.clock import Clock
 from foxvideo.emulator.faults import Fault, Faults, Kind, Script
 from foxvideo.emulator.films import Films, drawing
@@ -48,6 +51,9 @@ class Emulator:
         strict: Whether submit bodies are held against the documentation of the five Grok models, all other
             models being unknown; False takes any object with a `model`.
         faults: What breaks, by chance; `fail_next` scripts single faults.
+        ledger: A file to which every charge is appended before its reply is sent, and which stays; read it with
+            `read_charges`. None for none. One that exists is gone on with: its tasks are not known any more, but no
+            id is given twice.
     """
 
     api_key: str = attrs.field(default="sk-emulator", repr=False)
@@ -65,6 +71,7 @@ class Emulator:
     render: bool = True
     strict: bool = True
     faults: Faults = attrs.field(factory=Faults)
+    ledger_path: str | os.PathLike[str] | None = attrs.field(default=None, alias="ledger")
     ledger: Ledger = attrs.field(init=False, factory=Ledger, repr=False)
     """What has happened so far."""
     _script: Script = attrs.field(init=False, repr=False)
@@ -118,7 +125,15 @@ class Emulator:
         return self._running
 
     async def __aenter__(self) -> Self:
-        host = Host(clock=Clock.started(), ledger=self.ledger, script=self._script, seed=self.seed)
+        path = None if self.ledger_path is None else Path(self.ledger_path)
+        host = Host(
+            clock=Clock.started(),
+            ledger=self.ledger,
+            script=self._script,
+            seed=self.seed,
+            ledger_path=path,
+            earlier=0 if path is None else len(read_charges(path)),
+        )
         films = Films(host=host, lifetime=self.link_lifetime, draw=drawing() if self.render else None)
         runner = web.AppRunner(
             self._application(host, films),
