@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from foxvideo.emulator import Emulator
+from foxvideo.emulator import Emulator, read_charges
 
 KEY = "sk-emulator-0123456789"
 GENERATE = ("generate", "A fox", "-o", "fox.mp4")
@@ -159,7 +159,8 @@ def test_what_a_shell_runs_in_the_background_stays_deaf_to_ctrl_c(tmp_path: Path
 @needs_signals
 def test_the_emulator_runs_until_ctrl_c_and_another_shell_can_use_it(tmp_path: Path) -> None:
     """Its two lines are all that the other shell needs."""
-    with started("emulator", "--port", "0", "--no-render", "--seconds", "0.1", "0.2", "--race", folder=tmp_path) as fox:
+    options = ("--port", "0", "--no-render", "--seconds", "0.1", "0.2", "--race", "--ledger", "charged.jsonl")
+    with started("emulator", *options, folder=tmp_path) as fox:
         url = line(fox.stdout, r"^export FOXAPI_BASE_URL=(http://127.0.0.1:\d+)$")
         key = line(fox.stdout, r"^export FOXAPI_API_KEY=(\S+)$")
         words = (*GENERATE, "--poll-every", "0.1")
@@ -169,6 +170,18 @@ def test_the_emulator_runs_until_ctrl_c_and_another_shell_can_use_it(tmp_path: P
         interrupt(fox)
     assert fox.returncode == 0
     assert (tmp_path / "fox.mp4").stat().st_size > 0
+    assert len(read_charges(tmp_path / "charged.jsonl")) == 1
+
+
+def test_an_emulator_does_not_write_into_what_is_no_ledger(tmp_path: Path) -> None:
+    """It says so in one line, and leaves it alone."""
+    (tmp_path / "notes.txt").write_text("mine\n")
+    with started("emulator", "--port", "0", "--ledger", "notes.txt", folder=tmp_path) as process:
+        _, err = process.communicate(timeout=DEADLINE)
+    assert process.returncode != 0
+    assert err.count("\n") == 1
+    assert "notes.txt is no ledger" in err
+    assert (tmp_path / "notes.txt").read_text() == "mine\n"
 
 
 def test_a_port_that_is_taken_is_an_error_in_one_line(tmp_path: Path) -> None:

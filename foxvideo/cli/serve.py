@@ -101,6 +101,8 @@ def emulator(
         run(_serve(served))
     except KeyboardInterrupt:  # the way in which it is meant to end
         click.echo("stopped", err=True)
+    except ValueError as error:  # the file is no ledger
+        raise click.ClickException(str(error)) from None
 
 
 async def _serve(served: Emulator) -> None:
