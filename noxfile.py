@@ -1,7 +1,8 @@
-"""Every check of this project: ``nox`` runs them all, ``nox -l`` lists them."""
+"""Every check of this project: ``nox`` runs them all but ``crash``, ``nox -l`` lists them."""
 
 import os
 import re
+import shutil
 from pathlib import Path
 
 import nox
@@ -48,6 +49,15 @@ def tests(session: nox.Session) -> None:
     """Run the tests on each Python."""
     session.install(EXTRAS, *_group("test"))
     _test(session)
+
+
+@nox.session(python=NEWEST, default=False)
+def crash(session: nox.Session) -> None:
+    """Kill a client some two thousand times, and watch with strace what is on the disk when; takes minutes."""
+    if shutil.which("strace") is None:
+        session.error("strace is missing; on Debian and Ubuntu: apt-get install strace")
+    session.install(EXTRAS, *_group("test"))
+    session.run("pytest", "--numprocesses=auto", "tests/crash/durability.py", "tests/crash/rounds.py", *session.posargs)
 
 
 @nox.session(python=OLDEST)
