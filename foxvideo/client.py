@@ -125,6 +125,11 @@ class Client:
             books=Bookkeeper(self._journal, self._transport.base_url) if self._journal else Forgetful(),
         )
 
+    @property
+    def base_url(self) -> str:
+        """Where the service answers, without a trailing slash; the ``origin`` of this client's rows in the journal."""
+        return self._transport.base_url
+
     def submit(
         self,
         request: VideoRequest | Mapping[str, object],
