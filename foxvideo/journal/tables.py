@@ -153,9 +153,10 @@ def uncertain(db: "Connection", key: str, *, origin: str, lives: Lives) -> Journ
     row = None if row is None else _settled(db, row, lives)
     if row is None or row.status is not RowStatus.UNCERTAIN:
         found = "is not in the journal" if row is None else f"is {row.status}"
-        raise InvalidRequest(
-            f"the submit {found}, not uncertain", key=key, task_id=None if row is None else row.task_id
-        )
+        task_id = None if row is None else row.task_id
+        error = InvalidRequest(f"the submit {found}, not uncertain", key=key, task_id=task_id)
+        error.advice = "only what is uncertain can be adopted or submitted again"
+        raise error
     if row.origin != origin:
         raise InvalidRequest(f"the submit went to {row.origin}", key=key)
     return row
