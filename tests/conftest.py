@@ -4,6 +4,7 @@ import asyncio
 import base64
 import logging
 import sys
+import uuid
 from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from pathlib import Path
 
@@ -75,6 +76,14 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
         logger.removeHandler(watch)
     assert watch.leaks == [], "the key was logged or raised"
     return outcome
+
+
+@pytest.fixture(autouse=True)
+def journal(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give the command line a journal that no other test has, nor whoever runs the tests."""
+    place = tmp_path_factory.getbasetemp() / f"{uuid.uuid4().hex}.db"
+    monkeypatch.setenv("FOXVIDEO_JOURNAL", str(place))
+    return place
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ def measured(path: Path) -> tuple[int, int, float]:
         return frames[-1].width, frames[-1].height, float(len(frames) / rate)
 
 
-def test_the_demo_makes_four_films_of_the_shapes_and_lengths_it_asked_for() -> None:
+def test_the_demo_makes_four_films_of_the_shapes_and_lengths_it_asked_for(journal: Path) -> None:
     """Each is decoded frame by frame; running it again replaces them."""
     Path("foxvideo-demo").mkdir()
     Path("foxvideo-demo/fox.mp4").write_bytes(b"the last demo")
@@ -48,6 +48,7 @@ def test_the_demo_makes_four_films_of_the_shapes_and_lengths_it_asked_for() -> N
     assert result.stdout.splitlines() == [str(Path("foxvideo-demo", name)) for name in FILMS]
     assert {path.name: measured(path) for path in Path("foxvideo-demo").iterdir()} == FILMS
     assert "foxvideo generate" in result.stderr
+    assert not journal.exists(), "what the demo makes is nothing to remember"
 
 
 def test_without_pyav_the_demo_serves_the_stored_film_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

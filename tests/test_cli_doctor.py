@@ -4,10 +4,13 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
+from foxvideo import JournalRow, RowStatus
 from foxvideo.cli import doctor
 from foxvideo.cli.app import app
 from foxvideo.cli.doctor import Check, examine
@@ -141,6 +144,58 @@ def test_models_that_a_key_may_not_call_are_named() -> None:
     assert doctor.GROK[0] in some.detail
 
 
+def row(number: int, status: str, **known: Any) -> JournalRow:  # noqa: ANN401 - as the fields are
+    """Return a row of a journal."""
+    needed = {"attempt": 1, "origin": "http://x", "fingerprint": "f", "model": "m", "request": "{}", "token": "t"}
+    unknown = dict.fromkeys(("owner", "task_id", "credits", "reply", "error", "sent", "accepted", "ended"))
+    values: dict[str, Any] = {**needed, **unknown, "key": f"k{number}", "planned": 0.0, **known}
+    return JournalRow(number=number, status=RowStatus(status), **values)
+
+
+def test_a_journal_that_is_not_there_yet_is_not_made(tmp_path: Path) -> None:
+    """It will be, where its folder can be."""
+    path = tmp_path / "deep" / "journal.db"
+    check = doctor.journal_check(path)
+    assert (check.verdict, check.detail) == ("ok", f"{path} will be made")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_journal_that_cannot_be_made_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tests may run as root, to whom nothing is forbidden, so the answer of the system is given."""
+    monkeypatch.setattr("os.access", lambda *_: False)
+    check = doctor.journal_check(tmp_path / "journal.db")
+    assert check.verdict == "fail"
+    assert "--journal" in check.advice
+
+
+def test_a_journal_that_is_none_is_a_failure(tmp_path: Path) -> None:
+    """Nothing can be submitted with it."""
+    path = tmp_path / "journal.db"
+    path.write_text("a shopping list, and nothing like a database" * 20)
+    check = doctor.journal_check(path)
+    assert check.verdict == "fail"
+    assert str(path) in check.detail
+
+
+@pytest.mark.parametrize(
+    ("statuses", "verdict", "found", "advice"),
+    [
+        ([], "ok", "0 submits, 0 unfinished, 0 uncertain", ()),
+        (["completed", "refused"], "ok", "2 submits, 0 unfinished, 0 uncertain", ()),
+        (["accepted", "accepted"], "ok", "2 submits, 2 unfinished, 0 uncertain", ("foxvideo resume",)),
+        (["accepted", "uncertain"], "warn", "2 submits, 1 unfinished, 1 uncertain", ("resume", "tasks --uncertain")),
+    ],
+)
+def test_what_the_journal_knows_is_counted(
+    statuses: list[str], verdict: str, found: str, advice: tuple[str, ...]
+) -> None:
+    """And what to do about it is said."""
+    check = doctor.rows_check(Path("j.db"), [row(number, status) for number, status in enumerate(statuses)])
+    assert (check.verdict, check.detail) == (verdict, f"j.db: {found}")
+    assert all(words in check.advice for words in advice)
+    assert bool(check.advice) is bool(advice)
+
+
 @pytest.mark.parametrize("key", [KEY, ""])
 async def test_the_command_ends_with_0_only_if_nothing_fails(emulator: Emulator, key: str) -> None:
     """In words and in JSON, and the key is in neither."""
@@ -153,7 +208,7 @@ async def test_the_command_ends_with_0_only_if_nothing_fails(emulator: Emulator,
     assert report["ok"] is bool(key)
     assert report["base_url"] == emulator.base_url
     assert [check["name"] for check in report["checks"]] == [
-        "key", "address", "network", "cloudflare", "key taken", "models",
+        "key", "address", "network", "cloudflare", "key taken", "models", "journal",
     ]  # fmt: skip
     if key:
         assert report["grok"] == dict.fromkeys(doctor.GROK, True)

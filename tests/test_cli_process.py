@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from foxvideo.emulator import Emulator, read_charges
+from foxvideo.emulator import Emulator, Fault, read_charges
 
 KEY = "sk-emulator-0123456789"
 GENERATE = ("generate", "A fox", "-o", "fox.mp4")
@@ -49,11 +49,14 @@ def served(**options: Any) -> Iterator[Emulator]:  # noqa: ANN401 - the options 
 
 
 @contextlib.contextmanager
-def started(*words: str, folder: Path, base_url: str = "", key: str = KEY) -> Iterator[subprocess.Popen[str]]:
+def started(
+    *words: str, folder: Path, base_url: str = "", key: str = KEY, stdin: int | None = None
+) -> Iterator[subprocess.Popen[str]]:
     """Start ``python -m foxvideo`` and make sure that it ends."""
     env = os.environ | {"FOXAPI_API_KEY": key, "FOXAPI_BASE_URL": base_url}
     with subprocess.Popen(  # noqa: S603 - our own command
         [sys.executable, "-m", "foxvideo", *words],
+        stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -106,6 +109,7 @@ def test_ctrl_c_leaves_the_id_and_the_command_that_goes_on(tmp_path: Path) -> No
     assert process.returncode == 130
     assert out == ""
     assert f"foxvideo fetch {task_id} -o fox.mp4" in err
+    assert "foxvideo resume" in err
     assert "Traceback" not in err
     assert list(tmp_path.iterdir()) == []
 
@@ -139,8 +143,98 @@ def test_a_second_ctrl_c_cuts_the_submit_and_says_that_it_is_uncertain(tmp_path:
         line(process.stderr, "(waiting) for the reply")
         out, err = interrupt(process)
     assert process.returncode == 130
-    assert json.loads(out)["submitted"] == "unknown"
+    told = json.loads(out)
+    assert told["submitted"] == "unknown"
     assert "do not repeat it blindly" in err
+    assert f"foxvideo adopt {told['key']} ID" in err
+    (row,) = rows("--uncertain", folder=tmp_path)
+    assert row["key"] == told["key"]
+
+
+def rows(*words: str, folder: Path) -> list[dict[str, Any]]:
+    """Return what ``foxvideo tasks`` knows."""
+    with started("tasks", "--json", *words, folder=folder, key="") as process:
+        out, err = process.communicate(timeout=DEADLINE)
+    assert process.returncode == 0, err
+    return list(json.loads(out))
+
+
+def test_after_a_kill_resume_finishes_and_saves(tmp_path: Path) -> None:
+    """The id was on the disk before it was shown."""
+    with served(seconds=60.0) as emulator:
+        with started(*GENERATE, folder=tmp_path, base_url=emulator.base_url) as process:
+            task_id = line(process.stderr, r"accepted (\S+)")
+            process.kill()
+        assert [row["task_id"] for row in rows(folder=tmp_path)] == [task_id]
+        emulator.finish(task_id)
+        with started("resume", folder=tmp_path, base_url=emulator.base_url) as process:
+            out, err = process.communicate(timeout=DEADLINE)
+        assert emulator.ledger.charged == 1
+    assert (process.returncode, out) == (0, f"{task_id}.mp4\n"), err
+    assert (tmp_path / f"{task_id}.mp4").stat().st_size > 0
+
+
+def test_what_was_being_sent_at_a_kill_is_uncertain(tmp_path: Path) -> None:
+    """And is neither resumed nor sent again by itself."""
+    with served(seconds=60.0, latency=0.5) as emulator:
+        with started(*GENERATE, "--key", "shot-1", folder=tmp_path, base_url=emulator.base_url) as process:
+            until(lambda: emulator.ledger.in_flight)
+            process.kill()
+        with started("resume", folder=tmp_path, base_url=emulator.base_url) as process:
+            out, err = process.communicate(timeout=DEADLINE)
+        with started(*GENERATE, "--key", "shot-1", folder=tmp_path, base_url=emulator.base_url) as again:
+            again.communicate(timeout=DEADLINE)
+        assert emulator.ledger.submitted == 0, "it was killed before the emulator took it, and not sent again"
+    assert (process.returncode, out) == (0, "")
+    assert "1 uncertain: foxvideo tasks --uncertain" in err
+    assert again.returncode == 4
+    assert [row["key"] for row in rows("--uncertain", folder=tmp_path)] == ["shot-1"]
+
+
+@needs_signals
+def test_ctrl_c_during_resume_counts_what_is_left(tmp_path: Path) -> None:
+    """The same command goes on."""
+    with served(seconds=60.0) as emulator:
+        for _ in range(2):
+            with started(*GENERATE, "--timeout", "0.1", folder=tmp_path, base_url=emulator.base_url) as process:
+                process.communicate(timeout=DEADLINE)
+        with started("resume", folder=tmp_path, base_url=emulator.base_url) as process:
+            line(process.stderr, "(pending)")
+            _, err = interrupt(process)
+    assert process.returncode == 130
+    assert "interrupted, 2 not saved yet" in err
+    assert "foxvideo resume" in err
+    assert "Traceback" not in err
+
+
+@needs_signals
+@pytest.mark.parametrize(("answer", "code", "charged"), [("n", 130, 1), ("", 130, 1), (None, 130, 1), ("y", 0, 2)])
+def test_on_a_terminal_submitting_again_is_asked_for(
+    tmp_path: Path, answer: str | None, code: int, charged: int
+) -> None:
+    """Only a yes pays; a no, nothing and Ctrl-C do not."""
+    import pty  # noqa: PLC0415 - not on every system
+
+    with served(seconds=0.1) as emulator:
+        emulator.fail_next("submit", Fault("reset", after=True))
+        with started(*GENERATE, "--key", "shot-1", folder=tmp_path, base_url=emulator.base_url) as process:
+            process.communicate(timeout=DEADLINE)
+        ours, theirs = pty.openpty()
+        words = ("resubmit", "shot-1", "-o", "fox.mp4", "--poll-every", "0.1")
+        with started(*words, folder=tmp_path, base_url=emulator.base_url, stdin=theirs) as process:
+            if answer is not None:
+                os.write(ours, f"{answer}\n".encode())
+            else:
+                line(process.stderr, "(shot-1): ")  # the question comes next
+                process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=DEADLINE)
+        os.close(ours)
+        os.close(theirs)
+        assert emulator.ledger.charged == charged
+    assert process.returncode == code, err
+    assert out == ("fox.mp4\n" if answer == "y" else "")
+    assert "you pay twice" in err or answer is None
+    assert "Traceback" not in err
 
 
 @needs_signals
@@ -195,7 +289,7 @@ def test_a_port_that_is_taken_is_an_error_in_one_line(tmp_path: Path) -> None:
     assert "address already in use" in err
 
 
-@pytest.mark.parametrize("missing", ["click", "rich"])
+@pytest.mark.parametrize("missing", ["click", "platformdirs", "rich"])
 def test_without_the_extra_it_says_what_to_install(missing: str) -> None:
     """The library alone must not need a terminal."""
     code = f"import sys; sys.modules[{missing!r}] = None; from foxvideo.cli import main; sys.exit(main())"

@@ -1,18 +1,18 @@
 """The command ``foxvideo``: its door, which opens without the extra ``cli``, too.
 
-What belongs here: the entry point. What must not: click, rich, or anything that imports them at the top.
+What belongs here: the entry point. What must not: click, rich, platformdirs, or anything that imports them at the top.
 """
 
 import sys
 
-_EXTRA = {"click", "rich"}
+_EXTRA = {"click", "platformdirs", "rich"}
 
 
 def main() -> int:
     """Run the command line with the arguments of this process.
 
     Returns:
-        2 where click or rich is missing; else it ends with ``SystemExit``, see ``foxvideo.cli.outcome``.
+        2 where one of the extra's packages is missing; else it ends with ``SystemExit``, see ``foxvideo.cli.outcome``.
     """
     try:
         from foxvideo.cli.app import app  # noqa: PLC0415 - the extra may be missing

@@ -9,14 +9,19 @@ from foxvideo._version import __version__
 from foxvideo.cli.demo import demo
 from foxvideo.cli.doctor import doctor
 from foxvideo.cli.generate import generate
+from foxvideo.cli.memory import forget, tasks
+from foxvideo.cli.resume import resume
 from foxvideo.cli.serve import emulator
 from foxvideo.cli.tasks import fetch, status
+from foxvideo.cli.uncertain import adopt, resubmit
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="foxvideo")
 def app() -> None:
     """Make videos with FoxAPI.
+
+    What is submitted is written down first, in a journal: `foxvideo tasks` shows it, `foxvideo resume` finishes it.
 
     The key comes from the environment variable FOXAPI_API_KEY; keys are made at
     https://api.foxapi.cc/console/token. `foxvideo demo` needs none.
@@ -33,5 +38,17 @@ def app() -> None:
     """  # noqa: D301 - click wants the control character itself
 
 
-for _command in (demo, generate, status, fetch, doctor, emulator):
+for _command in (
+    demo,
+    generate,
+    status,
+    fetch,
+    tasks,
+    resume,
+    adopt,
+    resubmit,
+    forget,
+    doctor,
+    emulator,
+):
     app.add_command(_command)

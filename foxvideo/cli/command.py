@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import click
 
 from foxvideo.cli import outcome
+from foxvideo.cli.journal import ready
 from foxvideo.client import Client
 from foxvideo.errors import FoxError
 from foxvideo.schedule import Every
@@ -76,10 +77,17 @@ def _reported(ctx: click.Context, *, as_json: bool) -> Iterator[None]:
         if as_json:
             print_json(outcome.error_as_json(error, ctx.params))
         raise
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, click.Abort):
         _report(outcome.Interrupted("interrupted"), ctx, as_json=as_json)
     except (FoxError, OSError) as error:
         _report(error, ctx, as_json=as_json)
+    except (click.ClickException, click.exceptions.Exit):
+        raise
+    except Exception:
+        if "journal" in ctx.params:
+            again = outcome.next_command(ctx.params, "resume")
+            click.echo(f"foxvideo broke. What it had submitted is written down; go on with: {again}", err=True)
+        raise
 
 
 def _report(error: Exception, ctx: click.Context, *, as_json: bool) -> None:
@@ -121,14 +129,32 @@ async def _cancelled_by_ctrl_c(work: Coroutine[Any, Any, T]) -> T:
     return await work
 
 
-def make_client(base_url: str | None, poll_every: float | None = None) -> Client:
-    """Return a client with the key of the environment; nothing is connected yet.
+@contextlib.contextmanager
+def bad_input() -> Iterator[None]:
+    """Turn an option that the client refuses into a fault of the command line."""
+    try:
+        yield
+    except FoxError:  # some are a ValueError, too
+        raise
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def make_client(
+    base_url: str | None, journal: Path | None, *, poll_every: float | None = None, timeout: float | None = None
+) -> Client:
+    """Return a client with the key of the environment; nothing is connected or opened yet.
+
+    Args:
+        base_url: As ``--base-url`` has it.
+        journal: As ``--journal`` has it.
+        poll_every: Seconds between two queries; None as the client thinks best.
+        timeout: Seconds for one task; None for no limit.
 
     Raises:
         AuthenticationError: There is no key.
         click.UsageError: The address is none.
     """
-    try:
-        return Client(base_url=base_url, schedule=Every(poll_every) if poll_every else None)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
+    schedule = Every(poll_every) if poll_every else None
+    with bad_input():
+        return Client(base_url=base_url, schedule=schedule, journal=ready(journal), task_timeout=timeout)

@@ -4,6 +4,7 @@ What belongs here: what the demo shows. What must not: a way of making films tha
 """
 
 import asyncio
+import tempfile
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
@@ -100,18 +101,21 @@ def demo(*, folder: Path, as_json: bool) -> None:
 
 
 async def _make(wanted: Sequence[Clip], folder: Path) -> list[tuple[Video, list[Path]]]:
-    async with (
-        Emulator(seconds=_TASK_SECONDS) as emulator,
-        Client(emulator.api_key, emulator.base_url, schedule=Every(0.25)) as client,
-    ):
-        with Display() as display:
-            return await asyncio.gather(
-                *(
-                    bring(
-                        client.submit(clip.request),
-                        Target(folder / clip.file, overwrite=True),
-                        display.bar(clip.title),
+    with tempfile.TemporaryDirectory() as temporary:
+        async with (
+            Emulator(seconds=_TASK_SECONDS) as emulator,
+            Client(
+                emulator.api_key, emulator.base_url, schedule=Every(0.25), journal=Path(temporary, "journal.db")
+            ) as client,
+        ):
+            with Display() as display:
+                return await asyncio.gather(
+                    *(
+                        bring(
+                            client.submit(clip.request),
+                            Target(folder / clip.file, overwrite=True),
+                            display.bar(clip.title),
+                        )
+                        for clip in wanted
                     )
-                    for clip in wanted
                 )
-            )

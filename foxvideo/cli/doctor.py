@@ -7,6 +7,7 @@ import asyncio
 import os
 import shutil
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -15,8 +16,10 @@ import click
 
 from foxvideo.cli import outcome
 from foxvideo.cli.command import Command, base_url_option, json_option, print_json, run
+from foxvideo.cli.journal import PLACE, journal_option, place, read, running, undecided
 from foxvideo.client import DEFAULT_BASE_URL, Client
-from foxvideo.errors import AuthenticationError, FoxError
+from foxvideo.errors import AuthenticationError, FoxError, JournalError
+from foxvideo.journal import JournalRow
 from foxvideo.requests import (
     GrokEditVideo,
     GrokImageToVideo,
@@ -30,6 +33,7 @@ GROK = tuple(
     kind.model for kind in (GrokTextToVideo, GrokImageToVideo, GrokReferenceToVideo, GrokEditVideo, GrokVideoExtension)
 )
 
+_OTHER_JOURNAL = f"nothing can be submitted without it: mend it, or name another by --journal or {PLACE}"
 _CONNECT_SECONDS = 10.0
 _SHORT = 8  # characters; no key is as short
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red", "skip": None}
@@ -54,16 +58,18 @@ class Check:
 
 @click.command(cls=Command)
 @base_url_option
+@journal_option
 @json_option
 @click.pass_context
-def doctor(ctx: click.Context, *, base_url: str | None, as_json: bool) -> None:
+def doctor(ctx: click.Context, *, base_url: str | None, journal: Path | None, as_json: bool) -> None:
     """Find out whether this key and this machine can make films. Costs nothing.
 
-    Looks at the key, the address, the network, Cloudflare, and the models that the key may call. Ends with 0 if
-    nothing fails, else with 1.
+    Looks at the key, the address, the network, Cloudflare, the models that the key may call, and the journal. Ends
+    with 0 if nothing fails, else with 1.
     """
     base = base_url or os.environ.get("FOXAPI_BASE_URL") or DEFAULT_BASE_URL
     checks, models = run(examine(os.environ.get("FOXAPI_API_KEY"), base))
+    checks.append(journal_check(place(journal)))
     well = not any(check.verdict == "fail" for check in checks)
     if as_json:
         grok = {model: model in models for model in GROK} if models is not None else None
@@ -133,6 +139,29 @@ def key_check(key: str | None) -> Check:
         return Check("key", "fail", size, advice)
     advice = next((advice for advice, found in doubts.items() if found), "")
     return Check("key", "warn" if advice else "ok", size, advice)
+
+
+def journal_check(path: Path) -> Check:
+    """Look at the journal, without making one: can it be written, and is there something to do?"""
+    if not path.exists():
+        folder = next(parent for parent in path.absolute().parents if parent.exists())
+        if not os.access(folder, os.W_OK | os.X_OK):
+            return Check("journal", "fail", f"{path} cannot be made", _OTHER_JOURNAL)
+        return Check("journal", "ok", f"{path} will be made")
+    try:
+        return rows_check(path, run(read(path)))
+    except JournalError as error:
+        return Check("journal", "fail", error.what, _OTHER_JOURNAL)
+
+
+def rows_check(path: Path, rows: Sequence[JournalRow]) -> Check:
+    """Count what is in a journal, and say what is to be done about it."""
+    going_on, open_ones = len(running(rows)), len(undecided(rows))
+    found = f"{path}: {len(rows)} submits, {going_on} unfinished, {open_ones} uncertain"
+    advice = ["foxvideo resume finishes and saves them"] if going_on else []
+    if open_ones:
+        advice.append("foxvideo tasks --uncertain shows what may have been made and may be paid for")
+    return Check("journal", "warn" if open_ones else "ok", found, "; ".join(advice))
 
 
 def base_check(base: str) -> Check:

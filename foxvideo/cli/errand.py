@@ -1,17 +1,19 @@
 """One task on its way to the disk: follow it, save it, and never lose its id.
 
-What belongs here: what ``generate``, ``fetch`` and ``demo`` do alike. What must not: which task that is.
+What belongs here: what ``generate``, ``fetch``, ``resubmit``, ``resume`` and ``demo`` do alike. What must not: which
+task that is.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 
 import attrs
 import click
 
 from foxvideo.cli import outcome
-from foxvideo.cli.command import print_json, run
+from foxvideo.cli.command import bad_input, print_json, run
+from foxvideo.cli.journal import note_saved
 from foxvideo.cli.progress import Bar, Display
 from foxvideo.cli.target import Target
 from foxvideo.client import Client
@@ -19,6 +21,8 @@ from foxvideo.errors import FoxError
 from foxvideo.states import Status
 from foxvideo.task import VideoTask
 from foxvideo.video import Video
+
+Begin = Callable[[Client], Awaitable[VideoTask]]
 
 
 @attrs.define(eq=False)
@@ -28,24 +32,27 @@ class Errand:
     Attributes:
         client: A fresh client; closed at the end.
         target: Where the film goes.
+        journal: Where the client's journal lies.
         task: The task; None until it is begun.
     """
 
     client: Client
     target: Target
+    journal: Path
     task: VideoTask | None = None
 
-    def run(self, name: str, begin: Callable[[Client], VideoTask]) -> tuple[Video, list[Path]]:
+    def run(self, name: str, begin: Begin) -> tuple[Video, list[Path]]:
         """Begin a task, wait for it and save its film.
 
         The first Ctrl-C waits for the reply to a submit under way, since that has the id; the second cuts it.
 
         Args:
             name: What the bar is called.
-            begin: Submits the task, or finds it by its id.
+            begin: Submits the task, or finds it by its id or key.
 
         Raises:
             Interrupted: With the id, where there is one.
+            click.UsageError: The client refuses an option.
             FoxError: What the task ended with.
             OSError: The disk said no.
         """
@@ -54,11 +61,14 @@ class Errand:
         except KeyboardInterrupt:
             raise self._interrupted() from None
 
-    async def _go(self, name: str, begin: Callable[[Client], VideoTask]) -> tuple[Video, list[Path]]:
+    async def _go(self, name: str, begin: Begin) -> tuple[Video, list[Path]]:
         async with self.client as client:
             with Display() as display:
-                self.task = begin(client)
-                return await bring(self.task, self.target, display.bar(name), say=display.say)
+                with bad_input():
+                    self.task = await begin(client)
+                video, files = await bring(self.task, self.target, display.bar(name), say=display.say)
+        await note_saved(self.journal, video, files)
+        return video, files
 
     def _interrupted(self) -> outcome.Interrupted:
         task = self.task
@@ -67,9 +77,10 @@ class Errand:
         error = task.exception() if task.done() else None
         if task.id is not None:
             goes_on = "its film was not saved" if task.status is Status.COMPLETED else "the task goes on"
-            return outcome.Interrupted(f"interrupted, {goes_on}", submitted="yes", task_id=task.id)
+            return outcome.Interrupted(f"interrupted, {goes_on}", submitted="yes", task_id=task.id, key=task.key)
         if error is not None and error.submitted != "no":
-            return outcome.Interrupted(f"interrupted: {error}", submitted="unknown", task_id=error.task_id)
+            told = f"interrupted: {outcome.message(error)}"
+            return outcome.Interrupted(told, submitted="unknown", task_id=error.task_id, key=error.key)
         return outcome.Interrupted("interrupted, nothing was made")
 
 
@@ -88,10 +99,11 @@ async def bring(
         FoxError: What the task ended with.
         OSError: The disk said no.
     """
+    submits = task.id is None and task.request is not None
     try:
         if task.id is None:
-            bar.show("submitting")
-            say(f"accepted {await task.wait_accepted()}")
+            bar.show("submitting" if submits else "looking up")
+            say(f"{'accepted' if submits else 'found'} {await task.wait_accepted()}")
         async for state in task:
             bar.show(state.status_text, state.progress)
         video = await task
@@ -101,7 +113,7 @@ async def bring(
         bar.show("failed")
         raise
     except asyncio.CancelledError:
-        if task.id is None:
+        if submits and task.id is None:
             say("waiting for the reply to the submit, which has the id; Ctrl-C again cuts it")
         raise
     bar.show("done")
@@ -113,10 +125,15 @@ def print_video(video: Video, files: Sequence[Path], *, as_json: bool) -> None:
     if as_json:
         print_json(outcome.video_as_json(video, files))
         return
-    for file in files:
-        click.echo(file)
+    print_files(files)
     if not files:
         for result in video.results:
             click.echo("  ".join(f"{name}: {value}" for name, value in result.fields.items()))
     elif left := len(video.urls) - len(files):
         click.echo(f"{left} more results are left: -o FOLDER saves all of them", err=True)
+
+
+def print_files(files: Iterable[Path]) -> None:
+    """Print paths on stdout, one a line."""
+    for file in files:
+        click.echo(file)

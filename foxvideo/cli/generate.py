@@ -11,43 +11,60 @@ import click
 from foxvideo.cli import command
 from foxvideo.cli.compose import Asked
 from foxvideo.cli.errand import Errand, print_video
+from foxvideo.cli.journal import journal_option, ready
 from foxvideo.cli.target import Target
+from foxvideo.client import Client
+from foxvideo.task import VideoTask
+
+_ASKED = (
+    click.argument("prompt", required=False),
+    click.option(
+        "--image",
+        "images",
+        multiple=True,
+        metavar="PATH|URL",
+        help="A picture to begin with; several: see --reference.",
+    ),
+    click.option(
+        "--reference",
+        "references",
+        multiple=True,
+        metavar="PATH|URL",
+        help="Someone or something to show; the prompt calls them @Image1, @Image2, ...",
+    ),
+    click.option("--video", metavar="PATH|URL", help="A film to change."),
+    click.option("--extend", is_flag=True, help="Go on with --video instead of changing it."),
+    click.option("--duration", type=int, metavar="N", help="Whole seconds."),
+    click.option("--aspect-ratio", metavar="W:H", help="16:9, 4:3, 3:2, 1:1, 2:3, 3:4 or 9:16."),
+    click.option("--resolution", metavar="P", help="480p or 720p."),
+    click.option("--model", metavar="ID", help="Any other model, its fields given by --set."),
+    click.option(
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="FIELD=VALUE",
+        help="A field as on the wire; JSON, or text, or @file.",
+    ),
+)
+
+
+def request_options(function: command.F) -> command.F:
+    """Add the words and options that say what to make, which become an ``Asked``."""
+    for option in reversed(_ASKED):
+        function = option(function)
+    return function
 
 
 @click.command(cls=command.Command)
-@click.argument("prompt", required=False)
-@click.option(
-    "--image",
-    "images",
-    multiple=True,
-    metavar="PATH|URL",
-    help="A picture to begin with; several: see --reference.",
-)
-@click.option(
-    "--reference",
-    "references",
-    multiple=True,
-    metavar="PATH|URL",
-    help="Someone or something to show; the prompt calls them @Image1, @Image2, ...",
-)
-@click.option("--video", metavar="PATH|URL", help="A film to change.")
-@click.option("--extend", is_flag=True, help="Go on with --video instead of changing it.")
-@click.option("--duration", type=int, metavar="N", help="Whole seconds.")
-@click.option("--aspect-ratio", metavar="W:H", help="16:9, 4:3, 3:2, 1:1, 2:3, 3:4 or 9:16.")
-@click.option("--resolution", metavar="P", help="480p or 720p.")
-@click.option("--model", metavar="ID", help="Any other model, its fields given by --set.")
-@click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="FIELD=VALUE",
-    help="A field as on the wire; JSON, or text, or @file.",
-)
+@request_options
 @click.option("--no-check", is_flag=True, help="Do not hold the fields against the documentation.")
+@click.option("--key", metavar="NAME", help="Your name for the task: the same key is never made twice.")
+@click.option("--retry-failed", is_flag=True, help="Make what failed under --key anew, which is paid anew.")
 @command.output_option
 @command.overwrite_option
 @command.timeout_option(3600)
 @command.base_url_option
+@journal_option
 @command.json_option
 @command.poll_every_option
 def generate(
@@ -56,8 +73,11 @@ def generate(
     overwrite: bool,
     timeout: float,
     base_url: str | None,
+    journal: Path | None,
     poll_every: float | None,
     no_check: bool,
+    key: str | None,
+    retry_failed: bool,
     as_json: bool,
     **asked: Any,  # noqa: ANN401 - the fields of Asked, which click has checked
 ) -> None:
@@ -73,12 +93,19 @@ def generate(
       foxvideo generate "Make it night" --video fox.mp4 -o night.mp4
       foxvideo generate "Two foxes" --model veo-3.1-fast-text-to-video --set duration=8
 
-    The path of the file is printed on stdout, everything else on stderr. The id of the task is printed as soon as
-    there is one: `foxvideo fetch` goes on with it, whatever happens.
+    The path of the file is printed on stdout, everything else on stderr. What is submitted is written down first:
+    `foxvideo resume` goes on with it, whatever happens. With --key, the same command again gives the same film: it
+    waits for the task that is there, or saves it once more, and submits nothing.
     """  # noqa: D301 - click wants the control character itself
     target = Target(output, overwrite)
     target.check()
+    if retry_failed and key is None:
+        raise click.UsageError("--retry-failed needs --key")
     request = Asked(**asked).request()
-    errand = Errand(command.make_client(base_url, poll_every), target)
-    video, files = errand.run(request.model, lambda client: client.submit(request, timeout=timeout, check=not no_check))
+    errand = Errand(command.make_client(base_url, journal, poll_every=poll_every), target, ready(journal))
+
+    async def begin(client: Client) -> VideoTask:
+        return client.submit(request, key=key, retry_failed=retry_failed, timeout=timeout, check=not no_check)
+
+    video, files = errand.run(key or request.model, begin)
     print_video(video, files, as_json=as_json)

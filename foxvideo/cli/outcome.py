@@ -13,10 +13,11 @@ code   outcome
 130    interrupted with Ctrl-C
 =====  ==============================================================================================
 
-What belongs here: pure functions from errors and outcomes to codes, texts and JSON. What must not: printing
-(``command.py``), and what a command does.
+What belongs here: pure functions from errors and outcomes to codes, texts and JSON, and what to type next. What
+must not: printing (``command.py``), and what a command does.
 """
 
+import copy
 import enum
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,7 +33,10 @@ from foxvideo.errors import (
     FoxError,
     InsufficientCredits,
     InvalidRequest,
+    JournalError,
+    KeyConflict,
     ModelUnavailable,
+    ResultsMissing,
     ServiceUnavailable,
     SubmitUncertain,
     TaskAbandoned,
@@ -45,6 +49,17 @@ from foxvideo.video import Video
 
 KEYS_PAGE = "https://api.foxapi.cc/console/token"
 NO_KEY = f"keys are made at {KEYS_PAGE}; foxvideo demo needs none"
+
+# What to do, for somebody in a shell where the library's advice is for somebody in Python.
+_ADVICE: Mapping[type[FoxError], str] = {
+    SubmitUncertain: "do not repeat it blindly: look at the console or the balance first",
+    KeyConflict: "give another request another --key",
+    TaskTimeout: "where there is an id, do not submit it again",
+    ClientClosed: "go on by its id where there is one",
+    ResultsMissing: "ask again later",
+    ModelUnavailable: "choose another model, or wait",
+}
+_KEPT = ("base_url", "journal")  # options without which the next command would look elsewhere
 
 
 class Exit(enum.IntEnum):
@@ -82,8 +97,19 @@ def exit_code(error: Exception) -> Exit:
 
 def message(error: Exception) -> str:
     """Return what happened, in one line."""
+    if isinstance(error, FoxError) and type(error) in _ADVICE and "advice" not in vars(error):
+        error = copy.copy(error)
+        error.advice = _ADVICE[type(error)]
     text = error.format_message() if isinstance(error, click.ClickException) else str(error)
     return " ".join(text.split()) or type(error).__name__
+
+
+def next_command(options: Mapping[str, Any], *words: str) -> str:
+    """Return a command that works with the same host and journal as the one with these options."""
+    for name in _KEPT:
+        if options.get(name):
+            words = (*words, f"--{name.replace('_', '-')}", str(options[name]))
+    return shlex.join(["foxvideo", *words])
 
 
 def fetching(error: Exception, options: Mapping[str, Any]) -> str | None:
@@ -91,21 +117,25 @@ def fetching(error: Exception, options: Mapping[str, Any]) -> str | None:
 
     Args:
         error: What a command ended with.
-        options: Its parameters; ``output``, ``overwrite`` and ``base_url`` are taken over.
+        options: Its parameters; ``output``, ``overwrite``, ``base_url`` and ``journal`` are taken over.
 
     Returns:
         The command; None where there is no task, or nothing to wait for.
     """
-    if not isinstance(error, FoxError) or error.task_id is None or isinstance(error, TaskFailed | TaskNotFound):
+    if not isinstance(error, FoxError) or isinstance(error, TaskFailed | TaskNotFound | KeyConflict):
         return None
-    words = ["foxvideo", "fetch", error.task_id]
-    if options.get("base_url"):
-        words += ["--base-url", options["base_url"]]
+    if error.task_id is not None:
+        words = ["fetch", error.task_id]
+    elif isinstance(error, TaskTimeout) and error.key and error.submitted != "no":  # another process is sending it
+        words = ["fetch", "--key", error.key]
+    else:
+        return None
+    command = next_command(options, *words)
     if options.get("overwrite"):
-        words += ["--overwrite"]
+        command += " --overwrite"
     if options.get("output"):
-        words += ["-o", str(options["output"])]
-    return shlex.join(words)
+        command += f" -o {shlex.quote(str(options['output']))}"
+    return command
 
 
 def hints(error: Exception, options: Mapping[str, Any]) -> Iterator[str]:
@@ -117,15 +147,36 @@ def hints(error: Exception, options: Mapping[str, Any]) -> Iterator[str]:
             yield "foxvideo doctor tells what this key may do"
         case InvalidRequest(faults=faults) if any("check=False" in fault.allowed for fault in faults):
             yield "--no-check sends it all the same"
+        case KeyConflict():
+            yield f"the keys in use: {next_command(_journal_of(options), 'tasks')}"
+        case JournalError():
+            yield f"what is wrong with it: {next_command(_journal_of(options), 'doctor')}"
+        case TaskFailed(key=str(key)) if "retry_failed" in options and key == options.get("key"):
+            yield "--retry-failed makes it anew, which is paid anew"
     if command := fetching(error, options):
         yield f"go on with: {command}"
+    if exit_code(error) in {Exit.STILL_RUNNING, Exit.INTERRUPTED} and getattr(error, "submitted", "no") == "yes":
+        yield f"or, with all that is unfinished: {next_command(options, 'resume')}"
+    yield from _decisions(error, options)
+
+
+def _decisions(error: Exception, options: Mapping[str, Any]) -> Iterator[str]:
+    """Say how to decide what a submit without a reply was."""
+    if isinstance(error, SubmitUncertain | Interrupted) and error.submitted == "unknown" and error.key:
+        task_id = error.task_id or "ID"
+        yield f"if it was made: {next_command(options, 'adopt', error.key, task_id)}"
+        yield f"if it was not: {next_command(options, 'resubmit', error.key)}"
+
+
+def _journal_of(options: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"journal": options.get("journal")}
 
 
 def error_as_json(error: Exception, options: Mapping[str, Any]) -> dict[str, object]:
     """Return an error as ``--json`` prints it; what an error does not carry is null."""
     told = {
         name: getattr(error, name, None)
-        for name in ("task_id", "submitted", "code", "http_status", "request_id", "credits_reserved")
+        for name in ("task_id", "key", "submitted", "code", "http_status", "request_id", "credits_reserved")
     }
     faults = error.faults if isinstance(error, InvalidRequest) else ()
     return {

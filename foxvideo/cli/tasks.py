@@ -1,4 +1,4 @@
-"""``foxvideo status`` and ``foxvideo fetch``: what to do with an id.
+"""``foxvideo status`` and ``foxvideo fetch``: what to do with an id, or with a key.
 
 What belongs here: commands that cost nothing. What must not: anything that submits.
 """
@@ -11,35 +11,54 @@ import click
 
 from foxvideo.cli import command, outcome
 from foxvideo.cli.errand import Errand, print_video
+from foxvideo.cli.journal import journal_option, key_option, ready
 from foxvideo.cli.target import Target
 from foxvideo.client import Client
 from foxvideo.states import TaskState
+from foxvideo.task import VideoTask
 
 
 @click.command(cls=command.Command)
-@click.argument("task_id", metavar="ID")
+@click.argument("task_id", metavar="[ID]", required=False)
+@key_option
 @command.timeout_option(30)
 @command.base_url_option
+@journal_option
 @command.json_option
-def status(*, task_id: str, timeout: float, base_url: str | None, as_json: bool) -> None:
-    """Ask once where a task stands.
+def status(
+    *,
+    task_id: str | None,
+    key: str | None,
+    timeout: float,
+    base_url: str | None,
+    journal: Path | None,
+    as_json: bool,
+) -> None:
+    """Ask once where a task stands, named by its ID or its --key.
 
     Ends with 0 whatever the status is, as long as the service told it.
     """
-    state = command.run(_first_state(command.make_client(base_url), task_id, timeout))
+    _check_name(task_id, key)
+    state = command.run(_first_state(command.make_client(base_url, journal, timeout=timeout), task_id, key))
     if as_json:
         command.print_json(outcome.state_as_json(state))
         return
-    for name, text in _told(state):
+    for name, text in told(state):
         click.echo(f"{name:<9} {text}")
 
 
-async def _first_state(client: Client, task_id: str, limit: float) -> TaskState:
+def _check_name(task_id: str | None, key: str | None) -> None:
+    if (task_id is None) == (key is None):
+        raise click.UsageError("name the task by its ID or by --key")
+
+
+async def _first_state(client: Client, task_id: str | None, key: str | None) -> TaskState:
     async with client:
-        return await anext(aiter(client.task(task_id, timeout=limit)))
+        return await anext(aiter(client.task(task_id, key=key)))
 
 
-def _told(state: TaskState) -> Iterator[tuple[str, str]]:
+def told(state: TaskState) -> Iterator[tuple[str, str]]:
+    """Tell a state in words, each with its name."""
     yield "task", state.id
     yield "status", state.status_text
     if state.progress is not None:
@@ -57,29 +76,38 @@ def _told(state: TaskState) -> Iterator[tuple[str, str]]:
 
 
 @click.command(cls=command.Command)
-@click.argument("task_id", metavar="ID")
+@click.argument("task_id", metavar="[ID]", required=False)
+@key_option
 @command.output_option
 @command.overwrite_option
 @command.timeout_option(3600)
 @command.base_url_option
+@journal_option
 @command.json_option
 @command.poll_every_option
 def fetch(
     *,
-    task_id: str,
+    task_id: str | None,
+    key: str | None,
     output: Path | None,
     overwrite: bool,
     timeout: float,
     base_url: str | None,
+    journal: Path | None,
     poll_every: float | None,
     as_json: bool,
 ) -> None:
-    """Wait for a task and save its film. Costs nothing.
+    """Wait for a task, named by its ID or its --key, and save its film. Costs nothing.
 
     Links live 24 hours.
     """
+    _check_name(task_id, key)
     target = Target(output, overwrite)
     target.check(task_id)
-    errand = Errand(command.make_client(base_url, poll_every), target)
-    video, files = errand.run(task_id, lambda client: client.task(task_id, timeout=timeout))
+    client = command.make_client(base_url, journal, poll_every=poll_every, timeout=timeout)
+
+    async def begin(client: Client) -> VideoTask:
+        return client.task(task_id, key=key)
+
+    video, files = Errand(client, target, ready(journal)).run(key or task_id or "", begin)
     print_video(video, files, as_json=as_json)

@@ -1,0 +1,75 @@
+"""Where the journal of the command line lies, and what is in it.
+
+What belongs here: its place, and reading it with neither a key nor a network. What must not: commands (``memory.py``,
+``uncertain.py``), and what is written down when (``foxvideo/bookkeeping.py``).
+"""
+
+import contextlib
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import click
+import platformdirs
+
+from foxvideo.errors import FoxError
+from foxvideo.journal import Journal, JournalRow, RowStatus
+from foxvideo.transfers import digest
+from foxvideo.video import Video
+
+PLACE = "FOXVIDEO_JOURNAL"
+
+journal_option = click.option(
+    "--journal",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="PATH",
+    help=f"The file that remembers what was submitted. [default: {PLACE}, else one in your data folder]",
+)
+key_option = click.option("--key", metavar="NAME", help="The name that the task was submitted with.")
+
+
+def place(given: Path | None) -> Path:
+    """Return where the journal lies: where it was asked for, or the environment says, or the user's data lie."""
+    named = given or os.environ.get(PLACE)
+    return Path(named) if named else platformdirs.user_data_path("foxvideo", appauthor=False) / "journal.db"
+
+
+def ready(given: Path | None) -> Path:
+    """Return where the journal lies, and make the folder of the default one.
+
+    A folder that cannot be made is no error here: the journal itself says so before anything is sent.
+    """
+    path = place(given)
+    if path == place(None) and not os.environ.get(PLACE):
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+async def read(path: Path) -> tuple[JournalRow, ...]:
+    """Return all rows in the order of planning; makes a journal where none is.
+
+    Raises:
+        JournalError: It cannot be read.
+    """
+    async with Journal(path) as journal:
+        return await journal.rows()
+
+
+def undecided(rows: Iterable[JournalRow]) -> list[JournalRow]:
+    """Return the rows that are uncertain and wait for a decision: nothing was submitted again under their keys."""
+    newest = {row.key: row for row in rows}
+    return [row for row in newest.values() if row.status is RowStatus.UNCERTAIN]
+
+
+def running(rows: Iterable[JournalRow]) -> list[JournalRow]:
+    """Return the rows of tasks that were accepted and are not known to have ended."""
+    return [row for row in rows if row.status is RowStatus.ACCEPTED]
+
+
+async def note_saved(path: Path, video: Video, files: Sequence[Path]) -> None:
+    """Write down where the results of a task were saved, as far as that can be written down."""
+    with contextlib.suppress(FoxError, OSError):  # the film is there, whatever becomes of the note
+        async with Journal(path) as journal:
+            for number, file in enumerate(files):
+                await journal.saved(video.task_id, number, file, file.stat().st_size, digest(file))

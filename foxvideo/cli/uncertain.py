@@ -1,0 +1,134 @@
+"""``foxvideo adopt`` and ``foxvideo resubmit``: what became of a submit whose reply was lost.
+
+What belongs here: the two answers that only its owner can give. What must not: showing what is uncertain
+(``memory.py``).
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from foxvideo.bookkeeping import recalled_request
+from foxvideo.cli import command
+from foxvideo.cli.compose import Asked
+from foxvideo.cli.errand import Errand, print_video
+from foxvideo.cli.generate import request_options
+from foxvideo.cli.journal import journal_option, ready
+from foxvideo.cli.outcome import Interrupted, next_command, state_as_json
+from foxvideo.cli.target import Target
+from foxvideo.cli.tasks import told
+from foxvideo.client import Client
+from foxvideo.journal import Journal, JournalRow
+from foxvideo.states import TaskState
+from foxvideo.task import VideoTask
+
+
+@click.command(cls=command.Command)
+@click.argument("key")
+@click.argument("task_id", metavar="ID")
+@command.timeout_option(30)
+@command.base_url_option
+@journal_option
+@command.json_option
+@click.pass_context
+def adopt(
+    ctx: click.Context,
+    *,
+    key: str,
+    task_id: str,
+    timeout: float,
+    base_url: str | None,
+    journal: Path | None,
+    as_json: bool,
+) -> None:
+    """Say that an uncertain submit made the task ID, as the console of your account shows it. Costs nothing.
+
+    The service is asked whether there is such a task. `foxvideo tasks --uncertain` shows the keys.
+    """
+    client = command.make_client(base_url, journal, timeout=timeout)
+    row, state = command.run(_adopt(client, ready(journal), key, task_id))
+    if as_json:
+        command.print_json(state_as_json(state))
+    else:
+        for name, text in told(state):
+            click.echo(f"{name:<9} {text}")
+    if state.model and state.model != row.model:
+        click.echo(f"the task is of {state.model}, the submit asked for {row.model}: is it the right one?", err=True)
+    click.echo(f"go on with: {next_command(ctx.params, 'fetch', task_id)}", err=True)
+
+
+async def _adopt(client: Client, path: Path, key: str, task_id: str) -> tuple[JournalRow, TaskState]:
+    async with client:
+        row = await _uncertain(path, key, client.base_url)
+        state = await anext(aiter(client.task(task_id)))  # before it is written down: an id may be mistyped
+        await client.adopt(key, task_id)
+    return row, state
+
+
+async def _uncertain(path: Path, key: str, origin: str) -> JournalRow:
+    async with Journal(path) as journal:
+        return await journal.uncertain(key, origin)
+
+
+@click.command(cls=command.Command)
+@click.argument("key")
+@request_options
+@click.option("--yes", is_flag=True, help="Do not ask whether I am sure.")
+@command.output_option
+@command.overwrite_option
+@command.timeout_option(3600)
+@command.base_url_option
+@journal_option
+@command.json_option
+@command.poll_every_option
+def resubmit(
+    *,
+    key: str,
+    yes: bool,
+    output: Path | None,
+    overwrite: bool,
+    timeout: float,
+    base_url: str | None,
+    journal: Path | None,
+    poll_every: float | None,
+    as_json: bool,
+    **asked: Any,  # noqa: ANN401 - the fields of Asked, which click has checked
+) -> None:
+    """Submit again what is uncertain: IF IT WAS MADE AFTER ALL, YOU PAY TWICE.
+
+    Look at the console of your account first. What was asked for is in the journal, but for local files: where there
+    were some, give the prompt and the files once more, as to `foxvideo generate`.
+    """
+    target = Target(output, overwrite)
+    target.check()
+    options = Asked(**asked)
+    request = options.request() if options != Asked() else None
+    client = command.make_client(base_url, journal, poll_every=poll_every, timeout=timeout)
+    path = ready(journal)
+    row = command.run(_uncertain(path, key, client.base_url))
+    if request is None and recalled_request(row) is None:
+        raise click.UsageError("the journal keeps no local files: give the prompt and the files, as to generate")
+    if not yes:
+        _ask(row)
+
+    async def begin(client: Client) -> VideoTask:
+        return await client.resubmit(key, request)
+
+    video, files = Errand(client, target, path).run(row.model, begin)
+    print_video(video, files, as_json=as_json)
+
+
+def _ask(row: JournalRow) -> None:
+    """Ask on a terminal whether it is meant.
+
+    Raises:
+        Interrupted: It is not.
+        click.UsageError: There is no terminal.
+    """
+    if not sys.stdin.isatty():
+        raise click.UsageError("this may cost twice; --yes says that you know")
+    click.echo(f"{row.key}: {row.model}, {row.error or 'no reply'}", err=True)
+    if not click.confirm("If it was made after all, you pay twice. Submit it again?", err=True):
+        raise Interrupted("nothing was sent")
