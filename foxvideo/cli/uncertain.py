@@ -130,5 +130,6 @@ def _ask(row: JournalRow) -> None:
     if not sys.stdin.isatty():
         raise click.UsageError("this may cost twice; --yes says that you know")
     click.echo(f"{row.key}: {row.model}, {row.error or 'no reply'}", err=True)
-    if not click.confirm("If it was made after all, you pay twice. Submit it again?", err=True):
+    click.echo("If it was made after all, you pay twice. Submit it again? [y/N] ", err=True, nl=False)
+    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
         raise Interrupted("nothing was sent")
