@@ -1,6 +1,7 @@
 """From the words of a command line to a request, an exit code and a bar: no server."""
 
 import io
+import re
 from pathlib import Path
 
 import click
@@ -12,6 +13,8 @@ from foxvideo import (
     ClientClosed,
     FoxError,
     InvalidRequest,
+    KeyConflict,
+    ResultsMissing,
     ServiceUnavailable,
     SubmitUncertain,
     TaskAbandoned,
@@ -133,6 +136,36 @@ def test_the_command_that_goes_on_keeps_the_options() -> None:
     assert outcome.fetching(TaskTimeout("x", task_id="task-1"), {}) == "foxvideo fetch task-1"
     assert outcome.fetching(TaskFailed("x", task_id="task-1"), {}) is None
     assert outcome.fetching(OSError("x"), {}) is None
+
+
+def test_what_cannot_be_saved_is_saved_by_resume() -> None:
+    """A full disk is none of foxvideo's errors, so it names no task."""
+    hints = list(outcome.hints(OSError("no space"), {"journal": Path("j.db"), "output": Path("a.mp4")}))
+    assert hints == ["what was made is not lost: foxvideo resume --journal j.db"]
+    assert list(outcome.hints(OSError("no space"), {})) == []
+
+
+@pytest.mark.parametrize(
+    "error", [SubmitUncertain("x"), KeyConflict("x"), TaskTimeout("x"), ClientClosed("x"), ResultsMissing("x")]
+)
+def test_advice_is_for_a_shell(error: FoxError) -> None:
+    """Nobody there can await anything, and the error itself stays as it was."""
+    before = str(error)
+    assert not re.search(r"client\.|await|error\.", outcome.message(error))
+    assert str(error) == before
+
+
+def test_what_another_process_is_sending_is_waited_for_by_its_key() -> None:
+    """It has no id yet."""
+    waiting = TaskTimeout("x", key="shot 1", submitted="unknown")
+    assert outcome.fetching(waiting, {}) == "foxvideo fetch --key 'shot 1'"
+    assert outcome.fetching(TaskTimeout("x", key="shot 1"), {}) is None
+
+
+def test_an_uncertain_submit_whose_broken_reply_showed_an_id_is_adopted_by_it() -> None:
+    """Nothing has to be looked up then."""
+    error = SubmitUncertain("x", submitted="unknown", key="shot-1", task_id="task-1")
+    assert "if it was made: foxvideo adopt shot-1 task-1" in list(outcome.hints(error, {}))
 
 
 def test_a_bar_is_full_only_when_the_film_is_saved() -> None:

@@ -151,6 +151,8 @@ def hints(error: Exception, options: Mapping[str, Any]) -> Iterator[str]:
             yield f"the keys in use: {next_command(_journal_of(options), 'tasks')}"
         case JournalError():
             yield f"what is wrong with it: {next_command(_journal_of(options), 'doctor')}"
+        case OSError() if "journal" in options and not isinstance(error, FoxError):  # such as no space
+            yield f"what was made is not lost: {next_command(options, 'resume')}"
         case TaskFailed(key=str(key)) if "retry_failed" in options and key == options.get("key"):
             yield "--retry-failed makes it anew, which is paid anew"
     if command := fetching(error, options):

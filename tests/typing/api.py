@@ -76,6 +76,7 @@ async def verbs(shot: VideoRequest, body: Mapping[str, object]) -> None:
     assert_type(await client.generate(shot, timeout=600), Video)
     assert_type(await asyncio.gather(client.generate(shot), client.generate(shot)), tuple[Video, Video])
     assert_type(client.unfinished(), tuple[VideoTask, ...])
+    assert_type(client.base_url, str)
     assert_type(await client.upload(Path("fox.png")), str)
     assert_type(await client.upload(b""), str)
     assert_type(await client.models(), tuple[str, ...])
