@@ -1,18 +1,19 @@
 """What can be wrong with the fields of a request, found without asking anybody.
 
 What belongs here: pure functions that find the faults of fields, each naming the field, the value and what is allowed.
-What must not: which fields a model has (``requests.py``), files and uploads (``transfers.py``).
+What must not: which fields a model has (``catalogue/``, ``requests.py``), what they must be to each other
+(``relations.py``), files and uploads (``transfers.py``).
 """
 
+import base64
 import difflib
 import math
 import os
-from collections.abc import Iterator, Mapping
-from typing import Literal, TypeGuard
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeGuard
 from urllib.parse import urlsplit
 
-import attrs
-
+from foxvideo.catalogue.values import Parameter
 from foxvideo.errors import FieldFault, InvalidRequest
 
 LocalMedia = os.PathLike[str] | bytes
@@ -22,25 +23,22 @@ Media = str | LocalMedia
 _SHOWN = 60  # characters of a value that an error shows
 _MOST_BITS = 64  # of a whole number; many JSON readers take no more
 _ESCAPE = "(pass check=False to send it all the same)"
-
-
-@attrs.frozen(kw_only=True)
-class FieldRule:
-    """What a page documents about one field.
-
-    Attributes:
-        kind: ``text``, ``integer``, ``media`` or ``media list``.
-        required: Whether the page demands it.
-        options: The only values allowed; empty for any.
-        low: Smallest number, or fewest items of a list.
-        high: Largest number, most items of a list, or most characters of a text.
-    """
-
-    kind: Literal["text", "integer", "media", "media list"]
-    required: bool = False
-    options: tuple[str, ...] = ()
-    low: int = 0
-    high: int | None = None
+_NOUNS = {
+    "text": "a text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "object": "an object",
+    "media": "an http(s) URL, a pathlib.Path or bytes",
+}
+_SAME = (  # what models call by different names; each has its own, so the nearest spelling would mislead
+    ("image_tail_url", "end_image_url", "last_image_url"),
+    ("image_url", "first_image_url", "start_image_url"),
+    ("image_urls", "reference_image_urls"),
+    ("video_urls", "reference_video_urls"),
+    ("aspect_ratio", "ratio", "size"),
+    ("generate_audio", "keep_audio", "keep_original_sound"),
+)
 
 
 def is_local(value: object) -> TypeGuard[LocalMedia]:
@@ -99,58 +97,104 @@ def unsendable(path: str, value: object) -> Iterator[FieldFault]:
             yield FieldFault(path, show(value), "a text, number, boolean, list, object, pathlib.Path or bytes")
 
 
-def clashes(extra: set[str], rules: Mapping[str, FieldRule]) -> Iterator[FieldFault]:
+def clashes(extra: set[str], parameters: Mapping[str, Parameter]) -> Iterator[FieldFault]:
     """Find extra fields that the request has a field for."""
-    for name in sorted(extra & rules.keys()):
+    for name in sorted(extra & parameters.keys()):
         yield FieldFault(f"extra[{name!r}]", "...", f"set {name} as a field of the request, not in extra")
 
 
-def undocumented(fields: Mapping[str, object], rules: Mapping[str, FieldRule], extra: set[str]) -> Iterator[FieldFault]:
+def undocumented(
+    fields: Mapping[str, object], parameters: Mapping[str, Parameter], extra: set[str]
+) -> Iterator[FieldFault]:
     """Compare with the documentation, field by field."""
-    for name, rule in rules.items():
+    for name, parameter in parameters.items():
         if name in fields:
-            yield from _violations(name, fields[name], rule)
-        elif rule.required:
-            yield FieldFault(name, None, f"a {rule.kind} is required")
-    for name in sorted(fields.keys() - rules.keys() - extra - {"model"}):
-        nearest = difflib.get_close_matches(name, rules, n=1)
-        hint = f"did you mean {nearest[0]}?" if nearest else f"its fields are {', '.join(rules)}"
+            yield from _violations(name, fields[name], parameter)
+        elif parameter.required:
+            yield FieldFault(name, None, f"{_noun(parameter)} is required")
+    for name in sorted(fields.keys() - parameters.keys() - extra - {"model"}):
+        meant = _meant(name, [known for known in parameters if known not in fields])
+        hint = f"did you mean {meant}?" if meant else f"its fields are {', '.join(parameters)}"
         yield FieldFault(name, show(fields[name]), f"not a field of this model, {hint} {_ESCAPE}")
 
 
-def _violations(name: str, value: object, rule: FieldRule) -> Iterator[FieldFault]:
-    match rule.kind:
+def documented(what: str) -> str:
+    """Say what the documentation allows."""
+    return f"documented: {what} {_ESCAPE}"
+
+
+def _meant(name: str, free: Sequence[str]) -> str | None:
+    """Return the field that may have been meant by a name, of those that were not given."""
+    same = (known for names in _SAME if name in names for known in names if known in free)
+    return next(same, None) or next(iter(difflib.get_close_matches(name, free, n=1)), None)
+
+
+def _noun(parameter: Parameter) -> str:
+    return _NOUNS.get(parameter.type, "a list")
+
+
+def _violations(name: str, value: object, parameter: Parameter) -> Iterator[FieldFault]:
+    match parameter.type:
         case "text":
-            yield from _text_violations(name, value, rule)
-        case "integer":
-            if not isinstance(value, int) or isinstance(value, bool):
-                yield FieldFault(name, show(value), "a whole number")
-            elif not rule.low <= value <= (rule.high or value):
-                yield FieldFault(name, show(value), f"documented: {rule.low}-{rule.high} {_ESCAPE}")
+            yield from _text_violations(name, value, parameter)
+        case "integer" | "number":
+            yield from _number_violations(name, value, parameter)
+        case "boolean" | "object":
+            if not isinstance(value, bool if parameter.type == "boolean" else Mapping):
+                yield FieldFault(name, show(value), _noun(parameter))
         case "media":
-            yield from _media_violations(name, value)
+            yield from _media_violations(name, value, parameter)
         case _:
-            yield from _list_violations(name, value, rule)
+            yield from _list_violations(name, value, parameter)
 
 
-def _text_violations(name: str, value: object, rule: FieldRule) -> Iterator[FieldFault]:
+def _text_violations(name: str, value: object, parameter: Parameter) -> Iterator[FieldFault]:
     if not isinstance(value, str):
-        yield FieldFault(name, show(value), "a text")
-    elif rule.options and value not in rule.options:
-        yield FieldFault(name, show(value), f"documented: {', '.join(rule.options)} {_ESCAPE}")
-    elif rule.required and not value.strip():
+        yield FieldFault(name, show(value), _noun(parameter))
+    elif parameter.options and value not in parameter.options:
+        yield FieldFault(name, show(value), documented(_options(parameter)))
+    elif parameter.required and not value.strip():
         yield FieldFault(name, show(value), "a text that is not empty")
-    elif rule.high is not None and len(value) > rule.high:
-        yield FieldFault(name, f"<{len(value)} characters>", f"documented: at most {rule.high} characters {_ESCAPE}")
+    elif _outside(len(value), parameter):
+        yield FieldFault(name, f"<{len(value)} characters>", documented(f"{_range(parameter)} characters"))
 
 
-def _media_violations(name: str, value: object) -> Iterator[FieldFault]:
+def _number_violations(name: str, value: object, parameter: Parameter) -> Iterator[FieldFault]:
+    kinds = int if parameter.type == "integer" else int | float
+    if not isinstance(value, kinds) or isinstance(value, bool):
+        yield FieldFault(name, show(value), _noun(parameter))
+    elif parameter.options and value not in parameter.options:
+        yield FieldFault(name, show(value), documented(_options(parameter)))
+    elif _outside(value, parameter):
+        yield FieldFault(name, show(value), documented(_range(parameter)))
+
+
+def _options(parameter: Parameter) -> str:
+    return ", ".join(map(str, parameter.options))
+
+
+def _outside(size: float, parameter: Parameter) -> bool:
+    low, high = parameter.low, parameter.high
+    return size not in parameter.also and ((low is not None and size < low) or (high is not None and size > high))
+
+
+def _range(parameter: Parameter) -> str:
+    low, high = parameter.low, parameter.high
+    if low is None or high is None:
+        words = f"at least {low:g}" if low is not None else f"at most {high:g}"
+    else:
+        words = f"{low:g}-{high:g}"
+    return " or ".join((words, *map(str, parameter.also)))
+
+
+def _media_violations(name: str, value: object, parameter: Parameter) -> Iterator[FieldFault]:
     if is_local(value):
         return
     if not isinstance(value, str):
-        yield FieldFault(name, show(value), "an http(s) URL, a pathlib.Path or bytes")
-    elif not is_web_url(value):
-        yield FieldFault(name, show(value), "an http(s) URL; for a local file pass a pathlib.Path")
+        yield FieldFault(name, show(value), _NOUNS["media"])
+    elif not (is_web_url(value) or (parameter.base64 and _is_base64(value))):
+        base64_too = "base64, or " if parameter.base64 else ""
+        yield FieldFault(name, show(value), f"{base64_too}an http(s) URL; for a local file pass a pathlib.Path")
 
 
 def is_web_url(text: str) -> bool:
@@ -159,14 +203,42 @@ def is_web_url(text: str) -> bool:
         parts = urlsplit(text)
     except ValueError:
         return False
-    return parts.scheme in {"http", "https"} and bool(parts.netloc)
+    return parts.scheme in {"http", "https"} and bool(parts.hostname)
 
 
-def _list_violations(name: str, value: object, rule: FieldRule) -> Iterator[FieldFault]:
+def _is_base64(text: str) -> bool:
+    """Whether a text is base64, alone or in a data URL: https://www.rfc-editor.org/rfc/rfc2397."""
+    head, comma, content = text.rpartition(",")
+    if comma and not (head.startswith("data:") and head.endswith(";base64")):
+        return False
+    try:
+        return bool(base64.b64decode(content, validate=True))
+    except ValueError:
+        return False
+
+
+def _list_violations(name: str, value: object, parameter: Parameter) -> Iterator[FieldFault]:
     if not isinstance(value, list | tuple):
         yield FieldFault(name, show(value), "a list")
         return
-    if not rule.low <= len(value) <= (rule.high or len(value)):
-        yield FieldFault(name, f"<{len(value)} items>", f"documented: {rule.low}-{rule.high} items {_ESCAPE}")
+    if _outside(len(value), parameter):
+        yield FieldFault(name, f"<{len(value)} items>", documented(f"{_range(parameter)} items"))
     for index, item in enumerate(value):
-        yield from _media_violations(f"{name}[{index}]", item)
+        yield from _item_violations(f"{name}[{index}]", item, parameter)
+
+
+def _item_violations(path: str, item: object, parameter: Parameter) -> Iterator[FieldFault]:
+    match parameter.type:
+        case "media list":
+            yield from _media_violations(path, item, parameter)
+        case "text list":
+            if not isinstance(item, str):
+                yield FieldFault(path, show(item), "a text")
+        case _ if not isinstance(item, Mapping):
+            yield FieldFault(path, show(item), "an object")
+        case _:
+            for name, known in parameter.items.items():
+                if item.get(name) is not None:
+                    yield from _violations(f"{path}.{name}", item[name], known)
+                elif known.required:
+                    yield FieldFault(f"{path}.{name}", None, f"{_noun(known)} is required")

@@ -1,21 +1,22 @@
 """What one can ask for.
 
-What belongs here: the request values, the documented limits of their fields, and the check that refuses a request
-with all its faults at once. What must not: how a fault is found (``checks.py``), JSON (``wire.py``), files and uploads
-(``transfers.py``).
+What belongs here: the request values, the documented limits of the Grok ones, and the check that refuses a request
+with all its faults at once. What must not: how a fault is found (``checks.py``, ``relations.py``), all other models
+(``catalogue/``), JSON (``wire.py``), files and uploads (``transfers.py``).
 
 The limits are FoxAPI's, from the pages below
 https://docs.foxapi.cc/pages/en/api-manual/video-series/ (``grok/`` and ``grok-imagine-video/``). A limit stands
 here only where a page prints it; what a page leaves open is left to the service.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal, Self
 
 import attrs
 
+from foxvideo import catalogue
+from foxvideo.catalogue.values import Parameter
 from foxvideo.checks import (
-    FieldRule,
     LocalMedia,
     Media,
     clashes,
@@ -28,6 +29,7 @@ from foxvideo.checks import (
     unsendable,
 )
 from foxvideo.errors import FieldFault, InvalidRequest
+from foxvideo.relations import related
 
 Resolution = Literal["480p", "720p"]
 Aspect = Literal["16:9", "4:3", "3:2", "1:1", "2:3", "3:4", "9:16"]
@@ -37,21 +39,21 @@ _ASPECTS = ("16:9", "4:3", "3:2", "1:1", "2:3", "3:4", "9:16")
 _MOST_LEVELS = 32  # of lists and objects within each other; ends a list that holds itself, too
 
 
-def _rule(rule: FieldRule) -> dict[str, FieldRule]:
-    return {"rule": rule}
+def _documented(parameter: Parameter) -> dict[str, Parameter]:
+    return {"parameter": parameter}
 
 
-_PROMPT = _rule(FieldRule(kind="text", required=True))
-_LONG_PROMPT = _rule(FieldRule(kind="text", required=True, high=4096))
-_MEDIA = _rule(FieldRule(kind="media", required=True))
+_PROMPT = _documented(Parameter(type="text", required=True))
+_LONG_PROMPT = _documented(Parameter(type="text", required=True, high=4096))
+_MEDIA = _documented(Parameter(type="media", required=True))
 
 
-def _seconds(low: int, high: int) -> dict[str, FieldRule]:
-    return _rule(FieldRule(kind="integer", low=low, high=high))
+def _seconds(low: int, high: int) -> dict[str, Parameter]:
+    return _documented(Parameter(type="integer", low=low, high=high))
 
 
-def _choice(*options: str) -> dict[str, FieldRule]:
-    return _rule(FieldRule(kind="text", options=options))
+def _choice(*options: str) -> dict[str, Parameter]:
+    return _documented(Parameter(type="text", options=options))
 
 
 def _own(value: object, levels: int = _MOST_LEVELS) -> Any:  # noqa: ANN401 - the value's own type
@@ -152,7 +154,7 @@ class GrokReferenceToVideo(_GrokRequest):
 
     prompt: str = attrs.field(metadata=_LONG_PROMPT)
     reference_image_urls: Sequence[Media] = attrs.field(
-        metadata=_rule(FieldRule(kind="media list", required=True, low=1, high=7))
+        metadata=_documented(Parameter(type="media list", required=True, low=1, high=7))
     )
     duration: int | None = attrs.field(default=None, metadata=_seconds(1, 10))
     aspect_ratio: Aspect | None = attrs.field(default=None, metadata=_choice(*_ASPECTS))
@@ -203,8 +205,8 @@ class GrokVideoExtension(_GrokRequest):
 class Request:
     """Any model by its id, with fields named as on the wire.
 
-    A field that is None is not sent. Local files and bytes, at any depth, are uploaded first. The five Grok
-    models are checked as their classes are; every other id goes out unchecked.
+    A field that is None is not sent. Local files and bytes, at any depth, are uploaded first. The models of the
+    documentation are checked (``foxvideo models ID`` shows their fields); every other id goes out unchecked.
 
     >>> Request("veo-3.1-fast-text-to-video", prompt="A fox", duration=4)
     Request(model='veo-3.1-fast-text-to-video', fields={'prompt': 'A fox', 'duration': 4})
@@ -232,8 +234,8 @@ class Request:
 
 VideoRequest = GrokTextToVideo | GrokImageToVideo | GrokReferenceToVideo | GrokEditVideo | GrokVideoExtension | Request
 
-_RULES: Mapping[str, Mapping[str, FieldRule]] = {
-    kind.model: {field.name: field.metadata["rule"] for field in attrs.fields(kind) if field.metadata}
+_GROK: Mapping[str, Mapping[str, Parameter]] = {
+    kind.model: {field.name: field.metadata["parameter"] for field in attrs.fields(kind) if field.metadata}
     for kind in (GrokTextToVideo, GrokImageToVideo, GrokReferenceToVideo, GrokEditVideo, GrokVideoExtension)
 }
 
@@ -243,7 +245,7 @@ def fields_of(request: VideoRequest) -> dict[str, object]:
     if isinstance(request, Request):
         given = dict(request.fields)
     else:
-        given = {name: getattr(request, name) for name in _RULES[request.model]} | dict(request.extra)
+        given = {name: getattr(request, name) for name in _GROK[request.model]} | dict(request.extra)
     return {name: value for name, value in given.items() if value is not None}
 
 
@@ -266,7 +268,7 @@ def media_of(request: VideoRequest) -> dict[int, LocalMedia]:
 
 
 def check(request: VideoRequest, *, documented: bool = True) -> None:
-    """Refuse a request that cannot work, all its faults at once.
+    """Refuse a request that cannot work, all its faults at once. A model that no page has is not checked.
 
     Args:
         request: What was asked for.
@@ -282,9 +284,20 @@ def check(request: VideoRequest, *, documented: bool = True) -> None:
     faults = [fault for name, value in fields.items() for fault in unsendable(name, value)]
     if "model" in fields:
         faults.append(FieldFault("model", show(fields["model"]), "is given by the request already"))
-    if documented and (rules := _RULES.get(request.model)) is not None:
-        extra = set() if isinstance(request, Request) else set(request.extra)
-        faults += clashes(extra, rules)
-        faults += undocumented(fields, rules, extra)
+    if documented:
+        faults += _undocumented(request, fields)
     if faults:
         raise invalid(request.model, tuple(dict.fromkeys(faults)))
+
+
+def _undocumented(request: VideoRequest, fields: Mapping[str, object]) -> Iterator[FieldFault]:
+    """Find what the documentation of the model does not have; nothing for a model that has none."""
+    parameters, extra = _GROK.get(request.model), set[str]()
+    model = None if parameters else catalogue.find(request.model)  # which is read for the first time here
+    if not isinstance(request, Request):
+        extra = set(request.extra)
+    if parameters := parameters or (model and model.parameters):
+        yield from clashes(extra, parameters)
+        yield from undocumented(fields, parameters, extra)
+    if model:
+        yield from related(model, fields)
