@@ -6,7 +6,6 @@ What must not: which fields a model has (``catalogue/``, ``requests.py``), what 
 """
 
 import base64
-import difflib
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -125,6 +124,8 @@ def documented(what: str) -> str:
 
 def _meant(name: str, free: Sequence[str]) -> str | None:
     """Return the field that may have been meant by a name, of those that were not given."""
+    import difflib  # noqa: PLC0415 - importing foxvideo is to be quick
+
     same = (known for names in _SAME if name in names for known in names if known in free)
     return next(same, None) or next(iter(difflib.get_close_matches(name, free, n=1)), None)
 
@@ -181,9 +182,9 @@ def _outside(size: float, parameter: Parameter) -> bool:
 def _range(parameter: Parameter) -> str:
     low, high = parameter.low, parameter.high
     if low is None or high is None:
-        words = f"at least {low:g}" if low is not None else f"at most {high:g}"
+        words = f"at least {low}" if low is not None else f"at most {high}"
     else:
-        words = f"{low:g}-{high:g}"
+        words = f"{low}-{high}"
     return " or ".join((words, *map(str, parameter.also)))
 
 

@@ -9,7 +9,7 @@ import os
 import warnings
 from collections.abc import AsyncIterator, Iterable, Mapping
 from types import EllipsisType, TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import aiohttp
 
@@ -24,7 +24,10 @@ from foxvideo.schedule import Growing, Schedule
 from foxvideo.task import VideoTask
 from foxvideo.transport import USER_AGENT, ConnectorFactory, Transport
 from foxvideo.video import Video
-from foxvideo.wire import is_task_id, read_models
+from foxvideo.wire import is_task_id, read_balance, read_models, read_prices
+
+if TYPE_CHECKING:
+    from foxvideo.account import Balance, Prices
 
 logging.getLogger("foxvideo").addHandler(logging.NullHandler())
 
@@ -341,6 +344,25 @@ class Client:
         """
         self._lifecycle.bind()
         return read_models(await self._transport.get("/v1/models"))
+
+    async def balance(self) -> "Balance":
+        """Return what this key has left; asks two routes once each.
+
+        Raises:
+            FoxError: The service refuses the key, or cannot be reached.
+        """
+        self._lifecycle.bind()
+        usage = await self._transport.get("/api/usage/token/")
+        return read_balance(usage, await self._transport.get("/v1/account/credits"))
+
+    async def prices(self) -> "Prices":
+        """Return the price list, for ``request.estimate(prices)``; asks once.
+
+        Raises:
+            FoxError: The service cannot be reached, or shows none.
+        """
+        self._lifecycle.bind()
+        return read_prices(await self._transport.get("/api/pricing"))
 
     async def close(self) -> None:
         """Close the client: may be called twice.

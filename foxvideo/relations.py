@@ -9,6 +9,7 @@ by the defaults that the page prints, and never fails: what is of a wrong type i
 
 import ipaddress
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 from urllib.parse import urlsplit
 
 from foxvideo.catalogue.values import Model
@@ -18,7 +19,7 @@ from foxvideo.errors import FieldFault
 Fields = Mapping[str, object]
 Rule = Callable[[Fields], Iterator[FieldFault]]
 
-_MODES: Mapping[str, tuple[int, int]] = {
+_MODES = {
     "text-to-video": (0, 0),
     "image-to-video": (1, 1),
     "first-last-frame": (2, 2),
@@ -101,8 +102,8 @@ def _shots_add_up(fields: Fields) -> Iterator[FieldFault]:
     shots, total = fields.get("multi_prompt"), fields.get("duration")
     if not isinstance(shots, Sequence) or not shots or total is None:
         return
-    lengths = [shot.get("duration") if isinstance(shot, Mapping) else None for shot in shots]
-    if all(isinstance(length, int) for length in lengths) and (added := sum(lengths)) != total:  # type: ignore[arg-type] # checked
+    lengths: list[Any] = [shot.get("duration") if isinstance(shot, Mapping) else None for shot in shots]
+    if all(isinstance(length, int) for length in lengths) and (added := sum(lengths)) != total:
         yield FieldFault("duration", show(total), documented(f"{added}, the sum of the durations in multi_prompt"))
 
 

@@ -10,7 +10,7 @@ here only where a page prints it; what a page leaves open is left to the service
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import attrs
 
@@ -30,6 +30,9 @@ from foxvideo.checks import (
 )
 from foxvideo.errors import FieldFault, InvalidRequest
 from foxvideo.relations import related
+
+if TYPE_CHECKING:
+    from foxvideo.account import Prices
 
 Resolution = Literal["480p", "720p"]
 Aspect = Literal["16:9", "4:3", "3:2", "1:1", "2:3", "3:4", "9:16"]
@@ -87,6 +90,19 @@ class _GrokRequest:
             own = _own(getattr(self, field.name))
             # A tuple, so that the request can be hashed.
             object.__setattr__(self, field.name, tuple(own) if isinstance(own, list) else own)
+
+    def estimate(self, prices: "Prices", *, group: str | None = None) -> float | None:
+        """Return what this request costs in US dollars, as ``Prices.of_model``; never a guess.
+
+        Args:
+            prices: As ``await client.prices()`` returned it.
+            group: The group of the key, which ``TaskState.usage.user_group`` tells; None if it is not known.
+
+        Returns:
+            None where the price list does not say, or where the page of the model says that the price depends on
+            more than the model.
+        """
+        return _estimate(self.model, prices, group)
 
 
 @attrs.frozen(kw_only=True)
@@ -231,6 +247,19 @@ class Request:
             raise invalid("the mapping", faults)
         return cls(model, **fields)
 
+    def estimate(self, prices: "Prices", *, group: str | None = None) -> float | None:
+        """Return what this request costs in US dollars, as ``Prices.of_model``; never a guess.
+
+        Args:
+            prices: As ``await client.prices()`` returned it.
+            group: The group of the key, which ``TaskState.usage.user_group`` tells; None if it is not known.
+
+        Returns:
+            None where the price list does not say, or where the page of the model says that the price depends on
+            more than the model.
+        """
+        return _estimate(self.model, prices, group)
+
 
 VideoRequest = GrokTextToVideo | GrokImageToVideo | GrokReferenceToVideo | GrokEditVideo | GrokVideoExtension | Request
 
@@ -238,6 +267,11 @@ _GROK: Mapping[str, Mapping[str, Parameter]] = {
     kind.model: {field.name: field.metadata["parameter"] for field in attrs.fields(kind) if field.metadata}
     for kind in (GrokTextToVideo, GrokImageToVideo, GrokReferenceToVideo, GrokEditVideo, GrokVideoExtension)
 }
+
+
+def _estimate(model: str, prices: "Prices", group: str | None) -> float | None:
+    known = catalogue.find(model)
+    return None if known and known.billed_by else prices.of_model(model, group)
 
 
 def fields_of(request: VideoRequest) -> dict[str, object]:
@@ -292,11 +326,9 @@ def check(request: VideoRequest, *, documented: bool = True) -> None:
 
 def _undocumented(request: VideoRequest, fields: Mapping[str, object]) -> Iterator[FieldFault]:
     """Find what the documentation of the model does not have; nothing for a model that has none."""
-    parameters, extra = _GROK.get(request.model), set[str]()
-    model = None if parameters else catalogue.find(request.model)  # which is read for the first time here
-    if not isinstance(request, Request):
-        extra = set(request.extra)
-    if parameters := parameters or (model and model.parameters):
+    extra = set() if isinstance(request, Request) else set(request.extra)
+    model = None if request.model in _GROK else catalogue.find(request.model)  # which is read here, the first time
+    if parameters := model.parameters if model else _GROK.get(request.model):
         yield from clashes(extra, parameters)
         yield from undocumented(fields, parameters, extra)
     if model:

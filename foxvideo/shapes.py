@@ -32,20 +32,20 @@ def _word(value: object, _: object = None) -> str | None:
     return sys.intern(word) if (word := text(value)) else None
 
 
-def _number(value: object, _: object = None) -> float | None:
+def number(value: object, _: object = None) -> float | None:
     """Read a finite number that is not negative, also from a text such as ``"40%"``."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
-        number = float(value.strip().removesuffix("%")) if isinstance(value, str) else value
-        return number if math.isfinite(number) and number >= 0 else None  # whole ones stay so, small ones cost nothing
+        read = float(value.strip().removesuffix("%")) if isinstance(value, str) else value
+        return read if math.isfinite(read) and read >= 0 else None  # whole ones stay so, small ones cost nothing
     except (ValueError, OverflowError):
         return None
 
 
 def _progress(value: object, _: object = None) -> float | None:
-    number = _number(value)
-    return None if number is None else min(number, 100.0)
+    read = number(value)
+    return None if read is None else min(read, 100.0)
 
 
 _STATUSES: Mapping[str, Status] = {status.value: status for status in Status} | {"canceled": Status.CANCELLED}
@@ -105,7 +105,7 @@ def _make_converter() -> cattrs.Converter:
         make_dict_structure_fn(
             Usage,
             converter,
-            credits_reserved=override(struct_hook=_number),
+            credits_reserved=override(struct_hook=number),
             user_group=override(struct_hook=text),
         ),
     )
@@ -122,9 +122,9 @@ def _make_converter() -> cattrs.Converter:
             results=override(struct_hook=lambda items, _: tuple(filter(None, map(_result, items)))),
             problem=override(struct_hook=lambda value, _: _problem(value)),
             usage=override(struct_hook=lambda value, _: to_usage(value, Usage) if mapping(value) else None),
-            estimated_time=override(struct_hook=_number),
+            estimated_time=override(struct_hook=number),
             model=override(struct_hook=_word),
-            created=override(struct_hook=_number),
+            created=override(struct_hook=number),
             body=override(struct_hook=lambda value, _: value),
         ),
     )

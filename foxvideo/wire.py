@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -34,6 +35,9 @@ from foxvideo.errors import (
 from foxvideo.requests import VideoRequest, fields_of
 from foxvideo.shapes import mapping, task_state, text
 from foxvideo.states import TaskState
+
+if TYPE_CHECKING:
+    from foxvideo.account import Balance, Prices
 
 _SNIPPET = 200  # characters of an unreadable body that an error keeps
 _MOST_SECONDS = 120.0  # no Retry-After holds us longer
@@ -352,6 +356,38 @@ def read_models(answer: Answer) -> tuple[str, ...]:
     if not isinstance(rows, list):
         raise _bad(reply, "models: no list in the reply")
     return tuple(name for row in rows if (name := text(mapping(row).get("id"))))
+
+
+def read_balance(usage: Answer, credits_: Answer) -> "Balance":
+    """Return what a key has left: GET /api/usage/token/ and GET /v1/account/credits.
+
+    Raises:
+        FoxError: The first query failed. Where only the second did, the service may not have it.
+    """
+    from foxvideo.account import Balance  # noqa: PLC0415 - few need it, and importing foxvideo is to be quick
+
+    reply = _expect(usage, "balance")
+    told = _unwrapped(reply, "total_available", "unlimited_quota")
+    if not {"total_available", "unlimited_quota"} & told.keys():
+        raise _bad(reply, "balance: no allowance in the reply")
+    found = isinstance(credits_, Reply) and credits_.ok and bool(mapping(_decoded(credits_)))
+    return Balance.of(told, credits_.body if found and isinstance(credits_, Reply) else None)
+
+
+def read_prices(answer: Answer) -> "Prices":
+    """Return the price list: GET /api/pricing.
+
+    Raises:
+        FoxError: The query failed.
+    """
+    from foxvideo.account import Prices  # noqa: PLC0415 - as above
+
+    reply = _expect(answer, "prices")
+    told = mapping(_decoded(reply))
+    rows = told.get("data")
+    if not isinstance(rows, list):
+        raise _bad(reply, "prices: no list in the reply")
+    return Prices.of(rows, mapping(told.get("group_ratio")))
 
 
 def _expect(answer: Answer, doing: str) -> Reply:

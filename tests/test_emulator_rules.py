@@ -114,7 +114,15 @@ def test_a_body_must_name_its_model(body: dict[str, object]) -> None:
 
 def test_a_model_that_the_key_lacks_is_refused_with_its_code() -> None:
     """As when the key's group lacks it."""
-    refusal = rules.refusal({"model": "veo-3.1"}, strict=True)
+    refusal = rules.refusal({"model": "veo-3.1", "prompt": "A kite"}, strict=True, allowed=(TEXT,))
+
+    assert refusal is not None
+    assert refusal.code == "model_not_found"
+
+
+def test_a_model_that_no_page_has_is_refused_with_the_same_code() -> None:
+    """The service does not tell the two apart."""
+    refusal = rules.refusal({"model": "a-model-of-tomorrow"}, strict=True)
 
     assert refusal is not None
     assert refusal.code == "model_not_found"
@@ -129,4 +137,4 @@ def test_documented_defaults_are_known() -> None:
     """And there is none where the documentation has none."""
     assert rules.default(REFERENCE, "resolution") == "480p"
     assert rules.default(REFERENCE, "prompt") is None
-    assert rules.default("veo-3.1", "duration") is None
+    assert rules.default("a-model-of-tomorrow", "duration") is None

@@ -9,7 +9,6 @@ import functools
 import json
 import re
 from collections.abc import Mapping
-from importlib import resources
 
 import attrs
 
@@ -22,16 +21,19 @@ _VARIANT = re.compile(r"([^\[\]/]+)\[([^\[\]]+)\]")
 
 @functools.cache
 def _file() -> Mapping[str, object]:
+    from importlib import resources  # noqa: PLC0415 - importing foxvideo is to be quick
+
     content: Mapping[str, object] = json.loads(resources.files(__package__).joinpath("models.json").read_bytes())
     return content
 
 
 @functools.cache
 def _by_id() -> Mapping[str, Model]:
-    import cattrs  # noqa: PLC0415 - not needed by who only imports the values
+    import cattrs  # noqa: PLC0415 - as above
 
     attrs.resolve_types(Parameter)  # it names itself
     converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=False)
+    converter.register_structure_hook(float, lambda value, _: value)  # a whole limit stays whole
     converter.register_structure_hook(Scalar, lambda value, _: value)
     converter.register_structure_hook(str | int, lambda value, _: value)
     return {model.id: model for model in converter.structure(_file()["models"], list[Model])}

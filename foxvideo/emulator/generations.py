@@ -1,6 +1,6 @@
-"""The task service: submits, task queries, the list of models and the key's allowance.
+"""The task service: submits and task queries.
 
-https://docs.foxapi.cc/pages/en/api-manual/task-management/get-task-detail and the pages of the Grok models.
+https://docs.foxapi.cc/pages/en/api-manual/task-management/get-task-detail and the pages of the models.
 What is accepted is said by `rules.py`, how a task lives by `tasks.py`; here the two meet HTTP.
 """
 
@@ -12,15 +12,13 @@ from typing import Any
 import attrs
 from aiohttp import web
 
-from foxvideo.emulator import replies, rules, tasks
+from foxvideo.emulator import replies, results, rules, tasks
 from foxvideo.emulator.charges import Charge, write_charge
 from foxvideo.emulator.films import Films
 from foxvideo.emulator.host import Host
 from foxvideo.emulator.ledger import TaskRecord
 from foxvideo.emulator.scenes import Scene, media_urls
 from foxvideo.emulator.uploads import Uploads
-
-_QUOTA_PER_DOLLAR = 500_000
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -36,14 +34,14 @@ class Generations:
     race: float
     fail: float
     strict: bool
+    allowed: tuple[str, ...] | None
+    """The models that the key may call; None for all that are documented, and their variants."""
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes of this room."""
         return [
             web.post("/v1/videos/generations", self.submit),
             web.get("/v1/tasks/{task_id}", self.query),
-            web.get("/v1/models", self.models),
-            web.get("/api/usage/token/", self.allowance),
         ]
 
     async def submit(self, request: web.Request) -> web.StreamResponse:
@@ -65,7 +63,7 @@ class Generations:
             body = json.loads(content)
         except ValueError:
             return replies.refused(400, "The body is not valid JSON.")
-        refusal = rules.refusal(body, strict=self.strict) or self._dead_media(body)
+        refusal = rules.refusal(body, strict=self.strict, allowed=self.allowed) or self._dead_media(body)
         if refusal is not None:
             return replies.refused(422, refusal.message, code=refusal.code)
         record = self._made(request, body)
@@ -137,30 +135,6 @@ class Generations:
 
     def _shown(self, record: TaskRecord, view: tasks.View) -> web.Response:
         reply = replies.task(record.id, record.model, view.status, view.progress, record.created)
-        reply["results"] = [{"url": self.films.link(record)}] if view.has_results else None
+        reply |= results.shown(record, self.films.link) if view.has_results else {"results": None}
         reply["error"] = view.error
         return replies.json_reply(reply | replies.usage(self.credits))
-
-    async def models(self, request: web.Request) -> web.StreamResponse:
-        """List the models in the shape of OpenAI's list."""
-        listed = [
-            {"id": model, "object": "model", "owned_by": "xai", "supported_endpoint_types": ["video"]}
-            for model in rules.MODELS
-        ]
-        reply = replies.json_reply({"object": "list", "data": listed})
-        fault = self.host.script.take("models")
-        return await self.host.broken(fault, request, reply) if fault else reply
-
-    async def allowance(self, _: web.Request) -> web.StreamResponse:
-        """Show what the key may spend and has spent, a credit counted as a US cent."""
-        used = round(self.host.ledger.charged * (self.credits or 0) * _QUOTA_PER_DOLLAR / 100)
-        granted = 1000 * _QUOTA_PER_DOLLAR
-        data = {
-            "name": "emulator",
-            "total_granted": granted,
-            "total_used": used,
-            "total_available": granted - used,
-            "unlimited_quota": False,
-            "expires_at": 0,
-        }
-        return replies.json_reply({"data": data})

@@ -1,138 +1,26 @@
-"""What the five Grok models accept: the emulator's own checker of submit bodies.
+"""What the documented models accept: the emulator's own checker of submit bodies.
 
-A table of fields per model and the functions that hold a decoded body against it. No HTTP, no task, no film.
-The table follows https://docs.foxapi.cc/pages/en/api-manual/video-series/grok/ and is written down here a
-second time on purpose: nothing of the client is consulted.
+The fields come from the catalogue, which is data; all that judges a body is written down here, and in `between.py`, a
+second time on purpose: nothing else of the client is consulted, so that the two checkers can disagree. No HTTP, no
+task, no film.
 """
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import attrs
 
-_NARROW: Final = ("16:9", "4:3", "3:2", "1:1", "2:3", "3:4", "9:16")
-_HEIGHTS: Final = ("480p", "720p")
+from foxvideo import catalogue
+from foxvideo.catalogue import Model, Parameter
+from foxvideo.emulator import between
 
+Judge = Callable[[Any, Parameter], str | None]
 
-@attrs.frozen
-class Text:
-    """A non-empty string of at most `longest` characters; None where no page prints a limit."""
-
-    longest: int | None = None
-    required: bool = True
-    default: None = None
-
-    def fault(self, value: object) -> str | None:
-        """Return what is wrong with `value`, or None."""
-        if not isinstance(value, str):
-            return "must be a string"
-        if not value:
-            return "must not be empty"
-        if self.longest is not None and len(value) > self.longest:
-            return f"must have at most {self.longest} characters, has {len(value)}"
-        return None
-
-
-@attrs.frozen
-class Whole:
-    """A whole number from `least` to `most`. True and False are no numbers."""
-
-    least: int
-    most: int
-    default: int
-    required: bool = False
-
-    def fault(self, value: object) -> str | None:
-        """Return what is wrong with `value`, or None."""
-        if not isinstance(value, int) or isinstance(value, bool):
-            return "must be an integer"
-        if not self.least <= value <= self.most:
-            return f"must be from {self.least} to {self.most}, is {value}"
-        return None
-
-
-@attrs.frozen
-class Choice:
-    """One of the strings in `options`."""
-
-    options: tuple[str, ...]
-    default: str
-    required: bool = False
-
-    def fault(self, value: object) -> str | None:
-        """Return what is wrong with `value`, or None."""
-        if value not in self.options:
-            return f"must be one of {', '.join(self.options)}"
-        return None
-
-
-@attrs.frozen
-class MediaUrl:
-    """An http or https URL with a host."""
-
-    required: bool = True
-    default: None = None
-
-    def fault(self, value: object) -> str | None:
-        """Return what is wrong with `value`, or None."""
-        if not isinstance(value, str) or not _is_web_url(value):
-            return "must be a public http(s) URL"
-        return None
-
-
-@attrs.frozen
-class MediaUrls:
-    """From one to `most` http or https URLs."""
-
-    most: int
-    required: bool = True
-    default: None = None
-
-    def fault(self, value: object) -> str | None:
-        """Return what is wrong with `value`, or None."""
-        if not isinstance(value, list):
-            return "must be an array of URLs"
-        if not 1 <= len(value) <= self.most:
-            return f"must hold from 1 to {self.most} URLs, holds {len(value)}"
-        return next(filter(None, map(MediaUrl().fault, value)), None)
-
-
-Rule = Text | Whole | Choice | MediaUrl | MediaUrls
-
-MODELS: Final[Mapping[str, Mapping[str, Rule]]] = {
-    "grok-imagine-text-to-video": {
-        "prompt": Text(),
-        "duration": Whole(1, 15, default=6),
-        "aspect_ratio": Choice(_NARROW, default="16:9"),
-        "resolution": Choice(_HEIGHTS, default="720p"),
-    },
-    "grok-imagine-image-to-video": {
-        "prompt": Text(),
-        "image_url": MediaUrl(),
-        "duration": Whole(1, 15, default=6),
-        "aspect_ratio": Choice(("auto", *_NARROW), default="auto"),
-        "resolution": Choice(_HEIGHTS, default="720p"),
-    },
-    "grok-imagine-reference-to-video": {
-        "prompt": Text(4096),
-        "reference_image_urls": MediaUrls(7),
-        "duration": Whole(1, 10, default=8),
-        "aspect_ratio": Choice(_NARROW, default="16:9"),
-        "resolution": Choice(_HEIGHTS, default="480p"),
-    },
-    "grok-imagine-edit-video": {
-        "prompt": Text(4096),
-        "video_url": MediaUrl(),
-        "resolution": Choice(("auto", *_HEIGHTS), default="auto"),
-    },
-    "grok-imagine-video-extension": {
-        "prompt": Text(4096),
-        "video_url": MediaUrl(),
-        "duration": Whole(2, 10, default=6),
-    },
-}
-"""The fields of each model besides `model` itself, with their defaults."""
+_BASE64: Final = re.compile(
+    r"(?:data:[^,]*;base64,)?(?=.)(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
+)
 
 
 @attrs.frozen
@@ -143,47 +31,156 @@ class Refusal:
     code: str | None = None
 
 
-def refusal(body: object, *, strict: bool) -> Refusal | None:
+def refusal(body: object, *, strict: bool, allowed: Collection[str] | None = None) -> Refusal | None:
     """Hold a decoded submit body against the documentation.
 
     Args:
         body: What the JSON decoder gave.
         strict: True checks models, fields and values; False only asks for an object with a `model`.
+        allowed: The models that the key may call; None for all that are documented, and their variants.
 
     Returns:
         What is wrong with it, all faults in one line, or None when the body may become a task.
     """
     if not isinstance(body, dict):
         return Refusal("the body must be a JSON object")
-    model = body.get("model")
-    if not isinstance(model, str) or not model:
+    model_id = body.get("model")
+    if not isinstance(model_id, str) or not model_id:
         return Refusal("model: is required and must be a string")
     if not strict:
         return None
-    fields = MODELS.get(model)
-    if fields is None:
-        return Refusal(f"model {model!r} was not found or is not open to this key", "model_not_found")
-    faults = "; ".join(_faults(fields, body))
+    model = catalogue.find(model_id)
+    if model is None or not (allowed is None or model_id in allowed):
+        return Refusal(f"model {model_id!r} was not found or is not open to this key", "model_not_found")
+    faults = "; ".join(_faults(model, body))
     return Refusal(faults) if faults else None
 
 
-def default(model: str, field: str) -> Any:  # noqa: ANN401 - a default is a string, a number or nothing
+def default(model_id: str, field: str) -> Any:  # noqa: ANN401 - a default is a string, a number or nothing
     """Return the documented default of a model's field, or None where there is none."""
-    rule = MODELS.get(model, {}).get(field)
-    return None if rule is None else rule.default
+    model = catalogue.find(model_id)
+    parameter = model.parameters.get(field) if model else None
+    return parameter.default if parameter else None
 
 
-def _faults(fields: Mapping[str, Rule], body: Mapping[str, object]) -> Iterator[str]:
-    for name, value in body.items():
-        if name == "model":
-            continue
-        if name not in fields:
+def _faults(model: Model, body: Mapping[str, Any]) -> Iterator[str]:
+    given = {name: value for name, value in body.items() if name != "model"}
+    for name, value in given.items():
+        parameter = model.parameters.get(name)
+        if parameter is None:
             yield f"{name}: extra fields are not permitted"
-        elif fault := fields[name].fault(value):
+        elif fault := _fault(value, parameter):
             yield f"{name}: {fault}"
-    for name, rule in fields.items():
-        if rule.required and name not in body:
-            yield f"{name}: field required"
+    yield from _missing(given, model.parameters)
+    yield from between.faults(model, given)
+
+
+def _missing(given: Mapping[str, Any], parameters: Mapping[str, Parameter], within: str = "") -> Iterator[str]:
+    for name, parameter in parameters.items():
+        if parameter.required and name not in given:
+            yield f"{within}{name}: field required"
+
+
+def _fault(value: Any, parameter: Parameter) -> str | None:  # noqa: ANN401 - whatever JSON can hold
+    """Return what is wrong with a value, or None."""
+    return _JUDGES[parameter.type](value, parameter)
+
+
+def _text(value: Any, parameter: Parameter) -> str | None:  # noqa: ANN401
+    if parameter.options:
+        return _choice(value, parameter)
+    if not isinstance(value, str):
+        return "must be a string"
+    if parameter.required and (not value or value.isspace()):
+        return "must not be empty"
+    if parameter.high is not None and len(value) > parameter.high:
+        return f"must have at most {parameter.high} characters, has {len(value)}"
+    if parameter.low is not None and len(value) < parameter.low:
+        return f"must have at least {parameter.low} characters, has {len(value)}"
+    return None
+
+
+def _choice(value: Any, parameter: Parameter) -> str | None:  # noqa: ANN401
+    if type(value) in {str, int} and value in parameter.options:
+        return None
+    return f"must be one of {', '.join(str(option) for option in parameter.options)}"
+
+
+def _integer(value: Any, parameter: Parameter) -> str | None:  # noqa: ANN401
+    if type(value) is not int:
+        return "must be an integer"
+    return _choice(value, parameter) if parameter.options else _bounded(value, parameter)
+
+
+def _number(value: Any, parameter: Parameter) -> str | None:  # noqa: ANN401
+    if type(value) not in {int, float}:
+        return "must be a number"
+    return _bounded(value, parameter)
+
+
+def _bounded(value: float, parameter: Parameter) -> str | None:
+    low, high = parameter.low, parameter.high
+    if value in parameter.also or ((low is None or low <= value) and (high is None or value <= high)):
+        return None
+    if low is not None and high is not None:
+        return f"must be from {low} to {high}, is {value}"
+    return f"must be at {f'most {high}' if low is None else f'least {low}'}, is {value}"
+
+
+def _boolean(value: Any, _: Parameter) -> str | None:  # noqa: ANN401
+    return None if value is True or value is False else "must be a boolean"
+
+
+def _object(value: Any, _: Parameter) -> str | None:  # noqa: ANN401
+    return None if isinstance(value, dict) else "must be an object"
+
+
+def _media(value: Any, parameter: Parameter) -> str | None:  # noqa: ANN401
+    if isinstance(value, str) and (_is_web_url(value) or (parameter.base64 and _BASE64.fullmatch(value))):
+        return None
+    return "must be a public http(s) URL" + (" or base64" if parameter.base64 else "")
+
+
+def _string(value: Any, _: Parameter) -> str | None:  # noqa: ANN401
+    return None if isinstance(value, str) else "must be an array of strings"
+
+
+def _listed(what: str, judge: Judge) -> Judge:
+    """Return the judge of a list: how many items it has, and then each of them."""
+
+    def judged(value: Any, parameter: Parameter) -> str | None:  # noqa: ANN401
+        if not isinstance(value, list):
+            return f"must be an array of {what}"
+        low, high = parameter.low or 0, parameter.high
+        if len(value) < low or (high is not None and len(value) > high):
+            return f"must hold from {low} to {high} {what}, holds {len(value)}"
+        return next(filter(None, (judge(item, parameter) for item in value)), None)
+
+    return judged
+
+
+def _known(item: Any, parameter: Parameter) -> str | None:  # noqa: ANN401
+    """Judge one object of a list by the fields that are known of it."""
+    if not isinstance(item, dict):
+        return "must be an array of objects"
+    given = {name: value for name, value in item.items() if value is not None}
+    for name, known in parameter.items.items():
+        if name in given and (fault := _fault(given[name], known)):
+            return f"{name} {fault}"
+    return next(_missing(given, parameter.items), None)
+
+
+_JUDGES: Final[Mapping[str, Judge]] = {
+    "text": _text,
+    "integer": _integer,
+    "number": _number,
+    "boolean": _boolean,
+    "object": _object,
+    "media": _media,
+    "text list": _listed("strings", _string),
+    "media list": _listed("URLs", _media),
+    "object list": _listed("objects", _known),
+}
 
 
 def _is_web_url(text: str) -> bool:

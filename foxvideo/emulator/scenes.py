@@ -10,6 +10,7 @@ from typing import Any, Final, Self
 
 import attrs
 
+from foxvideo import catalogue
 from foxvideo.emulator import rules
 
 FRAMES_PER_SECOND: Final = 24
@@ -57,7 +58,7 @@ class Scene:
             prompt=str(body.get("prompt", "")),
             source=source,
             from_end=extension,
-            aspect=str(_given(body, "aspect_ratio", "auto" if edit or extension else "16:9")),
+            aspect=str(body.get("size") or _given(body, "aspect_ratio", "auto" if edit or _follows(model) else "16:9")),
             resolution=str(_given(body, "resolution", "source" if extension else "720p")),
             seconds=None if edit else _seconds(_given(body, "duration", _DEFAULT_SECONDS)),
         )
@@ -91,12 +92,26 @@ class Scene:
 
 
 def media_urls(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Give the names and values of the fields that hold media URLs, in the order of the body."""
+    """Give the names and values of the fields that hold media URLs, nested ones too, in the order of the body."""
     for name, value in body.items():
-        if name.endswith("_url") and isinstance(value, str):
+        if name.endswith("_url") and name != "callback_url" and isinstance(value, str):
             yield name, value
         elif name.endswith("_urls") and isinstance(value, list):
             yield from ((name, item) for item in value if isinstance(item, str))
+        elif isinstance(value, list):
+            for item in value:
+                yield from _nested(name, item)
+
+
+def _nested(name: str, item: object) -> Iterator[tuple[str, str]]:
+    if isinstance(item, dict):
+        yield from media_urls({f"{name}.{inner}" if inner != "url" else f"{name}_url": item[inner] for inner in item})
+
+
+def _follows(model_id: str) -> bool:
+    """Whether a film of this model has the shape of its picture, since nobody can ask for another."""
+    model = catalogue.find(model_id)
+    return model is not None and not {"aspect_ratio", "size"} & model.parameters.keys()
 
 
 def _given(body: Mapping[str, Any], field: str, otherwise: object) -> object:

@@ -11,7 +11,9 @@ from typing import Final, Self
 import attrs
 from aiohttp import web
 
+from foxvideo import catalogue
 from foxvideo.emulator import replies
+from foxvideo.emulator.account import Account
 from foxvideo.emulator.charges import read_charges
 from foxvideo.emulator.clock import Clock
 from foxvideo.emulator.faults import Fault, Faults, Kind, Script
@@ -48,8 +50,9 @@ class Emulator:
         upload_lifetime: Seconds that an uploaded file lives.
         render: Whether films are drawn, which takes PyAV (the extra `emulator`); without either, one small
             stored film is served.
-        strict: Whether submit bodies are held against the documentation of the five Grok models, all other
-            models being unknown; False takes any object with a `model`.
+        strict: Whether submit bodies are held against the documentation, all other models being unknown; False
+            takes any object with a `model`.
+        models: The models that the key may call; None for all that are documented.
         faults: What breaks, by chance; `fail_next` scripts single faults.
         ledger: A file to which every charge is appended before its reply is sent, and which stays; read it with
             `read_charges`. None for none. One that exists is gone on with: its tasks are not known any more, but no
@@ -70,6 +73,7 @@ class Emulator:
     upload_lifetime: float = 72 * 3600.0
     render: bool = True
     strict: bool = True
+    models: tuple[str, ...] | None = None
     faults: Faults = attrs.field(factory=Faults)
     ledger_path: str | os.PathLike[str] | None = attrs.field(default=None, alias="ledger")
     ledger: Ledger = attrs.field(init=False, factory=Ledger, repr=False)
@@ -168,10 +172,13 @@ class Emulator:
             race=self.race,
             fail=self.fail_rate,
             strict=self.strict,
+            allowed=self.models,
         )
+        listed = tuple(model.id for model in catalogue.models()) if self.models is None else self.models
+        account = Account(host=host, credits=self.credits, models=listed)
         front = Front(self.ledger, self.api_key, self.latency)
         app = web.Application(middlewares=[front.door], client_max_size=SIZE_LIMIT)
-        app.add_routes([*generations.routes(), *uploads.routes(), *films.routes()])
+        app.add_routes([*generations.routes(), *account.routes(), *uploads.routes(), *films.routes()])
         app.add_routes([web.get("/_emulator/ledger", self._show), web.post("/_emulator/reset", self._reset)])
         return app
 

@@ -1,0 +1,138 @@
+"""What a key has left, and what things cost.
+
+What belongs here: balance and price list as values, and how they are read from decoded JSON, whatever is missing in it.
+What must not: HTTP and errors (``wire.py``), and which models a key may call (``wire.read_models``).
+
+No page of FoxAPI shows these bodies; the names are those that public clients of the service read.
+"""
+
+import datetime as dt
+import json
+from collections.abc import Mapping
+from typing import Self
+
+import attrs
+
+from foxvideo.shapes import mapping, number, text
+
+QUOTA_PER_DOLLAR = 500_000
+_FIXED = 1  # the quota_type of a price per call; 0 is metered
+
+
+@attrs.frozen(kw_only=True)
+class Balance:
+    """What a key may still spend: GET /api/usage/token/.
+
+    Attributes:
+        name: The name that the key was given; None if not told.
+        total_granted: Units of quota, 500,000 to the US dollar; None if not told.
+        total_used: Likewise.
+        total_available: Likewise.
+        unlimited: Whether the key has no limit of its own; the account behind it may have one.
+        expires_at: When the key dies; None for never, or if not told.
+        body: The reply to GET /v1/account/credits as it came, whose fields are not documented; None where the service
+            has none.
+    """
+
+    name: str | None
+    total_granted: float | None
+    total_used: float | None
+    total_available: float | None
+    unlimited: bool
+    expires_at: dt.datetime | None
+    body: bytes | None = attrs.field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, told: Mapping[str, object], credits_body: bytes | None) -> Self:
+        """Return what two decoded replies tell."""
+        expires = number(told.get("expires_at"))
+        return cls(
+            name=text(told.get("name")),
+            total_granted=number(told.get("total_granted")),
+            total_used=number(told.get("total_used")),
+            total_available=number(told.get("total_available")),
+            unlimited=told.get("unlimited_quota") is True,
+            expires_at=_moment(expires) if expires else None,
+            body=credits_body,
+        )
+
+    @property
+    def dollars(self) -> float | None:
+        """What is left, in US dollars; None if not told."""
+        return None if self.total_available is None else self.total_available / QUOTA_PER_DOLLAR
+
+    @property
+    def credits(self) -> Mapping[str, object] | None:
+        """The reply to GET /v1/account/credits, decoded afresh at each call; None where the service has none."""
+        if self.body is None:
+            return None
+        reply: Mapping[str, object] = json.loads(self.body)
+        return reply
+
+
+@attrs.frozen(kw_only=True)
+class Price:
+    """What the price list says about one model.
+
+    Attributes:
+        per_call: US dollars for each task, before the ratio of the key's group; None where the use is metered.
+        groups: The groups of keys that may call it; empty if not told.
+    """
+
+    per_call: float | None
+    groups: tuple[str, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class Prices:
+    """The price list: GET /api/pricing.
+
+    Attributes:
+        models: The price of each model by its id.
+        group_ratio: What each group of keys pays, as a factor.
+    """
+
+    models: Mapping[str, Price] = attrs.field(hash=False)
+    group_ratio: Mapping[str, float] = attrs.field(hash=False)
+
+    @classmethod
+    def of(cls, rows: list[object], ratios: Mapping[str, object]) -> Self:
+        """Return what a decoded reply tells; rows that make no sense are left out."""
+        named = ((text(row.get("model_name")), row) for row in map(mapping, rows))
+        return cls(
+            models={name: _price(row) for name, row in named if name},
+            group_ratio={group: ratio for group, told in ratios.items() if (ratio := number(told)) is not None},
+        )
+
+    def of_model(self, model: str, group: str | None = None) -> float | None:
+        """Return what one task of a model costs in US dollars.
+
+        Args:
+            model: Its id, as on the wire.
+            group: The group of the key, as ``TaskState.usage.user_group`` tells it; None if it is not known.
+
+        Returns:
+            None where the list does not say: a model that is not in it or is metered, a group that is not, or no group
+            given while those that may call the model pay differently.
+        """
+        price = self.models.get(model)
+        if price is None or price.per_call is None:
+            return None
+        groups = (group,) if group else price.groups or tuple(self.group_ratio)
+        ratios = {self.group_ratio.get(name) for name in groups} if self.group_ratio else {1.0}
+        ratio = ratios.pop() if len(ratios) == 1 else None
+        return None if ratio is None else price.per_call * ratio
+
+
+def _price(row: Mapping[str, object]) -> Price:
+    groups = row.get("enable_groups")
+    names = tuple(name for group in (groups if isinstance(groups, list) else ()) if (name := text(group)))
+    fixed = number(row.get("quota_type")) == _FIXED
+    return Price(per_call=number(row.get("model_price")) if fixed else None, groups=names)
+
+
+def _moment(seconds: float) -> dt.datetime | None:
+    try:
+        return dt.datetime.fromtimestamp(seconds, dt.UTC)
+    except (ValueError, OverflowError, OSError):
+        return None

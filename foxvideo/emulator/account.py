@@ -1,0 +1,92 @@
+"""What a key may call, what that costs and what is left: the routes that make no task.
+
+The shapes are those that public clients of the service read; no decision about a task is taken here.
+"""
+
+from typing import Final
+
+import attrs
+from aiohttp import web
+
+from foxvideo import catalogue
+from foxvideo.emulator import replies
+from foxvideo.emulator.host import Host
+
+_QUOTA_PER_DOLLAR: Final = 500_000
+_GRANTED_DOLLARS: Final = 1000
+_CREDITS_PER_DOLLAR: Final = 100
+
+
+@attrs.define(eq=False, kw_only=True)
+class Account:
+    """The routes about the key."""
+
+    host: Host
+    credits: float | None
+    """What each task costs; a credit counts as a US cent."""
+    models: tuple[str, ...]
+    """What the key may call."""
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the routes of this room."""
+        return [
+            web.get("/v1/models", self.listed),
+            web.get("/api/usage/token/", self.allowance),
+            web.get("/v1/account/credits", self.balance),
+            web.get("/api/pricing", self.prices),
+        ]
+
+    async def listed(self, request: web.Request) -> web.StreamResponse:
+        """List the models in the shape of OpenAI's list."""
+        data = [
+            {"id": model, "object": "model", "owned_by": "foxapi", "supported_endpoint_types": ["video"]}
+            for model in self.models
+        ]
+        reply = replies.json_reply({"object": "list", "data": data})
+        fault = self.host.script.take("models")
+        return await self.host.broken(fault, request, reply) if fault else reply
+
+    @property
+    def _spent(self) -> float:
+        return self.host.ledger.charged * self._price
+
+    @property
+    def _price(self) -> float:
+        return (self.credits or 0) / _CREDITS_PER_DOLLAR
+
+    async def allowance(self, _: web.Request) -> web.StreamResponse:
+        """Show what the key may spend and has spent, in units of quota."""
+        used = round(self._spent * _QUOTA_PER_DOLLAR)
+        granted = _GRANTED_DOLLARS * _QUOTA_PER_DOLLAR
+        data = {
+            "name": "emulator",
+            "total_granted": granted,
+            "total_used": used,
+            "total_available": granted - used,
+            "unlimited_quota": False,
+            "expires_at": 0,
+        }
+        return replies.json_reply({"data": data})
+
+    async def balance(self, _: web.Request) -> web.StreamResponse:
+        """Show the same in credits; the service's own body is not documented."""
+        used = self._spent * _CREDITS_PER_DOLLAR
+        left = _GRANTED_DOLLARS * _CREDITS_PER_DOLLAR - used
+        return replies.json_reply({"data": {"token": {"remaining_credits": left, "used_credits": used}}})
+
+    async def prices(self, _: web.Request) -> web.StreamResponse:
+        """List a fixed price for each model, but none for those whose page says that it depends on the request."""
+        data = []
+        for model in self.models:
+            documented = catalogue.find(model)
+            metered = bool(documented and documented.billed_by)
+            data.append(
+                {
+                    "model_name": model,
+                    "quota_type": 0 if metered else 1,
+                    "model_price": 0 if metered else self._price,
+                    "model_ratio": 1 if metered else 0,
+                    "enable_groups": ["default"],
+                }
+            )
+        return replies.json_reply({"data": data, "group_ratio": {"default": 1}})
