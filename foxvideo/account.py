@@ -119,7 +119,7 @@ class Prices:
         if price is None or price.per_call is None:
             return None
         groups = (group,) if group else price.groups or tuple(self.group_ratio)
-        ratios = {self.group_ratio.get(name) for name in groups} if self.group_ratio else {1.0}
+        ratios = {self.group_ratio.get(name) for name in groups}
         ratio = ratios.pop() if len(ratios) == 1 else None
         return None if ratio is None else price.per_call * ratio
 

@@ -10,6 +10,7 @@ from foxvideo.cli.demo import demo
 from foxvideo.cli.doctor import doctor
 from foxvideo.cli.generate import generate
 from foxvideo.cli.memory import forget, tasks
+from foxvideo.cli.models import balance, models
 from foxvideo.cli.resume import resume
 from foxvideo.cli.serve import emulator
 from foxvideo.cli.tasks import fetch, status
@@ -48,6 +49,8 @@ for _command in (
     adopt,
     resubmit,
     forget,
+    models,
+    balance,
     doctor,
     emulator,
 ):

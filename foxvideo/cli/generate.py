@@ -12,6 +12,7 @@ from foxvideo.cli import command
 from foxvideo.cli.compose import Asked
 from foxvideo.cli.errand import Errand, print_video
 from foxvideo.cli.journal import journal_option, ready
+from foxvideo.cli.models import complete_ids
 from foxvideo.cli.target import Target
 from foxvideo.client import Client
 from foxvideo.task import VideoTask
@@ -37,7 +38,12 @@ _ASKED = (
     click.option("--duration", type=int, metavar="N", help="Whole seconds."),
     click.option("--aspect-ratio", metavar="W:H", help="16:9, 4:3, 3:2, 1:1, 2:3, 3:4 or 9:16."),
     click.option("--resolution", metavar="P", help="480p or 720p."),
-    click.option("--model", metavar="ID", help="Any other model, its fields given by --set."),
+    click.option(
+        "--model",
+        metavar="ID",
+        shell_complete=complete_ids,
+        help="Any other model, its fields given by --set; see `foxvideo models ID`.",
+    ),
     click.option(
         "--set",
         "settings",

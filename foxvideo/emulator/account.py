@@ -3,13 +3,14 @@
 The shapes are those that public clients of the service read; no decision about a task is taken here.
 """
 
-from typing import Final
+from typing import Any, Final
 
 import attrs
 from aiohttp import web
 
 from foxvideo import catalogue
 from foxvideo.emulator import replies
+from foxvideo.emulator.faults import Kind
 from foxvideo.emulator.host import Host
 
 _QUOTA_PER_DOLLAR: Final = 500_000
@@ -42,9 +43,7 @@ class Account:
             {"id": model, "object": "model", "owned_by": "foxapi", "supported_endpoint_types": ["video"]}
             for model in self.models
         ]
-        reply = replies.json_reply({"object": "list", "data": data})
-        fault = self.host.script.take("models")
-        return await self.host.broken(fault, request, reply) if fault else reply
+        return await self._answer(request, "models", {"object": "list", "data": data})
 
     @property
     def _spent(self) -> float:
@@ -54,7 +53,12 @@ class Account:
     def _price(self) -> float:
         return (self.credits or 0) / _CREDITS_PER_DOLLAR
 
-    async def allowance(self, _: web.Request) -> web.StreamResponse:
+    async def _answer(self, request: web.Request, kind: Kind, told: dict[str, Any]) -> web.StreamResponse:
+        reply = replies.json_reply(told)
+        fault = self.host.script.take(kind)
+        return await self.host.broken(fault, request, reply) if fault else reply
+
+    async def allowance(self, request: web.Request) -> web.StreamResponse:
         """Show what the key may spend and has spent, in units of quota."""
         used = round(self._spent * _QUOTA_PER_DOLLAR)
         granted = _GRANTED_DOLLARS * _QUOTA_PER_DOLLAR
@@ -66,15 +70,16 @@ class Account:
             "unlimited_quota": False,
             "expires_at": 0,
         }
-        return replies.json_reply({"data": data})
+        return await self._answer(request, "account", {"data": data})
 
-    async def balance(self, _: web.Request) -> web.StreamResponse:
+    async def balance(self, request: web.Request) -> web.StreamResponse:
         """Show the same in credits; the service's own body is not documented."""
         used = self._spent * _CREDITS_PER_DOLLAR
         left = _GRANTED_DOLLARS * _CREDITS_PER_DOLLAR - used
-        return replies.json_reply({"data": {"token": {"remaining_credits": left, "used_credits": used}}})
+        told = {"data": {"token": {"remaining_credits": left, "used_credits": used}}}
+        return await self._answer(request, "account", told)
 
-    async def prices(self, _: web.Request) -> web.StreamResponse:
+    async def prices(self, request: web.Request) -> web.StreamResponse:
         """List a fixed price for each model, but none for those whose page says that it depends on the request."""
         data = []
         for model in self.models:
@@ -89,4 +94,4 @@ class Account:
                     "enable_groups": ["default"],
                 }
             )
-        return replies.json_reply({"data": data, "group_ratio": {"default": 1}})
+        return await self._answer(request, "account", {"data": data, "group_ratio": {"default": 1}})

@@ -31,7 +31,7 @@ How = Literal[
     "redirect",
     "cloudflare",
 ]
-Kind = Literal["submit", "poll", "upload", "result", "models"]
+Kind = Literal["submit", "poll", "upload", "result", "models", "account"]
 
 _PAGE: Final = """<!DOCTYPE html>
 <html lang="en-US">
