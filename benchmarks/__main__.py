@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Protocol, cast
 
-NAMES = ("journal", "overhead")
+NAMES = ("imports", "journal", "overhead")
 
 
 class Benchmark(Protocol):

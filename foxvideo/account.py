@@ -112,11 +112,13 @@ class Prices:
             group: The group of the key, as ``TaskState.usage.user_group`` tells it; None if it is not known.
 
         Returns:
-            None where the list does not say: a model that is not in it or is metered, a group that is not, or no group
-            given while those that may call the model pay differently.
+            None where the list does not say: a model that is not in it, is metered, or has tiers such as
+            ``fabric-1.0[480p]``, of which the request may be any; a group that is not in it, or no group given while
+            those that may call the model pay differently.
         """
         price = self.models.get(model)
-        if price is None or price.per_call is None:
+        tiers = any(name.startswith(f"{model}[") for name in self.models)
+        if price is None or price.per_call is None or tiers:
             return None
         groups = (group,) if group else price.groups or tuple(self.group_ratio)
         ratios = {self.group_ratio.get(name) for name in groups}

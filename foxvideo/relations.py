@@ -107,12 +107,19 @@ def _shots_add_up(fields: Fields) -> Iterator[FieldFault]:
         yield FieldFault("duration", show(total), documented(f"{added}, the sum of the durations in multi_prompt"))
 
 
+def _has_prompt(fields: Fields) -> bool:
+    prompt = fields.get("prompt")
+    return bool(prompt.strip() if isinstance(prompt, str) else prompt)
+
+
 def _prompt_or_shots(fields: Fields) -> Iterator[FieldFault]:
-    prompt, shots = bool(fields.get("prompt")), bool(fields.get("multi_prompt"))
-    if prompt and shots:
+    if not _has_prompt(fields) and not fields.get("multi_prompt"):
+        yield FieldFault("prompt", None, documented("prompt or multi_prompt"))
+
+
+def _not_both_prompts(fields: Fields) -> Iterator[FieldFault]:
+    if _has_prompt(fields) and fields.get("multi_prompt"):
         yield FieldFault("multi_prompt", "...", documented("either prompt or multi_prompt"))
-    if not prompt and not shots:
-        yield FieldFault("prompt", None, documented("either prompt or multi_prompt"))
 
 
 def _few_subjects(fields: Fields) -> Iterator[FieldFault]:
@@ -171,8 +178,8 @@ def _is_public_https(url: str) -> bool:
         return True
 
 
-_KLING_V3: tuple[Rule, ...] = (_voices_need_audio, _shots_add_up)
-_KLING_O3: tuple[Rule, ...] = (_prompt_or_shots, _shots_add_up)
+_KLING_V3: tuple[Rule, ...] = (_prompt_or_shots, _voices_need_audio, _shots_add_up)
+_KLING_O3: tuple[Rule, ...] = (_prompt_or_shots, _not_both_prompts, _shots_add_up)
 _SEEDANCE_2: tuple[Rule, ...] = (_some_reference, _few_references, _sound_beside_a_picture)
 _LEGACY: tuple[Rule, ...] = (_public_callback,)  # veo3.1/veo-3.1-fast-generate-preview-generate
 

@@ -134,9 +134,20 @@ def test_there_is_no_estimate_where_the_page_says_that_the_price_depends_on_more
     assert Request(model).estimate(prices({"model_name": model}, default=1)) is None
 
 
+def test_there_is_no_estimate_where_the_list_has_tiers_of_the_model() -> None:
+    """The request may be any of them; a tier that is asked for by its own id has its price."""
+    rows = [
+        {"model_name": name, "quota_type": 1, "model_price": 1, "enable_groups": ["default"]} for name in ("m", "m[4k]")
+    ]
+    read = read_prices(reply({"data": rows, "group_ratio": {"default": 1}}))
+
+    assert Request("m").estimate(read) is None
+    assert Request("m[4k]").estimate(read) == 1
+
+
 def test_rows_that_make_no_sense_are_left_out() -> None:
     """The others are read."""
-    rows = [None, 7, [], {}, {"model_name": ""}, {"model_name": "m", "quota_type": 1, "model_price": 1}]
+    rows: list[object] = [None, 7, [], {}, {"model_name": ""}, {"model_name": "m", "quota_type": 1, "model_price": 1}]
 
     assert read_prices(reply({"data": rows})).models == {"m": Price(per_call=1)}
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import journal, overhead
+from benchmarks import imports, journal, overhead
 from benchmarks.server import Ledger
 from benchmarks.table import table
 
@@ -52,6 +52,24 @@ def test_journal_compares_submits_with_and_without_a_journal(tmp_path: Path) -> 
     assert all(0 < sides[side]["commits_per_submit"] < 2 for side in ("journal", "journal, keys"))
     assert figures["known_key_ms"] > 0
     assert "CPU vs. without" in journal.show(figures)
+
+
+@pytest.mark.real_clock
+def test_imports_compares_foxvideo_with_what_it_stands_on() -> None:
+    """Two fresh interpreters a pair, and a ratio for each."""
+    figures = figures_of("imports", "--pairs", "3")
+
+    assert list(figures["sides"]) == ["foxvideo", "its dependencies"]
+    assert all(side["cpu_ms"] > 10 for side in figures["sides"].values())
+    assert figures["foxvideo_ratio"] > 0
+    assert len(figures["foxvideo_ratios"]) == 3
+    assert "foxvideo vs." in imports.show(figures)
+
+
+def test_an_import_that_reads_what_it_must_not_stops_the_comparison() -> None:
+    """Else the figures would hide it."""
+    with pytest.raises(RuntimeError, match="the import read sqlite3"):
+        imports.refuse(["sqlite3"])
 
 
 @pytest.mark.parametrize("ledger", [Ledger(20, 41, 0), Ledger(19, 40, 0), Ledger(20, 40, 20)])

@@ -95,8 +95,11 @@ def _kling(model: Model, full: Mapping[str, Any]) -> Iterator[str]:
     if "multi_prompt" not in full:
         return
     shots = full["multi_prompt"]
-    if model.family == "kling-o3" and (full["prompt"] in (None, "")) == (_size(shots) == 0):
-        yield "prompt: give either prompt or multi_prompt"
+    words = full["prompt"] not in (None, "") and not str(full["prompt"]).isspace()
+    if not words and _size(shots) == 0:
+        yield "prompt: is needed where there is no multi_prompt"
+    if model.family == "kling-o3" and words and _size(shots) > 0:
+        yield "multi_prompt: cannot be combined with prompt"
     lengths: list[Any] = (
         [shot.get("duration") for shot in shots if isinstance(shot, dict)] if isinstance(shots, list) else []
     )
