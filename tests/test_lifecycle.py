@@ -536,7 +536,7 @@ async def test_what_breaks_an_upload_unforeseen_ends_the_task(client: Client, fo
         def __fspath__(self) -> str:
             raise ZeroDivisionError
 
-    error = await ended(client.submit(Request("veo-3.1", prompt="Go", image_url=Odd())))
+    error = await ended(client.submit(Request("a-model-of-tomorrow", prompt="Go", image_url=Odd())))
 
     assert "ZeroDivisionError" in str(error)
     assert (error.submitted, fox.ledger.submitted) == ("no", 0)

@@ -31,7 +31,9 @@ from foxvideo import (
     Video,
     VideoRequest,
     VideoTask,
+    catalogue,
 )
+from foxvideo.account import Balance, Prices
 
 client = Client()
 Client("sk-1", "https://api.foxapi.cc")
@@ -80,6 +82,14 @@ async def verbs(shot: VideoRequest, body: Mapping[str, object]) -> None:
     assert_type(await client.upload(Path("fox.png")), str)
     assert_type(await client.upload(b""), str)
     assert_type(await client.models(), tuple[str, ...])
+    balance, prices = await client.balance(), await client.prices()
+    assert_type(balance, Balance)
+    assert_type(balance.dollars, float | None)
+    assert_type(balance.credits, Mapping[str, object] | None)
+    assert_type(prices, Prices)
+    assert_type(shot.estimate(prices), float | None)
+    assert_type(Request("veo-3.1").estimate(prices, group="default"), float | None)
+    assert_type(catalogue.find("veo-3.1"), catalogue.Model | None)
     await client.close()
     async for task in client.as_completed([client.submit(shot)]):
         assert_type(task, VideoTask)
