@@ -256,17 +256,21 @@ def wrong(model: Model) -> Iterator[tuple[str, Any]]:
 
 
 @pytest.mark.parametrize("id_", IDS)
-def test_a_wrong_field_is_refused_by_name_on_this_side(id_: str) -> None:
+def test_a_wrong_field_is_refused_by_name_on_both_sides(id_: str) -> None:
     """Each field of each model, one at a time; the error names that field and no other."""
     model = catalogue.find(id_)
     assert model is not None
     for name, bad in wrong(model):
+        request = Request(id_, **(minimal(model) | {name: bad}))
         with pytest.raises(InvalidRequest) as caught:
-            requests.check(Request(id_, **(minimal(model) | {name: bad})))
+            requests.check(request)
         fields = {fault.field.partition("[")[0] for fault in caught.value.faults}
         assert name in fields
         assert fields <= {name, "duration", "image_urls", "generate_audio"}, "a rule between fields may follow from it"
-        requests.check(Request(id_, **(minimal(model) | {name: bad})), documented=False)
+        requests.check(request, documented=False)
+        refusal = rules.refusal({"model": id_, **request.fields}, strict=True)
+        assert refusal is not None
+        assert f"{name}: " in refusal.message
 
 
 async def test_unchecked_a_wrong_field_is_refused_by_the_service() -> None:
