@@ -79,7 +79,7 @@ def models(
         return
     _refuse_other("--kind", kind, _kinds())
     _refuse_other("--family", family, _families())
-    ids = command.run(_callable(command.make_client(base_url))) if mine else tuple(_ids())
+    ids = command.run(_callable(command.make_client(base_url, None))) if mine else tuple(_ids())
     found = [(id_, model) for id_ in ids if (model := catalogue.find(id_))]
     chosen = [(id_, model) for id_, model in found if kind in {None, model.kind} and family in {None, model.family}]
     if as_json:
@@ -166,7 +166,7 @@ def _aligned(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
 @command.json_option
 def balance(*, base_url: str | None, as_json: bool) -> None:
     """Show what this key has left. Costs nothing."""
-    told = command.run(_balance(command.make_client(base_url)))
+    told = command.run(_balance(command.make_client(base_url, None)))
     if as_json:
         expires = told.expires_at.isoformat() if told.expires_at else None
         values = attrs.asdict(told, filter=attrs.filters.exclude("body"))
