@@ -1,19 +1,21 @@
 """What a key has left, and what things cost.
 
-What belongs here: balance and price list as values, and how they are read from decoded JSON, whatever is missing in it.
-What must not: HTTP and errors (``wire.py``), and which models a key may call (``wire.read_models``).
+What belongs here: balance and price list as values, and how they are read, whatever is missing in them. What must not:
+what a reply means (``wire.py``), and which models a key may call (``wire.read_models``).
 
-No page of FoxAPI shows these bodies; the names are those that public clients of the service read.
+Imported when first needed, so that importing foxvideo is quick. No page of FoxAPI shows these bodies; the names are
+those that public clients of the service read.
 """
 
 import datetime as dt
-import json
 from collections.abc import Mapping
 from typing import Self
 
 import attrs
 
+from foxvideo.errors import FoxError
 from foxvideo.shapes import mapping, number, text
+from foxvideo.wire import Answer, read_object, read_rows
 
 QUOTA_PER_DOLLAR = 500_000
 _FIXED = 1  # the quota_type of a price per call; 0 is metered
@@ -30,8 +32,8 @@ class Balance:
         total_available: Likewise.
         unlimited: Whether the key has no limit of its own; the account behind it may have one.
         expires_at: When the key dies; None for never, or if not told.
-        body: The reply to GET /v1/account/credits as it came, whose fields are not documented; None where the service
-            has none.
+        credits: The reply to GET /v1/account/credits as it came, whose fields are not documented; None where the
+            service has none.
     """
 
     name: str | None
@@ -40,12 +42,21 @@ class Balance:
     total_available: float | None
     unlimited: bool
     expires_at: dt.datetime | None
-    body: bytes | None = attrs.field(default=None, repr=False)
+    credits: Mapping[str, object] | None = attrs.field(default=None, repr=False, hash=False)
 
     @classmethod
-    def of(cls, told: Mapping[str, object], credits_body: bytes | None) -> Self:
-        """Return what two decoded replies tell."""
+    def read(cls, usage: Answer, credits_: Answer) -> Self:
+        """Return what the answers to both queries tell.
+
+        Raises:
+            FoxError: The first query failed. Where the second did, the service may not have it.
+        """
+        told = read_object(usage, "balance", "total_available", "unlimited_quota")
         expires = number(told.get("expires_at"))
+        try:
+            credits_told = read_object(credits_, "credits")
+        except FoxError:
+            credits_told = None
         return cls(
             name=text(told.get("name")),
             total_granted=number(told.get("total_granted")),
@@ -53,21 +64,13 @@ class Balance:
             total_available=number(told.get("total_available")),
             unlimited=told.get("unlimited_quota") is True,
             expires_at=_moment(expires) if expires else None,
-            body=credits_body,
+            credits=credits_told,
         )
 
     @property
     def dollars(self) -> float | None:
         """What is left, in US dollars; None if not told."""
         return None if self.total_available is None else self.total_available / QUOTA_PER_DOLLAR
-
-    @property
-    def credits(self) -> Mapping[str, object] | None:
-        """The reply to GET /v1/account/credits, decoded afresh at each call; None where the service has none."""
-        if self.body is None:
-            return None
-        reply: Mapping[str, object] = json.loads(self.body)
-        return reply
 
 
 @attrs.frozen(kw_only=True)
@@ -96,8 +99,14 @@ class Prices:
     group_ratio: Mapping[str, float] = attrs.field(hash=False)
 
     @classmethod
-    def of(cls, rows: list[object], ratios: Mapping[str, object]) -> Self:
-        """Return what a decoded reply tells; rows that make no sense are left out."""
+    def read(cls, answer: Answer) -> Self:
+        """Return what the answer to the query tells; rows that make no sense are left out.
+
+        Raises:
+            FoxError: The query failed.
+        """
+        rows, beside = read_rows(answer, "prices")
+        ratios = mapping(beside.get("group_ratio"))
         named = ((text(row.get("model_name")), row) for row in map(mapping, rows))
         return cls(
             models={name: _price(row) for name, row in named if name},

@@ -24,7 +24,7 @@ from foxvideo.schedule import Growing, Schedule
 from foxvideo.task import VideoTask
 from foxvideo.transport import USER_AGENT, ConnectorFactory, Transport
 from foxvideo.video import Video
-from foxvideo.wire import is_task_id, read_balance, read_models, read_prices
+from foxvideo.wire import is_task_id, read_models
 
 if TYPE_CHECKING:
     from foxvideo.account import Balance, Prices
@@ -351,9 +351,11 @@ class Client:
         Raises:
             FoxError: The service refuses the key, or cannot be reached.
         """
+        from foxvideo.account import Balance  # noqa: PLC0415 - few need it, and importing foxvideo is to be quick
+
         self._lifecycle.bind()
         usage = await self._transport.get("/api/usage/token/")
-        return read_balance(usage, await self._transport.get("/v1/account/credits"))
+        return Balance.read(usage, await self._transport.get("/v1/account/credits"))
 
     async def prices(self) -> "Prices":
         """Return the price list, for ``request.estimate(prices)``; asks once.
@@ -361,8 +363,10 @@ class Client:
         Raises:
             FoxError: The service cannot be reached, or shows none.
         """
+        from foxvideo.account import Prices  # noqa: PLC0415 - as above
+
         self._lifecycle.bind()
-        return read_prices(await self._transport.get("/api/pricing"))
+        return Prices.read(await self._transport.get("/api/pricing"))
 
     async def close(self) -> None:
         """Close the client: may be called twice.

@@ -13,7 +13,6 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
-from typing import TYPE_CHECKING
 
 import attrs
 
@@ -35,9 +34,6 @@ from foxvideo.errors import (
 from foxvideo.requests import VideoRequest, fields_of
 from foxvideo.shapes import mapping, task_state, text
 from foxvideo.states import TaskState
-
-if TYPE_CHECKING:
-    from foxvideo.account import Balance, Prices
 
 _SNIPPET = 200  # characters of an unreadable body that an error keeps
 _MOST_SECONDS = 120.0  # no Retry-After holds us longer
@@ -351,43 +347,35 @@ def read_models(answer: Answer) -> tuple[str, ...]:
     Raises:
         FoxError: The query failed.
     """
-    reply = _expect(answer, "models")
-    rows = mapping(_decoded(reply)).get("data")
-    if not isinstance(rows, list):
-        raise _bad(reply, "models: no list in the reply")
+    rows, _ = read_rows(answer, "models")
     return tuple(name for row in rows if (name := text(mapping(row).get("id"))))
 
 
-def read_balance(usage: Answer, credits_: Answer) -> "Balance":
-    """Return what a key has left: GET /api/usage/token/ and GET /v1/account/credits.
+def read_rows(answer: Answer, doing: str) -> tuple[list[object], dict[str, object]]:
+    """Return the list under ``data``, and what is beside it.
 
     Raises:
-        FoxError: The first query failed. Where only the second did, the service may not have it.
+        FoxError: The query failed, or there is no list.
     """
-    from foxvideo.account import Balance  # noqa: PLC0415 - few need it, and importing foxvideo is to be quick
-
-    reply = _expect(usage, "balance")
-    told = _unwrapped(reply, "total_available", "unlimited_quota")
-    if not {"total_available", "unlimited_quota"} & told.keys():
-        raise _bad(reply, "balance: no allowance in the reply")
-    found = isinstance(credits_, Reply) and credits_.ok and bool(mapping(_decoded(credits_)))
-    return Balance.of(told, credits_.body if found and isinstance(credits_, Reply) else None)
-
-
-def read_prices(answer: Answer) -> "Prices":
-    """Return the price list: GET /api/pricing.
-
-    Raises:
-        FoxError: The query failed.
-    """
-    from foxvideo.account import Prices  # noqa: PLC0415 - as above
-
-    reply = _expect(answer, "prices")
+    reply = _expect(answer, doing)
     told = mapping(_decoded(reply))
-    rows = told.get("data")
+    rows = told.pop("data", None)
     if not isinstance(rows, list):
-        raise _bad(reply, "prices: no list in the reply")
-    return Prices.of(rows, mapping(told.get("group_ratio")))
+        raise _bad(reply, f"{doing}: no list in the reply")
+    return rows, told
+
+
+def read_object(answer: Answer, doing: str, *names: str) -> dict[str, object]:
+    """Return the object of a reply, also where it is wrapped in ``data``: the one that has one of these names.
+
+    Raises:
+        FoxError: The query failed, or no object has one of the names. Without names, any that is not empty will do.
+    """
+    reply = _expect(answer, doing)
+    told = _unwrapped(reply, *names)
+    if not (told.keys() & names if names else told):
+        raise _bad(reply, f"{doing}: nothing of it in the reply")
+    return told
 
 
 def _expect(answer: Answer, doing: str) -> Reply:

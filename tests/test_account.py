@@ -10,7 +10,7 @@ import pytest
 from foxvideo import AuthenticationError, BadReply, Client, GrokTextToVideo, Request, ServiceUnavailable
 from foxvideo.account import Balance, Price, Prices
 from foxvideo.emulator import Emulator, Fault
-from foxvideo.wire import Answer, NoReply, Reply, read_balance, read_prices
+from foxvideo.wire import Answer, NoReply, Reply
 
 SAMPLES = Path(__file__).parent / "samples"
 NONE = NoReply(sent=True, reason="reset")
@@ -29,7 +29,7 @@ def reply(told: object, status: int = 200) -> Reply:
 def prices(price: dict[str, Any], **ratios: object) -> Prices:
     """Return a price list of one model."""
     row = {"model_name": "m", "quota_type": 1, "model_price": 0.3, "enable_groups": ["default"]}
-    return read_prices(reply({"data": [row | price], "group_ratio": ratios}))
+    return Prices.read(reply({"data": [row | price], "group_ratio": ratios}))
 
 
 # --- The balance ---
@@ -38,7 +38,7 @@ def prices(price: dict[str, Any], **ratios: object) -> Prices:
 @pytest.mark.parametrize("name", ["account-usage-bare", "account-usage-wrapped"])
 def test_a_balance_is_read_bare_or_wrapped(name: str) -> None:
     """In units of quota, and in dollars."""
-    balance = read_balance(sample(name), NONE)
+    balance = Balance.read(sample(name), NONE)
 
     assert balance == Balance(
         name="kite",
@@ -53,7 +53,7 @@ def test_a_balance_is_read_bare_or_wrapped(name: str) -> None:
 
 def test_the_credits_are_kept_as_they_came() -> None:
     """Their fields are documented nowhere."""
-    balance = read_balance(sample("account-usage-bare"), sample("account-credits-evolink"))
+    balance = Balance.read(sample("account-usage-bare"), sample("account-credits-evolink"))
 
     assert balance.credits == json.loads((SAMPLES / "account-credits-evolink.json").read_bytes())
     assert "70.5" not in repr(balance)
@@ -62,7 +62,7 @@ def test_the_credits_are_kept_as_they_came() -> None:
 @pytest.mark.parametrize("answer", [NONE, reply({"error": "none"}, 404), reply([]), Reply(200, {}, b"<html>")])
 def test_without_credits_the_balance_is_told_all_the_same(answer: Answer) -> None:
     """The route that has them may not be there."""
-    balance = read_balance(sample("account-usage-bare"), answer)
+    balance = Balance.read(sample("account-usage-bare"), answer)
 
     assert balance.credits is None
     assert balance.dollars == 9.5
@@ -70,7 +70,7 @@ def test_without_credits_the_balance_is_told_all_the_same(answer: Answer) -> Non
 
 def test_a_key_may_have_no_limit_and_an_end() -> None:
     """Then nothing is left to count."""
-    balance = read_balance(reply({"unlimited_quota": True, "expires_at": 1_800_000_000}), NONE)
+    balance = Balance.read(reply({"unlimited_quota": True, "expires_at": 1_800_000_000}), NONE)
 
     assert (balance.unlimited, balance.dollars, balance.name) == (True, None, None)
     assert balance.expires_at == dt.datetime(2027, 1, 15, 8, 0, tzinfo=dt.UTC)
@@ -79,14 +79,14 @@ def test_a_key_may_have_no_limit_and_an_end() -> None:
 @pytest.mark.parametrize("expires", [0, -1, None, "never", 1e30])
 def test_a_key_that_never_dies_says_so_in_many_ways(expires: object) -> None:
     """Zero or below, by what public clients read."""
-    assert read_balance(reply({"total_available": 1, "expires_at": expires}), NONE).expires_at is None
+    assert Balance.read(reply({"total_available": 1, "expires_at": expires}), NONE).expires_at is None
 
 
 @pytest.mark.parametrize("told", [{}, [], {"success": False, "message": "no such token"}, {"data": {"name": "kite"}}])
 def test_a_reply_without_an_allowance_is_no_balance(told: object) -> None:
     """And no zero."""
-    with pytest.raises(BadReply, match="balance: no allowance in the reply"):
-        read_balance(reply(told), NONE)
+    with pytest.raises(BadReply, match="balance: nothing of it in the reply"):
+        Balance.read(reply(told), NONE)
 
 
 # --- Prices ---
@@ -94,7 +94,7 @@ def test_a_reply_without_an_allowance_is_no_balance(told: object) -> None:
 
 def test_a_price_list_is_read() -> None:
     """A fixed price, times the ratio of the group."""
-    read = read_prices(sample("pricing"))
+    read = Prices.read(sample("pricing"))
 
     assert read.models == {"grok-imagine-text-to-video": Price(per_call=0.3, groups=("default",))}
     assert GrokTextToVideo(prompt="A kite").estimate(read) == 0.3
@@ -139,7 +139,7 @@ def test_there_is_no_estimate_where_the_list_has_tiers_of_the_model() -> None:
     rows = [
         {"model_name": name, "quota_type": 1, "model_price": 1, "enable_groups": ["default"]} for name in ("m", "m[4k]")
     ]
-    read = read_prices(reply({"data": rows, "group_ratio": {"default": 1}}))
+    read = Prices.read(reply({"data": rows, "group_ratio": {"default": 1}}))
 
     assert Request("m").estimate(read) is None
     assert Request("m[4k]").estimate(read) == 1
@@ -149,14 +149,14 @@ def test_rows_that_make_no_sense_are_left_out() -> None:
     """The others are read."""
     rows: list[object] = [None, 7, [], {}, {"model_name": ""}, {"model_name": "m", "quota_type": 1, "model_price": 1}]
 
-    assert read_prices(reply({"data": rows})).models == {"m": Price(per_call=1)}
+    assert Prices.read(reply({"data": rows})).models == {"m": Price(per_call=1)}
 
 
 @pytest.mark.parametrize("told", [{}, [], {"data": None}, {"data": {"m": 1}}])
 def test_a_reply_without_a_list_is_no_price_list(told: object) -> None:
     """And no empty one."""
     with pytest.raises(BadReply, match="prices: no list in the reply"):
-        read_prices(reply(told))
+        Prices.read(reply(told))
 
 
 # --- By a client ---

@@ -169,8 +169,7 @@ def balance(*, base_url: str | None, as_json: bool) -> None:
     told = command.run(_balance(command.make_client(base_url, None)))
     if as_json:
         expires = told.expires_at.isoformat() if told.expires_at else None
-        values = attrs.asdict(told, filter=attrs.filters.exclude("body"))
-        command.print_json(values | {"expires_at": expires, "dollars": told.dollars, "credits": told.credits})
+        command.print_json(attrs.asdict(told) | {"expires_at": expires, "dollars": told.dollars})
         return
     for name, text in _left(told):
         click.echo(f"{name:<9} {text}")

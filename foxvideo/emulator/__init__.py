@@ -1,7 +1,7 @@
 """FoxAPI on 127.0.0.1: a server to develop and test against, which costs nothing and breaks on demand.
 
-It speaks the wire as documented and knows nothing of the rest of the package, so that one misreading of the
-documentation cannot hide in a client and in its emulator at once.
+It speaks the wire as documented and knows nothing of the rest of the package but the data of the catalogue, so that
+one misreading of the documentation in code cannot hide in a client and in its emulator at once.
 """
 
 from foxvideo.emulator.charges import Charge, read_charges
