@@ -88,3 +88,31 @@ def test_media_urls_come_from_both_kinds_of_fields() -> None:
     body = {"image_url": "a", "prompt": "p", "image_urls": ["b", 7, "c"], "video_url": None, "x_urls": "d"}
 
     assert list(media_urls(body)) == [("image_url", "a"), ("image_urls", "b"), ("image_urls", "c")]
+
+
+def test_media_urls_come_from_objects_of_lists_too() -> None:
+    """At any depth; a callback is no medium."""
+    body = {
+        "callback_url": "hook",
+        "references": [{"url": "a", "ref_name": "fox"}, 7],
+        "elements": [{"frontal_image_url": "b", "reference_image_urls": ["c", "d"]}],
+        "multi_prompt": [{"prompt": "p", "duration": 5}],
+    }
+
+    assert [url for _, url in media_urls(body)] == ["a", "b", "c", "d"]
+
+
+@pytest.mark.parametrize(
+    ("body", "aspect"),
+    [
+        ({"model": "kling-v3-image-to-video"}, "auto"),
+        ({"model": "kling-v3-text-to-video"}, "16:9"),
+        ({"model": "veo3.1-fast", "size": "9:16"}, "9:16"),
+        ({"model": "a-model-of-tomorrow"}, "16:9"),
+    ],
+)
+def test_a_film_has_the_shape_of_its_picture_where_nobody_can_ask_for_another(
+    body: dict[str, object], aspect: str
+) -> None:
+    """Older models call the shape their size."""
+    assert Scene.asked(body, None).aspect == aspect

@@ -52,7 +52,7 @@ class Scene:
             source: What its first media URL stands for, where the emulator has it.
         """
         model = body["model"]
-        extension = model.endswith("-extension")
+        extension = model.endswith(("-extension", "-extend", "-extend-fast"))
         edit = model.endswith("-edit-video")
         return cls(
             prompt=str(body.get("prompt", "")),
