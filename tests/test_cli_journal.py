@@ -416,11 +416,13 @@ def test_what_is_to_be_done_is_chosen_by_state_file_age_and_host() -> None:
         row(key="open", status="uncertain"),
         row(key="decided", status="uncertain"),
         row(key="decided", attempt=2),
+        row(key="refused", status="uncertain"),
+        row(key="refused", status="refused", attempt=2),
     ]
     rows = [attrs.evolve(each, number=number) for number, each in enumerate(rows)]
     found = Unfinished.among(rows, "http://x", day + 1)
     assert [each.key for each in found.here] == ["running", "decided", "unsaved"]
-    assert ([each.key for each in found.expired], found.elsewhere, found.uncertain) == (["expired"], 1, 1)
+    assert ([each.key for each in found.expired], found.elsewhere, found.uncertain) == (["expired"], 1, 2)
     assert len(list(found.told())) == 3
 
 

@@ -193,13 +193,15 @@ def test_what_was_being_sent_at_a_kill_is_uncertain(tmp_path: Path) -> None:
 
 @needs_signals
 def test_ctrl_c_during_resume_counts_what_is_left(tmp_path: Path) -> None:
-    """The same command goes on."""
+    """The same command goes on; what is saved is not left."""
     with served(seconds=60.0) as emulator:
-        for _ in range(2):
+        for _ in range(3):
             with started(*GENERATE, "--timeout", "0.1", folder=tmp_path, base_url=emulator.base_url) as process:
                 process.communicate(timeout=DEADLINE)
+        first, *_ = emulator.ledger.tasks
+        emulator.finish(first)
         with started("resume", folder=tmp_path, base_url=emulator.base_url) as process:
-            line(process.stderr, "(pending)")
+            line(process.stderr, f"({first}): done")
             _, err = interrupt(process)
     assert process.returncode == 130
     assert "interrupted, 2 not saved yet" in err

@@ -18,6 +18,7 @@ from foxvideo.transfers import digest
 from foxvideo.video import Video
 
 PLACE = "FOXVIDEO_JOURNAL"
+_NOTHING_MADE = {RowStatus.REFUSED, RowStatus.WITHDRAWN}
 
 journal_option = click.option(
     "--journal",
@@ -57,8 +58,8 @@ async def read(path: Path) -> tuple[JournalRow, ...]:
 
 
 def undecided(rows: Iterable[JournalRow]) -> list[JournalRow]:
-    """Return the rows that are uncertain and wait for a decision: nothing was submitted again under their keys."""
-    newest = {row.key: row for row in rows}
+    """Return the rows that are uncertain and wait for a decision: nothing was made since under their keys."""
+    newest = {row.key: row for row in rows if row.status not in _NOTHING_MADE}
     return [row for row in newest.values() if row.status is RowStatus.UNCERTAIN]
 
 

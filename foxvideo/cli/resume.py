@@ -185,6 +185,6 @@ class Round:
         except (FoxError, OSError) as error:
             display.say(f"{name}: {outcome.message(error)}")
             return Found(row, error=error)
-        await note_saved(self.journal, video, files)
         self.left.discard(row.task_id or "")
+        await note_saved(self.journal, video, files)
         return Found(row, video, files)
