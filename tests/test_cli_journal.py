@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import os
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ import platformdirs
 import pytest
 from click.testing import CliRunner, Result
 
-from foxvideo import JournalRow
+from foxvideo import Client, GrokTextToVideo, JournalRow
 from foxvideo.cli import errand, journal as journals, memory, spans
 from foxvideo.cli.app import app
 from foxvideo.cli.resume import Unfinished
@@ -60,6 +61,17 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
         return result
 
     return command
+
+
+def begun(emulator: Emulator, *keys: str) -> list[str]:
+    """Submit something under each key, with the journal of the command line, and return the ids."""
+
+    async def submit() -> list[str]:
+        async with Client(KEY, emulator.base_url, journal=os.environ["FOXVIDEO_JOURNAL"]) as client:
+            shots = [client.submit(GrokTextToVideo(prompt="A fox"), key=key) for key in keys]
+            return [await shot.wait_accepted() for shot in shots]
+
+    return asyncio.run(submit())
 
 
 def shown(run: Run, *words: str) -> list[dict[str, Any]]:
@@ -210,11 +222,9 @@ def test_another_request_under_a_key_is_bad_input(run: Run) -> None:
 def test_what_failed_is_made_anew_only_if_asked_to(run: Run) -> None:
     """The refusal names the option; the first attempt stays in the journal."""
     with served() as emulator:
-        command = ("generate", "A fox", "--key", "shot-1", "-o", "a.mp4")
-        slow = run(emulator, *command, "--timeout", "0.05")
-        assert slow.exit_code == 5
-        (task_id,) = emulator.ledger.tasks
+        (task_id,) = begun(emulator, "shot-1")
         emulator.fail(task_id)
+        command = ("generate", "A fox", "--key", "shot-1", "-o", "a.mp4")
         again = run(emulator, *command)
         assert (again.exit_code, emulator.ledger.charged) == (1, 1)
         assert "--retry-failed" in again.stderr
@@ -236,8 +246,7 @@ def test_a_key_that_is_none_is_bad_input(run: Run, words: list[str]) -> None:
 def test_status_and_fetch_find_a_task_by_its_key(run: Run) -> None:
     """And an unknown key is not found, which costs nothing."""
     with served(seconds=60.0) as emulator:
-        run(emulator, "generate", "A fox", "--key", "shot-1", "--timeout", "0.1")
-        (task_id,) = emulator.ledger.tasks
+        (task_id,) = begun(emulator, "shot-1")
         assert re.search(r"^status +pending$", run(emulator, "status", "--key", "shot-1").stdout, re.MULTILINE)
         emulator.finish(task_id)
         fetched = run(emulator, "fetch", "--key", "shot-1", "-o", "a.mp4")
@@ -264,8 +273,7 @@ def test_a_task_has_one_name(run: Run, command: str, words: list[str]) -> None:
 def test_fetch_by_id_is_noted_too(run: Run) -> None:
     """The journal knows whose id it is."""
     with served(seconds=60.0) as emulator:
-        run(emulator, "generate", "A fox", "--timeout", "0.1")
-        (task_id,) = emulator.ledger.tasks
+        (task_id,) = begun(emulator, "shot-1")
         emulator.finish(task_id)
         run(emulator, "fetch", task_id, "-o", "a.mp4")
     (told,) = shown(run)
@@ -279,7 +287,7 @@ def test_a_journal_can_be_named_and_the_next_command_names_it_too(run: Run, jour
     """What goes on must look into the same one."""
     with served(seconds=60.0) as emulator:
         words = ("--journal", "my journal.db", "--base-url", emulator.base_url)
-        result = run(emulator, "generate", "A fox", "--timeout", "0.1", *words)
+        result = run(emulator, "generate", "A fox", "--timeout", "2", *words)
     assert result.exit_code == 5
     assert f"foxvideo resume --base-url {emulator.base_url} --journal 'my journal.db'" in result.stderr
     assert not journal.exists()
@@ -336,17 +344,15 @@ def test_a_command_that_breaks_says_how_to_go_on(run: Run, monkeypatch: pytest.M
 def test_resume_finishes_and_saves_all_that_was_accepted(run: Run) -> None:
     """Then there is nothing more to do, and nothing is asked for."""
     with served(seconds=60.0) as emulator:
-        for number in range(3):
-            waited = run(emulator, "generate", f"Fox {number}", "--key", f"shot-{number}", "--timeout", "0.1")
-            assert "foxvideo resume" in waited.stderr
-        for task_id in emulator.ledger.tasks:
+        ids = begun(emulator, "shot-1", "shot-2", "shot-3")
+        for task_id in ids:
             emulator.finish(task_id)
         result = run(emulator, "resume", "-o", "films")
         polled = emulator.ledger.polled
         again = run(emulator, "resume", "-o", "films")
         assert emulator.ledger.polled == polled
         assert emulator.ledger.charged == 3
-        files = [str(Path("films", f"{task_id}.mp4")) for task_id in emulator.ledger.tasks]
+    files = [str(Path("films", f"{task_id}.mp4")) for task_id in ids]
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines() == files
     assert all(Path(file).read_bytes()[4:8] == b"ftyp" for file in files)
@@ -372,9 +378,7 @@ def test_resume_saves_what_was_completed_and_not_saved(run: Run) -> None:
 def test_resume_prints_one_list_of_json_and_shares_the_exit_code(run: Run) -> None:
     """One film, one task that failed: the rest is saved all the same."""
     with served(seconds=60.0) as emulator:
-        for key in ("good", "bad"):
-            run(emulator, "generate", f"A {key} fox", "--key", key, "--timeout", "0.1")
-        good, bad = emulator.ledger.tasks
+        good, bad = begun(emulator, "good", "bad")
         emulator.finish(good)
         emulator.fail(bad)
         result = run(emulator, "resume", "--json")
@@ -387,7 +391,7 @@ def test_resume_prints_one_list_of_json_and_shares_the_exit_code(run: Run) -> No
 def test_resume_that_ends_too_early_can_be_repeated(run: Run) -> None:
     """All that failed is still running, so that is the exit code."""
     with served(seconds=60.0) as emulator:
-        run(emulator, "generate", "A fox", "--timeout", "0.1")
+        begun(emulator, "shot-1")
         result = run(emulator, "resume", "--timeout", "0.2")
     assert result.exit_code == 5
     assert "not ended within 0.2 s" in result.stderr
@@ -396,7 +400,7 @@ def test_resume_that_ends_too_early_can_be_repeated(run: Run) -> None:
 def test_resume_leaves_other_hosts_alone_and_says_so(run: Run) -> None:
     """An emulator's task is not asked for at the service."""
     with served(seconds=60.0) as one, served() as other:
-        run(one, "generate", "A fox", "--timeout", "0.1")
+        begun(one, "shot-1")
         result = run(other, "resume")
         assert other.ledger.polled == 0
     assert result.exit_code == 0
@@ -539,10 +543,8 @@ def test_local_files_are_given_once_more(run: Run) -> None:
 def test_forget_keeps_what_goes_on_and_what_is_uncertain(run: Run) -> None:
     """Only what is settled goes, and its film stays."""
     with served(seconds=60.0) as emulator:
-        run(emulator, "generate", "A fox", "--key", "runs", "--timeout", "0.1")
+        _, task_id = begun(emulator, "runs", "done")
         lost(run, emulator, "--key", "open")
-        run(emulator, "generate", "A fox", "--key", "done", "--timeout", "0.1")
-        *_, task_id = emulator.ledger.tasks
         emulator.finish(task_id)
         run(emulator, "fetch", "--key", "done", "-o", "a.mp4")
     assert json.loads(run(None, "forget", "--older-than", "1h", "--json").stdout) == {"forgotten": 0}
