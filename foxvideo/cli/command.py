@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 import click
 
 from foxvideo.cli import outcome
-from foxvideo.cli.journal import ready
 from foxvideo.client import Client
 from foxvideo.errors import FoxError
 from foxvideo.schedule import Every
@@ -141,13 +140,13 @@ def bad_input() -> Iterator[None]:
 
 
 def make_client(
-    base_url: str | None, journal: Path | None, *, poll_every: float | None = None, timeout: float | None = None
+    base_url: str | None, journal: Path | None = None, *, poll_every: float | None = None, timeout: float | None = None
 ) -> Client:
     """Return a client with the key of the environment; nothing is connected or opened yet.
 
     Args:
         base_url: As ``--base-url`` has it.
-        journal: As ``--journal`` has it.
+        journal: Where its journal lies; None for none, which is for commands that neither submit nor follow.
         poll_every: Seconds between two queries; None as the client thinks best.
         timeout: Seconds for one task; None for no limit.
 
@@ -157,4 +156,4 @@ def make_client(
     """
     schedule = Every(poll_every) if poll_every else None
     with bad_input():
-        return Client(base_url=base_url, schedule=schedule, journal=ready(journal), task_timeout=timeout)
+        return Client(base_url=base_url, schedule=schedule, journal=journal, task_timeout=timeout)

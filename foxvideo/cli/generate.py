@@ -108,10 +108,10 @@ def generate(
     if retry_failed and key is None:
         raise click.UsageError("--retry-failed needs --key")
     request = Asked(**asked).request()
-    errand = Errand(command.make_client(base_url, journal, poll_every=poll_every), target, ready(journal))
+    client = command.make_client(base_url, ready(journal), poll_every=poll_every)
 
     async def begin(client: Client) -> VideoTask:
         return client.submit(request, key=key, retry_failed=retry_failed, timeout=timeout, check=not no_check)
 
-    video, files = errand.run(key or request.model, begin)
+    video, files = Errand(client, target, ready(journal)).run(key or request.model, begin)
     print_video(video, files, as_json=as_json)

@@ -118,7 +118,7 @@ def resume(
         folder.mkdir(parents=True, exist_ok=True)
     target = Target(folder, overwrite)
     target.check()
-    client = command.make_client(base_url, journal, poll_every=poll_every, timeout=timeout)
+    client = command.make_client(base_url, ready(journal), poll_every=poll_every, timeout=timeout)
     found, unfinished = Round(client, target, ready(journal)).run()
     if as_json:
         command.print_json([_as_json(each, ctx) for each in found])

@@ -39,7 +39,7 @@ def status(
     Ends with 0 whatever the status is, as long as the service told it.
     """
     _check_name(task_id, key)
-    state = command.run(_first_state(command.make_client(base_url, journal, timeout=timeout), task_id, key))
+    state = command.run(_first_state(command.make_client(base_url, ready(journal), timeout=timeout), task_id, key))
     if as_json:
         command.print_json(outcome.state_as_json(state))
         return
@@ -104,7 +104,7 @@ def fetch(
     _check_name(task_id, key)
     target = Target(output, overwrite)
     target.check(task_id)
-    client = command.make_client(base_url, journal, poll_every=poll_every, timeout=timeout)
+    client = command.make_client(base_url, ready(journal), poll_every=poll_every, timeout=timeout)
 
     async def begin(client: Client) -> VideoTask:
         return client.task(task_id, key=key)

@@ -47,7 +47,7 @@ def adopt(
 
     The service is asked whether there is such a task. `foxvideo tasks --uncertain` shows the keys.
     """
-    client = command.make_client(base_url, journal, timeout=timeout)
+    client = command.make_client(base_url, ready(journal), timeout=timeout)
     row, state = command.run(_adopt(client, ready(journal), key, task_id))
     if as_json:
         command.print_json(state_as_json(state))
@@ -105,7 +105,7 @@ def resubmit(
     target.check()
     options = Asked(**asked)
     request = options.request() if options != Asked() else None
-    client = command.make_client(base_url, journal, poll_every=poll_every, timeout=timeout)
+    client = command.make_client(base_url, ready(journal), poll_every=poll_every, timeout=timeout)
     path = ready(journal)
     row = command.run(_uncertain(path, key, client.base_url))
     if request is None and recalled_request(row) is None:
