@@ -44,7 +44,15 @@ def mutated(draw: st.DrawFn, body: bytes) -> bytes:
         for key in way:
             holder = holder[key]  # type: ignore[index]
         old = holder[last]  # type: ignore[index]
-        mutations: list[object] = [draw(values), [old], {"data": old}, [old, old], (str(old) * 300)[:100_000], 10**400, None]
+        mutations: list[object] = [
+            draw(values),
+            [old],
+            {"data": old},
+            [old, old],
+            (str(old) * 300)[:100_000],
+            10**400,
+            None,
+        ]
         if draw(st.integers(0, 4)) == 0 and isinstance(holder, dict) and last != "root":
             del holder[last]
         else:

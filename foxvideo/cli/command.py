@@ -105,7 +105,7 @@ def print_json(value: Mapping[str, object] | list[dict[str, object]]) -> None:
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine, which every Ctrl-C cancels once more.
+    """Run a coroutine, which every Ctrl-C and every SIGTERM cancels once more.
 
     ``asyncio.run`` alone cancels only the first time; its second Ctrl-C is a KeyboardInterrupt at whatever line runs,
     and in the midst of a coroutine that merely starts its clean-up over.
@@ -114,17 +114,18 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         KeyboardInterrupt: It was cancelled.
     """
     try:
-        return asyncio.run(_cancelled_by_ctrl_c(work))
+        return asyncio.run(_cancelled_by_signals(work))
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None
 
 
-async def _cancelled_by_ctrl_c(work: Coroutine[Any, Any, T]) -> T:
+async def _cancelled_by_signals(work: Coroutine[Any, Any, T]) -> T:
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - for the type checker
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as a shell has it for what runs in the background
-        with contextlib.suppress(RuntimeError):  # on Windows, and in a thread: asyncio.run's own way must do
-            asyncio.get_running_loop().add_signal_handler(signal.SIGINT, task.cancel)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as a shell has it for what runs in the background
+            with contextlib.suppress(RuntimeError):  # on Windows, and in a thread: asyncio.run's own way must do
+                asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     return await work
 
 

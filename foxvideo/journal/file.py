@@ -113,7 +113,7 @@ class Journal:
 
     def forget(self, before: float) -> "asyncio.Future[int]":
         """Delete what is settled since before a time (Unix seconds), and return how many submits that were."""
-        return self._do(functools.partial(tables.forget, before=before))
+        return self._do(functools.partial(tables.forget, before=before, lives=self._lives, now=time.time()))
 
     def saved(self, task_id: str, place: int, path: Path, size: int, sha256: str) -> "asyncio.Future[None]":
         """Note where a result was saved."""

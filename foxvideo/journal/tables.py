@@ -70,6 +70,9 @@ _ROWS = """
     SELECT tasks.*, (SELECT path FROM files WHERE files.task_id = tasks.task_id ORDER BY place LIMIT 1) AS file
     FROM tasks
 """
+_NOTHING = "(status IN ('refused', 'withdrawn') OR (status = 'planned' AND owner IS NULL))"
+_SETTLED = f"(status IN ('completed', 'failed', 'cancelled') OR {_NOTHING})"
+_LONGEST = 48 * 3600.0  # seconds; after that nothing is left of a task that could be fetched
 Lives = Callable[[str], bool]
 
 
@@ -149,8 +152,7 @@ def uncertain(db: "Connection", key: str, *, origin: str, lives: Lives) -> Journ
     Raises:
         InvalidRequest: It is not, or there is none; a row that is being sent is not, while its owner lives.
     """
-    row = newest(db, key)
-    row = None if row is None else _settled(db, row, lives)
+    row = look(db, key, lives=lives)
     if row is None or row.status is not RowStatus.UNCERTAIN:
         found = "is not in the journal" if row is None else f"is {row.status}"
         task_id = None if row is None else row.task_id
@@ -167,7 +169,7 @@ def newest(db: "Connection", key: str) -> JournalRow | None:
 
     One that made nothing does not hide an earlier one that did, or may have.
     """
-    order = "ORDER BY status IN ('refused', 'withdrawn'), attempt DESC"
+    order = f"ORDER BY {_NOTHING}, attempt DESC"
     found = db.execute(f"{_ROWS} WHERE key = ? {order} LIMIT 1", (key,)).fetchone()
     return None if found is None else JournalRow(**found)
 
@@ -175,7 +177,9 @@ def newest(db: "Connection", key: str) -> JournalRow | None:
 def look(db: "Connection", key: str, *, lives: Lives) -> JournalRow | None:
     """Return the last attempt under a key, with what its owner's death makes of it; None if there is none."""
     row = newest(db, key)
-    return None if row is None else _settled(db, row, lives)
+    settled = None if row is None else _settled(db, row, lives)
+    # What a dead owner has not sent has made nothing, and hides no earlier attempt.
+    return settled if settled is row else newest(db, key)
 
 
 def rows(db: "Connection", *, key: str | None, running: bool, lives: Lives) -> tuple[JournalRow, ...]:
@@ -194,13 +198,18 @@ def rows(db: "Connection", *, key: str | None, running: bool, lives: Lives) -> t
     return tuple(JournalRow(**found) for found in db.execute(query, () if running else (key, key)))
 
 
-def forget(db: "Connection", before: float) -> int:
-    """Delete what is settled since before a time, and return how many submits that were."""
-    settled = "status IN ('completed', 'failed', 'cancelled', 'refused', 'withdrawn') AND coalesce(ended, planned) < ?"
-    files = f"DELETE FROM files WHERE task_id IN (SELECT task_id FROM tasks WHERE {settled})"  # noqa: S608 - our text
-    db.execute(files, (before,))
+def forget(db: "Connection", before: float, *, lives: Lives, now: float) -> int:
+    """Delete what is settled since before a time, and return how many submits that were.
+
+    That is what has ended and what made nothing, and in the end what was accepted, since links live 24 hours. What is
+    uncertain stays.
+    """
+    rows(db, key=None, running=True, lives=lives)  # a dead owner has no rows
+    which = f"({_SETTLED} AND coalesce(ended, planned) < ? OR status = 'accepted' AND accepted < ?)"
+    times = (before, min(before, now - _LONGEST))
+    db.execute(f"DELETE FROM files WHERE task_id IN (SELECT task_id FROM tasks WHERE {which})", times)  # noqa: S608 - ours
     db.execute("DELETE FROM uploads WHERE uploaded < ?", (before,))
-    return db.execute(f"DELETE FROM tasks WHERE {settled}", (before,)).rowcount  # noqa: S608 - our text
+    return db.execute(f"DELETE FROM tasks WHERE {which}", times).rowcount  # noqa: S608 - our text
 
 
 def _settled(db: "Connection", row: JournalRow, lives: Lives) -> JournalRow:
