@@ -146,13 +146,13 @@ class Bookkeeper(Forgetful):
 
     def unsent(self, row: int | None) -> None:
         """Write down that a request did not leave after all, without waiting for the disk."""
-        if row is not None:
-            self.journal.change(row, _UNSENT)  # should it fail: what a client that is gone has planned is free anyway
+        # No row has the number 0. Should it fail: what a client that is gone has planned is free anyway.
+        self.journal.change(row or 0, _UNSENT)
 
     async def planned(self, plan: Plan) -> None:
         """Write down that a request made nothing and will be sent again."""
-        if plan.row is not None:
-            await self.journal.change(plan.row, {"status": RowStatus.PLANNED})
+        assert plan.row is not None  # noqa: S101 - it was sent
+        await self.journal.change(plan.row, {"status": RowStatus.PLANNED})
 
     async def accepted(self, plan: Plan, state: TaskState) -> None:
         """Write down the id; shown to nobody before.
@@ -160,8 +160,7 @@ class Bookkeeper(Forgetful):
         Raises:
             JournalError: The disk failed after the money was spent; nothing new is sent from then on.
         """
-        if plan.row is None:
-            return
+        assert plan.row is not None  # noqa: S101 - it was sent
         changes = {
             "status": RowStatus.ACCEPTED,
             "owner": None,

@@ -275,8 +275,8 @@ class Submits:
             task._id, task._stage, task._plan = task_id, Stage.ACCEPTED, None
             async for state in living:
                 task._observe(state)
-        if living._outcome is not None:
-            self.life.end(task, living._outcome, written=True)
+        assert living._outcome is not None  # noqa: S101 - it has ended, or its states would not
+        self.life.end(task, living._outcome, written=True)
 
     # --- Requests ---
 
