@@ -6,19 +6,26 @@ does. After each cut the same invariants must hold.
 """
 
 import asyncio
+import contextlib
 import gc
 import logging
 import re
+import shutil
+import sqlite3
 import warnings
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from foxvideo import Client, Every, GrokImageToVideo, GrokTextToVideo
+from foxvideo import Client, Every, GrokImageToVideo, GrokTextToVideo, JournalRow, RowStatus, SubmitUncertain
 from foxvideo.emulator import Emulator, Fault
+from foxvideo.journal import Journal
 from foxvideo.virtual_clock import VirtualClockLoop
+
+if TYPE_CHECKING:
+    from foxvideo.requests import VideoRequest
 
 Scenario = Callable[[Client, Emulator, Path], Coroutine[Any, Any, object]]
 
@@ -104,11 +111,48 @@ SCENARIOS: dict[Scenario, int] = {  # and how many cycles each takes at least
 }
 
 
+async def _keys_that_are_asked_for_twice(client: Client, fox: Emulator, folder: Path) -> None:
+    fox.fail_next("submit", Fault("rate_limit"))
+    fox.fail_next("submit", Fault("reset", after=True))
+    requests: dict[str, VideoRequest] = {"shot-1": SHOT, "shot-2": LOCAL, "shot-3": SHOT}
+    keyed = [client.generate(request, key=key) for key, request in requests.items() for _ in range(2)]
+    await asyncio.gather(*keyed, return_exceptions=True)
+
+
+async def _look_up_and_resume(client: Client, fox: Emulator, folder: Path) -> None:
+    await client.submit(SHOT, key="shot-1").wait_accepted()
+    (resumed,) = await client.resume()
+    await client.task(key="shot-1")
+    await resumed
+    await client.history()
+
+
+async def _adopt_and_resubmit(client: Client, fox: Emulator, folder: Path) -> None:
+    for key in ("shot-1", "shot-2"):
+        fox.fail_next("submit", Fault("reset", after=True))
+        with contextlib.suppress(SubmitUncertain):
+            await client.generate(SHOT, key=key)
+    await client.adopt("shot-1", next(iter(fox.ledger.tasks)))
+    await (await client.resubmit("shot-2"))
+
+
+JOURNALED: dict[Scenario, int] = {  # the same with a journal, and what there is only with one
+    _upload_and_generate: 40,
+    _close_under_way: 15,
+    _keys_that_are_asked_for_twice: 50,
+    _look_up_and_resume: 30,
+    _adopt_and_resubmit: 50,
+}
+
+
 class Cut:
     """One run of a scenario that is cut in one cycle, and what can be said afterwards."""
 
-    def __init__(self, scenario: Scenario, cut_at: int, folder: Path, log: pytest.LogCaptureFixture) -> None:
+    def __init__(
+        self, scenario: Scenario, cut_at: int, folder: Path, log: pytest.LogCaptureFixture, *, journal: Path | None
+    ) -> None:
         self.scenario, self.cut_at, self.folder, self.log = scenario, cut_at, folder, log
+        self.journal = journal
         self.fox = Emulator(seconds=5.0, latency=0.01, render=False)
         self.finished = False
         self.pending: set[asyncio.Task[Any]] = set()
@@ -121,7 +165,8 @@ class Cut:
             # A loop that is torn down forgets a connection that its server is just accepting; that side is not ours.
             servers = rf"unclosed <socket.* laddr=\('127.0.0.1', {self.fox.base_url.rpartition(':')[2]}\)"
             warnings.filterwarnings("ignore", servers, ResourceWarning)
-            client = Client(self.fox.api_key, self.fox.base_url, schedule=Every(2), max_requests=MOST)
+            options: dict[str, Any] = {"schedule": Every(2), "max_requests": MOST, "journal": self.journal}
+            client = Client(self.fox.api_key, self.fox.base_url, **options)
             async with client:
                 body = loop.create_task(self.scenario(client, self.fox, self.folder))
                 if cancel:
@@ -144,7 +189,10 @@ class Cut:
         assert self.pending == set(), "something is left on the loop"
         assert self.fox.ledger.max_in_flight <= MOST
         assert not list(self.folder.glob(".*.part")), "half a film is left behind"
-        self._assert_every_charge_is_known()
+        if self.journal is None:
+            self._assert_every_charge_is_known()
+        else:
+            self._assert_the_journal_is_right(self.journal)
 
     def _run_loop(self, *, cancel: bool) -> list[str]:
         with asyncio.Runner(loop_factory=SteppedLoop) as runner:
@@ -165,6 +213,48 @@ class Cut:
         uncertain = len(re.findall("^uncertain submit", text, re.MULTILINE))
         assert len(lost) <= uncertain, f"cycle {self.cut_at}: {lost} charged and forgotten"
 
+    def _assert_the_journal_is_right(self, path: Path) -> None:
+        rows = asyncio.run(_remembered(path))
+        assert not list(path.parent.glob("*.lock")), "the next who opened it left a lock of the last"
+        assert {row.owner for row in rows} <= {None}, f"cycle {self.cut_at}: there is a row that nobody can send"
+        charges: dict[str, set[str]] = {row.token: set() for row in rows}
+        for record in self.fox.ledger.tasks.values():
+            charges[record.headers["Idempotency-Key"]].add(record.id)  # a KeyError is a submit that is not written down
+        for token, charged in charges.items():
+            attempts = [row for row in rows if row.token == token]  # several where an uncertain one was sent again
+            known = {row.task_id for row in attempts if row.task_id is not None}
+            uncertain = [row for row in attempts if row.status is RowStatus.UNCERTAIN]
+            assert known <= charged
+            assert len(charged - known) <= len(uncertain), f"cycle {self.cut_at}: {charged} were charged for {attempts}"
+
+
+async def _remembered(path: Path) -> tuple[JournalRow, ...]:
+    async with Journal(path) as journal:
+        return await journal.rows()
+
+
+def cut_everywhere(
+    scenario: Scenario, cancel: bool, folder: Path, log: pytest.LogCaptureFixture, *, journal: bool
+) -> int:
+    """Cut each cycle of a scenario once, check what must hold, and return how many cycles it has."""
+    log.set_level(logging.INFO, "foxvideo")
+    gc.collect()
+    gc.freeze()  # each cut collects its own garbage, and only that
+    with warnings.catch_warnings():
+        for cycle in range(1, 1000):
+            path = Path(shutil.copy(folder / "empty", folder / f"{cycle}.db")) if journal else None
+            cut = Cut(scenario, cycle, folder, log, journal=path)
+            cut.run(cancel=cancel)
+            if cut.finished:
+                break
+        finished, cycles = cut.finished, cut.cycles
+        del cut
+        log.clear()  # its records hold errors, and these the frames of the loop
+        gc.unfreeze()
+        gc.collect()
+    assert finished
+    return cycles
+
 
 @pytest.mark.parametrize("cancel", [True, False], ids=["cancelled", "interrupted"])
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__.strip("_"))
@@ -172,20 +262,26 @@ def test_no_paid_task_is_lost_however_it_is_cut(
     scenario: Scenario, cancel: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Each cycle of the loop is cut once; all that was charged is named in the log, and nothing is left behind."""
-    caplog.set_level(logging.INFO, "foxvideo")
-    gc.collect()
-    gc.freeze()  # each cut collects its own garbage, and only that
-    with warnings.catch_warnings():
-        for cycle in range(1, 1000):
-            cut = Cut(scenario, cycle, tmp_path, caplog)
-            cut.run(cancel=cancel)
-            if cut.finished:
-                break
-        finished, cycles = cut.finished, cut.cycles
-        del cut
-        caplog.clear()  # its records hold errors, and these the frames of the loop
-        gc.unfreeze()
-        gc.collect()
+    assert cut_everywhere(scenario, cancel, tmp_path, caplog, journal=False) >= SCENARIOS[scenario]
 
-    assert finished
-    assert cycles >= SCENARIOS[scenario]
+
+@pytest.mark.parametrize("cancel", [True, False], ids=["cancelled", "interrupted"])
+@pytest.mark.parametrize("scenario", JOURNALED, ids=lambda scenario: scenario.__name__.strip("_"))
+def test_the_journal_knows_every_paid_task_however_it_is_cut(
+    scenario: Scenario,
+    cancel: bool,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By its id, or as uncertain; what it says made nothing was not charged; and nobody owns a row any more."""
+    opened = Journal._open
+
+    def open_unsynced(journal: Journal) -> sqlite3.Connection:
+        db = opened(journal)
+        db.execute("PRAGMA synchronous = OFF")  # hundreds of journals, and nothing crashes
+        return db
+
+    monkeypatch.setattr(Journal, "_open", open_unsynced)
+    asyncio.run(_remembered(tmp_path / "empty"))
+    assert cut_everywhere(scenario, cancel, tmp_path, caplog, journal=True) >= JOURNALED[scenario]
