@@ -44,19 +44,20 @@ def hold(path: Path) -> int:
 
 def lives(path: Path) -> bool:
     """Whether the owner of a lock lives; the file of one who does not is removed."""
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    else:
-        path.unlink(missing_ok=True)
-        return False
-    finally:
-        os.close(descriptor)
+    while True:
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _lies_at(descriptor, path):
+                path.unlink()
+                return False
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)  # if another file lies there by now, that one tells
 
 
 def sweep(journal: Path) -> None:
