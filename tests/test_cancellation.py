@@ -189,9 +189,8 @@ class Cut:
         assert self.pending == set(), "something is left on the loop"
         assert self.fox.ledger.max_in_flight <= MOST
         assert not list(self.folder.glob(".*.part")), "half a film is left behind"
-        if self.journal is None:
-            self._assert_every_charge_is_known()
-        else:
+        self._assert_every_charge_is_known()
+        if self.journal is not None:
             self._assert_the_journal_is_right(self.journal)
 
     def _run_loop(self, *, cancel: bool) -> list[str]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from harness import MOST, Nursery, Round, begun, killed_at_random, nurseries, rows, until
+from harness import MOST, Nursery, Round, begun, idle, killed_at_random, nurseries, rows, until
 
 from foxvideo.emulator import Fault, read_charges
 
@@ -24,19 +24,22 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def nursery() -> Iterator[list[Nursery]]:
     """Two programs that fork, so that two clients can live at once."""
-    yield from nurseries(2)
+    with nurseries(2) as made:
+        yield made
 
 
 @pytest.fixture
-def one(nursery: list[Nursery]) -> Nursery:
+def one(nursery: list[Nursery]) -> Iterator[Nursery]:
     """The first of them."""
-    return nursery[0]
+    with idle(nursery, 0) as made:
+        yield made
 
 
 @pytest.fixture
-def other(nursery: list[Nursery]) -> Nursery:
+def other(nursery: list[Nursery]) -> Iterator[Nursery]:
     """The second of them."""
-    return nursery[1]
+    with idle(nursery, 1) as made:
+        yield made
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -74,17 +74,20 @@ class Nursery:
             [*wrapper, sys.executable, str(CHILD)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         self.process = 0
+        self.running = False
 
     async def start(self, job: Job) -> None:
         """Start a process."""
         assert self._program.stdin
         self._program.stdin.write(json.dumps(attrs.asdict(job)) + "\n")
         self._program.stdin.flush()
-        self.process = int(await self.heard())
+        self.process, self.running = int(await self.heard()), True
 
     async def heard(self) -> str:
         """Wait for the next thing that happens to the process: ``stopped``, or its exit code."""
-        return await asyncio.wait_for(asyncio.to_thread(self._line), PATIENCE)
+        heard = await asyncio.wait_for(asyncio.to_thread(self._line), PATIENCE)
+        self.running = heard == "stopped"
+        return heard
 
     def _line(self) -> str:
         assert self._program.stdout
@@ -113,7 +116,7 @@ class Nursery:
 
     def close(self) -> None:
         """End it, whatever it does."""
-        if self._program.poll() is None and self.process:
+        if self.running:
             self.send(signal.SIGKILL)
         assert self._program.stdin
         assert self._program.stdout
@@ -264,11 +267,19 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.005)
 
 
+@contextlib.contextmanager
+def idle(nurseries: list[Nursery], number: int) -> Iterator[Nursery]:
+    """Lend a program that forks; one that still has a process afterwards is ended, and replaced."""
+    yield nurseries[number]
+    if nurseries[number].running:
+        nurseries[number].close()
+        nurseries[number] = Nursery()
+
+
+@contextlib.contextmanager
 def nurseries(many: int) -> Iterator[list[Nursery]]:
     """Run programs that fork, for as long as somebody needs them."""
-    with contextlib.ExitStack() as stack:
-        made = []
-        for _ in range(many):
-            made.append(Nursery())
-            stack.callback(made[-1].close)
-        yield made
+    made = [Nursery() for _ in range(many)]
+    yield made
+    for nursery in made:
+        nursery.close()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from harness import Nursery, killed_at_random, nurseries
+from harness import Nursery, idle, killed_at_random, nurseries
 
 ROUNDS = int(os.environ.get("FOXVIDEO_ROUNDS", "200"))
 
@@ -16,9 +16,16 @@ pytestmark = pytest.mark.real_clock
 
 
 @pytest.fixture(scope="module")
-def nursery() -> Iterator[Nursery]:
+def programs() -> Iterator[list[Nursery]]:
     """A program that forks."""
-    for (made,) in nurseries(1):
+    with nurseries(1) as made:
+        yield made
+
+
+@pytest.fixture
+def nursery(programs: list[Nursery]) -> Iterator[Nursery]:
+    """It, or another where a test has left it with a process."""
+    with idle(programs, 0) as made:
         yield made
 
 
