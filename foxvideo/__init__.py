@@ -27,6 +27,7 @@ from foxvideo.errors import (
     UploadError,
 )
 from foxvideo.journal import Journal, JournalRow, RowStatus
+from foxvideo.parts import SavedFile
 from foxvideo.requests import (
     GrokEditVideo,
     GrokImageToVideo,
@@ -69,6 +70,7 @@ __all__ = [
     "ResultExpired",
     "ResultsMissing",
     "RowStatus",
+    "SavedFile",
     "Schedule",
     "ServiceUnavailable",
     "Status",

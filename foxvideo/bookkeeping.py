@@ -18,7 +18,7 @@ from foxvideo.journal import Ask, Journal, JournalRow, Mine, RowStatus
 from foxvideo.requests import Request, VideoRequest, media_of
 from foxvideo.states import TaskState
 from foxvideo.task import Plan, VideoTask
-from foxvideo.transfers import digest
+from foxvideo.uploads import digest
 from foxvideo.video import Video
 from foxvideo.wire import Reply, encode, read_task
 

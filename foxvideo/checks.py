@@ -2,7 +2,7 @@
 
 What belongs here: pure functions that find the faults of fields, each naming the field, the value and what is allowed.
 What must not: which fields a model has (``catalogue/``, ``requests.py``), what they must be to each other
-(``relations.py``), files and uploads (``transfers.py``).
+(``relations.py``), files and uploads (``uploads.py``).
 """
 
 import base64

@@ -23,8 +23,8 @@ from foxvideo.schedule import Schedule, clip
 from foxvideo.states import Status, TaskState
 from foxvideo.submits import Submits
 from foxvideo.task import Stage, VideoTask
-from foxvideo.transfers import Uploads
 from foxvideo.transport import Transport
+from foxvideo.uploads import Uploads
 from foxvideo.video import Video
 
 _log = logging.getLogger("foxvideo")

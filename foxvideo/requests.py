@@ -2,7 +2,7 @@
 
 What belongs here: the request values, the documented limits of the Grok ones, and the check that refuses a request
 with all its faults at once. What must not: how a fault is found (``checks.py``, ``relations.py``), all other models
-(``catalogue/``), JSON (``wire.py``), files and uploads (``transfers.py``).
+(``catalogue/``), JSON (``wire.py``), files and uploads (``uploads.py``).
 
 The limits are FoxAPI's, from the pages below
 https://docs.foxapi.cc/pages/en/api-manual/video-series/ (``grok/`` and ``grok-imagine-video/``). A limit stands

@@ -16,6 +16,7 @@ import backoff
 
 from foxvideo.errors import (
     AuthenticationError,
+    BadReply,
     FoxError,
     ModelUnavailable,
     RateLimited,
@@ -24,7 +25,7 @@ from foxvideo.errors import (
     TaskNotFound,
 )
 from foxvideo.states import Status, TaskState
-from foxvideo.wire import Answer, NoReply, read_submit, read_task
+from foxvideo.wire import Answer, NoReply, read_submit, read_task, read_upload
 
 Jitter = Callable[[float], float]
 """Spreads a delay in seconds, so that many clients do not come back in one instant."""
@@ -159,6 +160,28 @@ def judge_read(
     return judge_state(state, trouble, now)
 
 
+def judge_upload(
+    answer: Answer, trouble: Trouble, now: float, jitter: Jitter = backoff.full_jitter
+) -> AskAgain | str | FoxError:
+    """Decide what the answer to an upload means: what makes a read be repeated does so here, since both cost nothing.
+
+    Args:
+        answer: What came back.
+        trouble: What the last verdict handed back; ``WELL`` at first.
+        now: Seconds of a clock that never steps.
+        jitter: Spreads the delays.
+
+    Returns:
+        Leave to send again, or the URL of the file, or the error to end with.
+    """
+    try:
+        return read_upload(answer)
+    except (BadReply, RateLimited, ServiceUnavailable) as error:
+        return _judge_failure(error, trouble, now, jitter, "uploads")
+    except FoxError as error:
+        return error
+
+
 def judge_state(state: TaskState, trouble: Trouble, now: float) -> AskAgain | TaskState | FoxError:
     """Decide whether a task has ended; the arguments and the answer are those of ``judge_read``."""
     if state.status is not Status.COMPLETED or state.results:
@@ -166,7 +189,9 @@ def judge_state(state: TaskState, trouble: Trouble, now: float) -> AskAgain | Ta
     return _judge_empty(state, trouble, now)
 
 
-def _judge_failure(error: FoxError, trouble: Trouble, now: float, jitter: Jitter) -> AskAgain | FoxError:
+def _judge_failure(
+    error: FoxError, trouble: Trouble, now: float, jitter: Jitter, doing: str = "task queries"
+) -> AskAgain | FoxError:
     if isinstance(error, AuthenticationError):
         return error
     misses = trouble.misses + 1 if isinstance(error, TaskNotFound) else 0
@@ -175,7 +200,7 @@ def _judge_failure(error: FoxError, trouble: Trouble, now: float, jitter: Jitter
     since = trouble.since if trouble.failures else now
     failures = trouble.failures + 1
     if failures >= _FAILURES and now - since >= _FAILING_SECONDS and not misses:
-        return _unavailable(error, failures, now - since)
+        return _unavailable(error, f"{failures} {doing} in a row failed within {now - since:.0f} s")
     limited = isinstance(error, RateLimited)
     asked = error.retry_after if isinstance(error, RateLimited) else None
     return AskAgain(
@@ -185,10 +210,10 @@ def _judge_failure(error: FoxError, trouble: Trouble, now: float, jitter: Jitter
     )
 
 
-def _unavailable(error: FoxError, failures: int, seconds: float) -> ServiceUnavailable:
+def _unavailable(error: FoxError, what: str) -> ServiceUnavailable:
     ended = ServiceUnavailable(
-        f"{failures} task queries in a row failed within {seconds:.0f} s, the last one: {error.what}",
-        submitted="yes",
+        f"{what}, the last one: {error.what}",
+        submitted=error.submitted,
         task_id=error.task_id,
         http_status=error.http_status,
         request_id=error.request_id,

@@ -38,8 +38,8 @@ from foxvideo.requests import VideoRequest, media_of
 from foxvideo.retry import SendAgain, judge_submit
 from foxvideo.states import TaskState
 from foxvideo.task import Owner, Plan, Stage, VideoTask
-from foxvideo.transfers import Uploads
 from foxvideo.transport import Transport
+from foxvideo.uploads import Uploads
 from foxvideo.video import Video
 from foxvideo.wire import encode
 

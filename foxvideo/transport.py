@@ -17,8 +17,10 @@ import contextlib
 import logging
 import re
 import time
+import weakref
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from types import MappingProxyType
 from typing import Any, NoReturn
 from urllib.parse import quote
 from urllib.request import getproxies, proxy_bypass
@@ -38,7 +40,8 @@ USER_AGENT = f"foxvideo/{__version__}"
 _MOST_BYTES = 1 << 20  # a task's reply is 1 KB; what is longer than 1 MB is not read on
 _CONNECT_SECONDS = 15.0
 _STALL_SECONDS = 60.0
-_UPLOAD_SECONDS = 600.0
+_UPLOAD_REPLY_SECONDS = 300.0  # once the file was sent; its sending is watched piece by piece
+_DOWNLOADS = 8  # each holds a connection, for long; bounded apart from requests, so that a film holds up no query
 _HIDDEN = "[key]"
 _SHORTEST_SECRET = 16  # characters
 _WEB = frozenset({"http", "https"})
@@ -110,6 +113,9 @@ class Transport:
     _submits: aiohttp.ClientSession | None = attrs.field(default=None, init=False, repr=False)
     _reads: aiohttp.ClientSession | None = attrs.field(default=None, init=False, repr=False)
     _closed: bool = attrs.field(default=False, init=False, repr=False)
+    _downloads: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore]" = attrs.field(
+        factory=weakref.WeakKeyDictionary, init=False, repr=False
+    )
     _headers: Mapping[str, str] = attrs.field(init=False, repr=False)
     _patience: aiohttp.ClientTimeout = attrs.field(init=False, repr=False)
 
@@ -164,17 +170,25 @@ class Transport:
         async with self._reading() as session:
             return await self._ask(session, "GET", target, timeout=self._patience)
 
-    async def upload(self, form: aiohttp.FormData) -> Answer:
+    async def upload(self, form: aiohttp.MultipartWriter) -> Answer:
         """POST one file."""
-        timeout = aiohttp.ClientTimeout(total=_UPLOAD_SECONDS, sock_connect=_CONNECT_SECONDS)
+        timeout = aiohttp.ClientTimeout(sock_connect=_CONNECT_SECONDS, sock_read=_UPLOAD_REPLY_SECONDS)
         async with self._reading() as session:
             return await self._ask(session, "POST", "/v1/files/upload/stream", timeout=timeout, data=form)
 
+    @property
+    def download_slots(self) -> asyncio.Semaphore:
+        """The bound on downloads; one for each event loop, since a video may outlive the loop of its client."""
+        loop = asyncio.get_running_loop()
+        return self._downloads.setdefault(loop, asyncio.Semaphore(_DOWNLOADS))
+
     @contextlib.asynccontextmanager
-    async def download(self, url: yarl.URL) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def download(
+        self, url: yarl.URL, headers: Mapping[str, str] = MappingProxyType({})
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
         """GET a result from whichever host it lies on; that host never sees the key."""
         timeout = aiohttp.ClientTimeout(sock_connect=_CONNECT_SECONDS, sock_read=_STALL_SECONDS)
-        headers = {"User-Agent": self.user_agent, "Accept-Encoding": "identity"}
+        headers = {"User-Agent": self.user_agent, "Accept-Encoding": "identity", **headers}
         async with (
             self._reading() as session,
             session.get(url, headers=headers, timeout=timeout, proxy=self._proxy_to(url)) as response,

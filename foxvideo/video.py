@@ -1,25 +1,31 @@
 """What a task ends in when all goes well.
 
 What belongs here: the outcome as a value, and where its files go. What must not: bytes on their way
-(``transfers.py``).
+(``downloads.py``).
 """
 
 import asyncio
 import datetime as dt
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import attrs
 
-from foxvideo import transfers
+from foxvideo import downloads
+from foxvideo.downloads import Progress
 from foxvideo.errors import DownloadError, FoxError, ResultExpired, ResultsMissing
+from foxvideo.parts import Part, SavedFile
 from foxvideo.requests import VideoRequest
 from foxvideo.states import Result, TaskState, links
 from foxvideo.transport import Transport
 from foxvideo.wire import read_task
 
 _LIFETIME = 24 * 3600.0
+
+Noted = Callable[[str, int, SavedFile], None]
+"""Told the task's id, the number of the result from 0, and its file, once that is on the disk."""
 
 
 @attrs.frozen(kw_only=True)
@@ -42,10 +48,20 @@ class Video:
     credits_reserved: float | None
     created: dt.datetime | None
     _transport: Transport | None = attrs.field(repr=False, eq=False)
+    _noted: Noted | None = attrs.field(default=None, repr=False, eq=False)
 
     @classmethod
-    def of(cls, state: TaskState, request: VideoRequest | None, transport: Transport) -> "Video":
-        """Return the outcome that a completed state tells."""
+    def of(
+        cls, state: TaskState, request: VideoRequest | None, transport: Transport, noted: Noted | None = None
+    ) -> "Video":
+        """Return the outcome that a completed state tells.
+
+        Args:
+            state: The state.
+            request: What was asked for; None where only the id is known.
+            transport: The connections that its files come over.
+            noted: Told each file that was saved; None if nobody keeps a list.
+        """
         return cls(
             task_id=state.id,
             model=state.model or (request.model if request else None),
@@ -54,6 +70,7 @@ class Video:
             credits_reserved=state.credits_reserved,
             created=_moment(state.created),
             transport=transport,
+            noted=noted,
         )
 
     @property
@@ -88,18 +105,23 @@ class Video:
         """
         return _moment(self.created.timestamp() + _LIFETIME) if self.created else None
 
-    async def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
+    async def save(self, path: str | Path, *, overwrite: bool = False, progress: Progress | None = None) -> SavedFile:
         """Save the first result; works after the client has closed, too.
 
-        The file appears when it is whole, never before. The key is not sent. A dead link is replaced by a fresh one
-        once. Cancelling leaves no half of a file behind.
+        The file appears when it is whole, never before; until then a hidden ``.part`` lies beside it. A download that
+        was cut, by an error, by cancelling, or by the death of the process, goes on where it was the next time the
+        same result is saved under the same path, if its host allows that; else nothing is left behind. Where another
+        process saves the same path, it is waited for. The key is not sent. A dead link is replaced by a fresh one
+        once.
 
         Args:
             path: The file to make; its folder must exist.
             overwrite: Whether an existing file is replaced.
+            progress: Called as bytes reach the disk, with their number so far and that of the whole film, None where
+                the host does not say.
 
         Returns:
-            The path.
+            The file, which goes wherever a path does, with its size and SHA-256.
 
         Raises:
             ResultExpired: The link is dead, and so is a fresh one.
@@ -108,10 +130,19 @@ class Video:
             FoxError: The link is dead, and the task could not be asked for a fresh one.
             OSError: The disk said no; ``FileExistsError`` for a file that exists.
         """
-        return await self._save(self.url, 0, Path(path), overwrite=overwrite)
+        return await self._save(self.url, 0, self._part(0, Path(path), overwrite=overwrite), progress)
 
-    async def save_all(self, folder: str | Path, *, overwrite: bool = False) -> list[Path]:
-        """Save all results into a folder, which is made, named after the task.
+    async def save_all(
+        self, folder: str | Path, *, overwrite: bool = False, progress: Progress | None = None
+    ) -> list[SavedFile]:
+        """Save all results, one after another, into a folder, which is made.
+
+        They are named after the task, with the suffix of their link, or else of their type.
+
+        Args:
+            folder: Where they go.
+            overwrite: Whether existing files are replaced.
+            progress: As for ``save``, for each file anew.
 
         Raises:
             ResultExpired: A link is dead, and so is a fresh one.
@@ -121,38 +152,45 @@ class Video:
         """
         await asyncio.to_thread(Path(folder).mkdir, parents=True, exist_ok=True)
         return [
-            await self._save(url, index, Path(folder) / self._name(index), overwrite=overwrite)
+            await self._save(url, index, self._part_in(Path(folder), index, overwrite=overwrite), progress)
             for index, url in enumerate(self.urls)
         ]
 
-    def _name(self, index: int) -> str:
+    def _part_in(self, folder: Path, index: int, *, overwrite: bool) -> Part:
         suffix = re.fullmatch(r"\w+://[^/?#]+/[^?#]*(\.[A-Za-z0-9]{1,8})([?#].*)?", self.urls[index])
         number = f"-{index + 1}" if len(self.urls) > 1 else ""
-        return f"{_file_name(self.task_id)}{number}{suffix[1] if suffix else '.mp4'}"
+        name = f"{_file_name(self.task_id)}{number}{suffix[1] if suffix else ''}"
+        return self._part(index, folder / name, overwrite=overwrite, named=suffix is not None)
 
-    async def _save(self, url: str, index: int, path: Path, *, overwrite: bool) -> Path:
+    def _part(self, index: int, path: Path, *, overwrite: bool, named: bool = True) -> Part:
+        return Part(path=path, source=f"{self.task_id}#{index}", overwrite=overwrite, named=named)
+
+    async def _save(self, url: str, index: int, part: Part, progress: Progress | None) -> SavedFile:
         try:
-            return await self._fetch(url, index, path, overwrite=overwrite)
+            saved = await self._fetch(url, index, part, progress)
         except FoxError as error:
             error.task_id, error.submitted = self.task_id, "yes"
             raise
+        if self._noted is not None:
+            self._noted(self.task_id, index, saved)
+        return saved
 
-    async def _fetch(self, url: str, index: int, path: Path, *, overwrite: bool) -> Path:
+    async def _fetch(self, url: str, index: int, part: Part, progress: Progress | None) -> SavedFile:
         transport = self._transport
         if transport is None:
             raise DownloadError("this is a copy without a client: use client.task(video.task_id)")
         try:
-            return await transfers.save(transport, url, path, overwrite=overwrite)
+            return await downloads.save(transport, url, part, progress=progress)
         except ResultExpired:
             state = read_task(await transport.task(self.task_id, sync_upstream=False), self.task_id)
             if index >= len(state.urls) or state.urls[index] == url:
                 raise
-            return await transfers.save(transport, state.urls[index], path, overwrite=overwrite)
+            return await downloads.save(transport, state.urls[index], part, progress=progress)
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Pickle everything but the connections, which hold the key."""
-        values = {field.alias: getattr(self, field.name) for field in attrs.fields(Video)} | {"transport": None}
-        return _rebuild, (values,)
+        """Pickle everything but the connections, which hold the key, and who takes note of files."""
+        values = {field.alias: getattr(self, field.name) for field in attrs.fields(Video)}
+        return _rebuild, (values | {"transport": None, "noted": None},)
 
 
 def _rebuild(values: dict[str, Any]) -> Video:

@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from foxvideo.emulator import Emulator, Fault, uploads
+from foxvideo.emulator import Emulator, Fault
 
 UPLOAD = "/v1/files/upload"
 SUBMIT = "/v1/videos/generations"
@@ -25,9 +25,13 @@ async def fox() -> AsyncIterator[Emulator]:
 @pytest.fixture
 async def web(fox: Emulator) -> AsyncIterator[aiohttp.ClientSession]:
     """A session that holds the key."""
-    headers = {"Authorization": f"Bearer {fox.api_key}", "User-Agent": "foxvideo/1.0"}
-    async with aiohttp.ClientSession(fox.base_url, headers=headers) as made:
+    async with _web(fox) as made:
         yield made
+
+
+def _web(fox: Emulator) -> aiohttp.ClientSession:
+    headers = {"Authorization": f"Bearer {fox.api_key}", "User-Agent": "foxvideo/1.0"}
+    return aiohttp.ClientSession(fox.base_url, headers=headers)
 
 
 @pytest.fixture
@@ -149,17 +153,45 @@ async def test_a_part_without_a_filename_is_no_file(web: aiohttp.ClientSession) 
         assert reply.status == 400
 
 
-async def test_a_body_beyond_the_limit_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    """413 with the gateway's error."""
-    monkeypatch.setattr("foxvideo.emulator.server.SIZE_LIMIT", 10)
-    assert uploads.SIZE_LIMIT == 100 * 2**20
-    async with Emulator() as fox:
-        headers = {"Authorization": f"Bearer {fox.api_key}", "User-Agent": "foxvideo/1.0"}
-        async with (
-            aiohttp.ClientSession(fox.base_url, headers=headers) as web,
-            web.post(f"{UPLOAD}/stream", data=form(b"x" * 100)) as reply,
-        ):
-            assert (reply.status, (await reply.json())["error"]["type"]) == (413, "file_too_large_error")
+@pytest.mark.parametrize(
+    ("limits", "kind"), [({"body_limit": 10}, "text/html"), ({"file_limit": 99}, "application/json")]
+)
+async def test_what_is_too_large_is_refused_in_two_ways(limits: dict[str, int], kind: str) -> None:
+    """By Cloudflare with a page, by the gateway with its error."""
+    async with Emulator(render=False, **limits) as fox:
+        async with _web(fox) as web, web.post(f"{UPLOAD}/stream", data=form(b"x" * 100)) as reply:
+            assert (reply.status, reply.content_type) == (413, kind)
+            assert kind == "text/html" or (await reply.json())["error"]["type"] == "file_too_large_error"
+        assert fox.ledger.uploaded == 0
+
+
+async def test_a_full_storage_drops_the_oldest_for_a_new_file() -> None:
+    """As many as it takes, and no more."""
+    async with Emulator(render=False, storage=10) as fox, _web(fox) as web:
+        links = [(await uploaded(web, "stream", data=form(content)))["url"] for content in (b"aaa", b"bbb", b"ccc")]
+        last = (await uploaded(web, "stream", data=form(b"ddddd")))["url"]
+
+        assert [(await served(fox, link))[0] for link in (*links, last)] == [404, 404, 200, 200]
+
+
+async def test_a_full_storage_drops_nothing_if_told_so() -> None:
+    """It refuses the new file instead."""
+    async with Emulator(render=False, storage=10) as fox, _web(fox) as web:
+        first = (await uploaded(web, "stream", data=form(b"aaa", auto_cleanup="false")))["url"]
+        async with web.post(f"{UPLOAD}/stream", data=form(b"x" * 8, auto_cleanup="false")) as reply:
+            assert (reply.status, "full" in await reply.text()) == (403, True)
+
+        assert (await served(fox, first))[0] == 200
+
+
+async def test_a_file_larger_than_the_storage_is_never_stored() -> None:
+    """Nothing is dropped for it."""
+    async with Emulator(render=False, storage=10) as fox, _web(fox) as web:
+        first = (await uploaded(web, "stream", data=form(b"aaa")))["url"]
+        async with web.post(f"{UPLOAD}/stream", data=form(b"x" * 11)) as reply:
+            assert reply.status == 413
+
+        assert (await served(fox, first))[0] == 200
 
 
 async def test_an_upload_dies_after_72_hours(

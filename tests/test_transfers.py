@@ -36,7 +36,8 @@ from foxvideo import (
 from foxvideo.emulator import Emulator, Fault
 from foxvideo.emulator.films import stored_film
 from foxvideo.states import Result
-from foxvideo.transfers import save
+from foxvideo.downloads import save as download
+from foxvideo.parts import Part, SavedFile
 from foxvideo.transport import Transport
 
 DAY = 24 * 3600.0
@@ -326,6 +327,11 @@ async def test_closing_the_client_ends_those_who_wait_for_an_upload(fox: Emulato
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 FILM = bytes(range(256)) * 4000  # some chunks
+
+
+async def save(transport: Transport, url: str, path: Path, *, overwrite: bool = False) -> SavedFile:
+    """Save a film as a video of one result does."""
+    return await download(transport, url, Part(path=path, source="task-1#0", overwrite=overwrite))
 
 
 def _says(status: int, body: bytes = b"", **headers: str) -> Answer:

@@ -1,6 +1,6 @@
 """Where a film goes, checked before it costs anything.
 
-What belongs here: paths on this machine. What must not: how a film is fetched (``foxvideo/transfers.py``).
+What belongs here: paths on this machine. What must not: how a film is fetched (``foxvideo/downloads.py``).
 """
 
 import os
@@ -55,9 +55,9 @@ class Target:
         if not video.urls:
             return []
         if self._folder is not None:
-            return await video.save_all(self._folder, overwrite=self.overwrite)
+            return [saved.path for saved in await video.save_all(self._folder, overwrite=self.overwrite)]
         assert self.path is not None  # noqa: S101 - for the type checker: else there is a folder
-        return [await video.save(self.path, overwrite=self.overwrite)]
+        return [(await video.save(self.path, overwrite=self.overwrite)).path]
 
     @property
     def _folder(self) -> Path | None:

@@ -25,6 +25,8 @@ How = Literal[
     "error",
     "html",
     "half_body",
+    "stall",
+    "slow",
     "garbage",
     "empty",
     "rate_limit",
@@ -50,7 +52,9 @@ class Fault:
     Args:
         how: `reset` (the connection is reset), `hang` (no answer until the emulator closes), `error` (the
             documented JSON body for `status`), `html` (a page like Cloudflare's with `status`), `half_body`
-            (the connection closes before the announced length), `garbage` (200 with bytes that are no JSON),
+            (the connection closes before the announced length), `stall` (the answer stops in its middle, and the
+            connection stays), `slow` (the answer is good and begins late; for submits and uploads with `after`
+            alone), `garbage` (200 with bytes that are no JSON),
             `empty` (200 without a body), `rate_limit` (429), `redirect` (`status`, or 307 if that is no
             redirection), `cloudflare` (403 with the text `error code: 1010`).
         after: For submits and uploads: True lets the request do its work first, so that a task was made and
@@ -58,6 +62,8 @@ class Fault:
         status: HTTP status of `error`, `html` and `redirect`.
         retry_after: The Retry-After header of `rate_limit` and `error`, as it stands; None leaves it out.
         code: The `code` of `error`, such as `no_compatible_channel` with 422; None leaves it out.
+        at: Bytes of the body that `half_body` and `stall` still send; None for half of it.
+        seconds: How late `slow` begins.
     """
 
     how: How = attrs.field(validator=attrs.validators.in_(get_args(How)))
@@ -65,6 +71,13 @@ class Fault:
     status: int = 500
     retry_after: str | None = None
     code: str | None = None
+    at: int | None = None
+    seconds: float = 30.0
+
+    @property
+    def needs_reply(self) -> bool:
+        """Whether it breaks, or delays, an answer that is good otherwise."""
+        return self.how in {"half_body", "stall", "slow"}
 
 
 def _check_rates(_: object, attribute: "attrs.Attribute[Rates]", rates: "Rates") -> None:
@@ -136,7 +149,7 @@ async def play(
     Args:
         fault: How.
         request: What is to be answered.
-        reply: The good answer, where there is one; `half_body` sends half of it.
+        reply: The good answer, where there is one; `half_body`, `stall` and `slow` send of it.
         elsewhere: Where `redirect` points.
         closing: Set when the emulator closes; `hang` waits for it.
     """
@@ -146,8 +159,15 @@ async def play(
         case "hang":
             await closing.wait()
             return _reset(request)
-        case "half_body":
-            return await _half(request, reply or web.json_response({"id": "task-unified-", "status": "pending"}))
+        case "half_body" | "stall":
+            half = await _half(request, reply or _task(), fault.at)
+            if fault.how == "stall":
+                await closing.wait()
+            request.protocol.force_close()
+            return half
+        case "slow":
+            await asyncio.sleep(fault.seconds)
+            return reply or _task()
         case "redirect":
             status = fault.status if 300 <= fault.status < 400 else HTTPStatus.TEMPORARY_REDIRECT  # noqa: PLR2004
             return web.Response(status=status, headers={"Location": elsewhere})
@@ -164,8 +184,7 @@ def _said(fault: Fault) -> web.Response:
         case "cloudflare":
             return banned()
         case "html":
-            page = _PAGE.format(status=fault.status, phrase=responses.get(fault.status, "Unknown error"))
-            return web.Response(status=fault.status, text=page, content_type="text/html")
+            return page(fault.status)
         case "rate_limit":
             reply = refused(429, "Too many requests, slow down.")
         case _:
@@ -173,6 +192,12 @@ def _said(fault: Fault) -> web.Response:
     if fault.retry_after is not None:
         reply.headers["Retry-After"] = fault.retry_after
     return reply
+
+
+def page(status: int) -> web.Response:
+    """Return a page as Cloudflare's are."""
+    text = _PAGE.format(status=status, phrase=responses.get(status, "Unknown error"))
+    return web.Response(status=status, text=text, content_type="text/html")
 
 
 def banned() -> web.Response:
@@ -190,13 +215,17 @@ def _reset(request: web.Request) -> web.Response:
     return web.Response()
 
 
-async def _half(request: web.Request, reply: web.Response) -> web.StreamResponse:
+def _task() -> web.Response:
+    return web.json_response({"id": "task-unified-", "status": "pending"})
+
+
+async def _half(request: web.Request, reply: web.Response, at: int | None) -> web.StreamResponse:
+    """Announce a whole answer, and send the beginning of it."""
     body = reply.body
     whole = body if isinstance(body, bytes) else b""
-    half = web.StreamResponse(status=reply.status, headers={"Content-Type": reply.headers["Content-Type"]})
+    half = web.StreamResponse(status=reply.status, headers=reply.headers)
     half.content_length = len(whole)
     half.force_close()
     await half.prepare(request)
-    await half.write(whole[: len(whole) // 2])
-    request.protocol.force_close()
+    await half.write(whole[: len(whole) // 2 if at is None else at])
     return half

@@ -14,6 +14,7 @@ from typing import Final
 import attrs
 from aiohttp import web
 
+from foxvideo.emulator.files import given
 from foxvideo.emulator.host import Host
 from foxvideo.emulator.ledger import TaskRecord
 from foxvideo.emulator.replies import refused
@@ -30,6 +31,8 @@ KEPT: Final = 64
 class _Link:
     scene: Scene
     expires: float
+    created: float
+    """Unix seconds at which the task was made, so that all links to its film say the same."""
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -41,6 +44,10 @@ class Films:
     """Seconds that a link lives."""
     draw: Draw | None
     """Draws a film; None serves the stored one."""
+    film: bytes | None = None
+    """Served instead of every film; None for the films themselves."""
+    ranges: bool = True
+    """Whether parts of a film can be asked for."""
     _links: dict[str, _Link] = attrs.field(factory=dict)
     _films: dict[Scene, asyncio.Task[bytes]] = attrs.field(factory=dict)
     _slots: asyncio.Semaphore = attrs.field(factory=lambda: asyncio.Semaphore(RENDERS_AT_ONCE))
@@ -56,7 +63,7 @@ class Films:
         if record.link is None or self._links[record.link].expires <= now:
             mark = f"{self.host.seed}:{record.id}:{len(self._links)}"
             record.link = hashlib.sha256(mark.encode()).hexdigest()[:24]
-            self._links[record.link] = _Link(record.scene, now + self.lifetime)
+            self._links[record.link] = _Link(record.scene, now + self.lifetime, record.created)
         return f"{self.host.base_url}/output/{record.link}.mp4"
 
     def scene(self, url: str) -> Scene | None:
@@ -72,13 +79,14 @@ class Films:
         if link.expires <= self.host.clock.now():
             return web.Response(status=403, text="Request has expired")
         fault = self.host.script.take("result")
-        if fault and fault.how != "half_body":
+        if fault and not fault.needs_reply:
             return await self.host.broken(fault, request, elsewhere=f"{self.host.base_url}{request.path}?moved")
-        reply = web.Response(body=await self._film(link.scene), content_type="video/mp4")
-        if fault:
+        film = self.film or await self._film(link.scene)
+        reply = given(request, film, "video/mp4", link.created, ranges=self.ranges)
+        if fault and fault.how != "slow":
             return await self.host.broken(fault, request, reply)
         self.host.ledger.downloaded += 1
-        return reply
+        return await self.host.broken(fault, request, reply) if fault else reply
 
     async def close(self) -> None:
         """Stop drawing. A thread that is at it ends with its frame."""

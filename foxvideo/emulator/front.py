@@ -14,7 +14,7 @@ from typing import Final
 import attrs
 from aiohttp import hdrs, web
 
-from foxvideo.emulator.faults import banned
+from foxvideo.emulator.faults import banned, page
 from foxvideo.emulator.ledger import Ledger
 from foxvideo.emulator.replies import refused
 
@@ -68,7 +68,7 @@ class Front:
         try:
             return await handler(request)
         except web.HTTPRequestEntityTooLarge:
-            return refused(413, "The body is too large.")
+            return page(413)
         except (web.HTTPNotFound, web.HTTPMethodNotAllowed):
             self._ledger.strays.append(request.path)
             return refused(404, f"There is no {request.method} {request.path} here.")

@@ -130,7 +130,8 @@ class Generations:
             record.polls += 1
             view = record.life.ask(self.host.clock.now(), sync=request.query.get("sync_upstream") == "true")
             reply = self._shown(record, view)
-            record.told |= not fault and view.ended and (view.has_results or view.status != "completed")
+            whole = fault is None or fault.how == "slow"
+            record.told |= whole and view.ended and (view.has_results or view.status != "completed")
         return await self.host.broken(fault, request, reply) if fault else reply
 
     def _shown(self, record: TaskRecord, view: tasks.View) -> web.Response:

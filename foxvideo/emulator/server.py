@@ -48,6 +48,11 @@ class Emulator:
         fail: Chance, from 0 to 1, that a task ends as failed.
         link_lifetime: Seconds that a result link lives; another task query then gives a fresh one.
         upload_lifetime: Seconds that an uploaded file lives.
+        file_limit: Most bytes of an uploaded file, 413 in JSON above; None for those of `body_limit`.
+        body_limit: Most bytes of a request, 413 as a page of Cloudflare's above.
+        storage: Bytes of all uploaded files, of which the oldest go for a new one; None for no limit.
+        film: What every result link serves, instead of a film; None for films.
+        ranges: Whether the host of the results knows ranges and tags.
         render: Whether films are drawn, which takes PyAV (the extra `emulator`); without either, one small
             stored film is served.
         strict: Whether submit bodies are held against the documentation, all other models being unknown; False
@@ -71,6 +76,11 @@ class Emulator:
     fail_rate: float = attrs.field(default=0.0, alias="fail")
     link_lifetime: float = 86400.0
     upload_lifetime: float = 72 * 3600.0
+    file_limit: int | None = None
+    body_limit: int = SIZE_LIMIT
+    storage: int | None = None
+    film: bytes | None = attrs.field(default=None, repr=False)
+    ranges: bool = True
     render: bool = True
     strict: bool = True
     models: tuple[str, ...] | None = None
@@ -138,7 +148,13 @@ class Emulator:
             ledger_path=path,
             earlier=0 if path is None else len(read_charges(path)),
         )
-        films = Films(host=host, lifetime=self.link_lifetime, draw=drawing() if self.render else None)
+        films = Films(
+            host=host,
+            lifetime=self.link_lifetime,
+            draw=drawing() if self.render else None,
+            film=self.film,
+            ranges=self.ranges,
+        )
         runner = web.AppRunner(
             self._application(host, films),
             access_log=None,
@@ -161,7 +177,7 @@ class Emulator:
         await self._closing.aclose()
 
     def _application(self, host: Host, films: Films) -> web.Application:
-        uploads = Uploads(host=host, lifetime=self.upload_lifetime)
+        uploads = Uploads(host=host, lifetime=self.upload_lifetime, file_limit=self.file_limit, storage=self.storage)
         generations = Generations(
             host=host,
             films=films,
@@ -177,7 +193,7 @@ class Emulator:
         listed = tuple(model.id for model in catalogue.models()) if self.models is None else self.models
         account = Account(host=host, credits=self.credits, models=listed)
         front = Front(self.ledger, self.api_key, self.latency)
-        app = web.Application(middlewares=[front.door], client_max_size=SIZE_LIMIT)
+        app = web.Application(middlewares=[front.door], client_max_size=self.body_limit)
         app.add_routes([*generations.routes(), *account.routes(), *uploads.routes(), *films.routes()])
         app.add_routes([web.get("/_emulator/ledger", self._show), web.post("/_emulator/reset", self._reset)])
         return app

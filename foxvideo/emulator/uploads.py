@@ -20,11 +20,16 @@ import aiohttp
 import attrs
 from aiohttp import web
 
+from foxvideo.emulator.files import given
 from foxvideo.emulator.host import Host
 from foxvideo.emulator.replies import json_reply, refused
 
 SIZE_LIMIT: Final = 100 * 2**20
-"""Bytes of a body; Cloudflare's usual limit."""
+"""Bytes of a body; Cloudflare's usual limit. What is larger gets a page of Cloudflare's, not the gateway's JSON."""
+
+
+_Read = tuple[str, bytes, bool]
+"""Name, content, and whether the oldest files may go for it."""
 
 
 @attrs.frozen
@@ -32,10 +37,21 @@ class _Stored:
     name: str
     content: bytes = attrs.field(repr=False)
     expires: float
+    created: int
 
 
 class _BadUploadError(Exception):
-    """The request does not bring a file; the text says why."""
+    """The request does not bring a file that can be stored; the text says why."""
+
+    status = 400
+
+
+class _TooLargeError(_BadUploadError):
+    status = 413
+
+
+class _FullError(_BadUploadError):
+    status = 403
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -45,6 +61,10 @@ class Uploads:
     host: Host
     lifetime: float
     """Seconds."""
+    file_limit: int | None = None
+    """Most bytes of a file; None for those that Cloudflare lets through."""
+    storage: int | None = None
+    """Bytes in all, of which the oldest files go for a new one; None for no limit."""
     _files: dict[str, _Stored] = attrs.field(factory=dict)
     """By the path of the URL, unquoted."""
     _numbers: Iterator[int] = attrs.field(factory=itertools.count)
@@ -72,11 +92,12 @@ class Uploads:
         read = {"stream": _read_form, "base64": _read_base64, "url": _read_url}[PurePosixPath(request.path).name]
         fault = self.host.script.take("upload")
         try:
-            name, content = await read(request)
+            name, content, cleanup = await read(request)
+            if fault and not fault.after:
+                return await self.host.broken(fault, request)
+            self._make_room(len(content), cleanup=cleanup)
         except _BadUploadError as error:
-            return refused(400, str(error))
-        if fault and not fault.after:
-            return await self.host.broken(fault, request)
+            return refused(error.status, str(error))
         reply = json_reply(self._store(name, content))
         return await self.host.broken(fault, request, reply) if fault else reply
 
@@ -86,7 +107,7 @@ class Uploads:
         if stored is None:
             return refused(404, "There is no such file.")
         kind = mimetypes.guess_type(stored.name)[0] or "application/octet-stream"
-        return web.Response(body=stored.content, content_type=kind)
+        return given(request, stored.content, kind, stored.created)
 
     def _living(self, path: str) -> _Stored | None:
         stored = self._files.get(path)
@@ -95,6 +116,29 @@ class Uploads:
             return None
         return stored
 
+    def _make_room(self, size: int, *, cleanup: bool) -> None:
+        """Drop the oldest files for a new one.
+
+        Raises:
+            _TooLargeError: It can never be stored.
+            _FullError: There is no place, and nothing may be dropped.
+        """
+        if (self.file_limit is not None and size > self.file_limit) or (
+            self.storage is not None and size > self.storage
+        ):
+            raise _TooLargeError("The file is too large.")
+        if self.storage is None:
+            return
+        living = {path: stored for path in list(self._files) if (stored := self._living(path))}
+        over = sum(len(stored.content) for stored in living.values()) + size - self.storage
+        for path, stored in living.items():  # the oldest first
+            if over <= 0:
+                return
+            if not cleanup:
+                raise _FullError("The storage is full.")
+            over -= len(stored.content)
+            del self._files[path]
+
     def _store(self, name: str, content: bytes) -> dict[str, Any]:
         clock, ledger = self.host.clock, self.host.ledger
         ledger.uploaded += 1
@@ -102,7 +146,7 @@ class Uploads:
         created = int(clock.unix(now))
         mark = hashlib.sha256(f"{self.host.seed}:{next(self._numbers)}".encode()).hexdigest()[:12]
         path = f"/uploads/{time.strftime('%Y%m%d', time.gmtime(created))}/{mark}/{name}"
-        self._files[path] = _Stored(name, content, now + self.lifetime)
+        self._files[path] = _Stored(name, content, now + self.lifetime, created)
         return {
             "id": f"file-{created}-{mark}",
             "filename": name,
@@ -112,7 +156,7 @@ class Uploads:
         }
 
 
-async def _read_form(request: web.Request) -> tuple[str, bytes]:
+async def _read_form(request: web.Request) -> _Read:
     if request.content_type != "multipart/form-data":
         raise _BadUploadError("Content-Type must be multipart/form-data.")
     try:
@@ -125,10 +169,10 @@ async def _read_form(request: web.Request) -> tuple[str, bytes]:
     with part.file:
         content = part.file.read()
     renamed = form.get("file_name")
-    return _name(renamed if isinstance(renamed, str) else part.filename), content
+    return _name(renamed if isinstance(renamed, str) else part.filename), content, form.get("auto_cleanup") != "false"
 
 
-async def _read_base64(request: web.Request) -> tuple[str, bytes]:
+async def _read_base64(request: web.Request) -> _Read:
     body = await _read_json(request)
     data = body.get("file_data")
     if not isinstance(data, str):
@@ -137,10 +181,10 @@ async def _read_base64(request: web.Request) -> tuple[str, bytes]:
         content = base64.b64decode(data.rpartition(",")[2], validate=True)
     except binascii.Error as error:
         raise _BadUploadError("file_data: is not base64") from error
-    return _name(body.get("file_name")), content
+    return _name(body.get("file_name")), content, body.get("auto_cleanup") is not False
 
 
-async def _read_url(request: web.Request) -> tuple[str, bytes]:
+async def _read_url(request: web.Request) -> _Read:
     body = await _read_json(request)
     url = body.get("url")
     if not isinstance(url, str):
@@ -150,7 +194,7 @@ async def _read_url(request: web.Request) -> tuple[str, bytes]:
             content = await reply.read()
     except (aiohttp.ClientError, TimeoutError) as error:
         raise _BadUploadError("url: cannot be fetched") from error
-    return _name(body.get("file_name") or urlsplit(url).path), content
+    return _name(body.get("file_name") or urlsplit(url).path), content, body.get("auto_cleanup") is not False
 
 
 async def _read_json(request: web.Request) -> dict[str, Any]:
