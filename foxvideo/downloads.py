@@ -132,6 +132,7 @@ async def _fetch(transport: Transport, link: yarl.URL, part: Part, thread: _Thre
             if failures >= _ATTEMPTS:
                 raise DownloadError(str(error)) from None
             await asyncio.sleep(delay(failures) if error.after is None else error.after)
+    progress(part.size, part.size)
     return await thread.do(part.publish)
 
 
@@ -176,10 +177,14 @@ async def _pour(content: aiohttp.StreamReader, part: Part, thread: _Thread, prog
                 progress(part.size, part.total)
                 writing = thread.begin(part.write, batch)
                 batch, size, since = [], 0, loop.time()
+    except (aiohttp.ClientError, TimeoutError):
+        # aiohttp keeps back what it had read before the break.
+        content.set_exception(None)  # type: ignore[arg-type]
+        batch.append(content.read_nowait())
+        raise
     finally:
         await ended(writing)
         await thread.do(part.write, batch)
-    progress(part.size, part.total)
 
 
 def _link(url: str) -> yarl.URL:

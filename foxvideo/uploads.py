@@ -36,36 +36,29 @@ _REMEMBERED = 24 * 3600.0  # an upload lives 72 hours, but the oldest are droppe
 
 
 class Memory(Protocol):
-    """Remembers under which URL a content lies at the service."""
+    """Remembers beyond the life of a client under which URL a content lies at the service."""
 
-    async def upload(self, digest: str) -> str | None:
+    async def upload(self, digest: str, /) -> str | None:
         """Return the URL of a content that was uploaded within the last 24 hours; None if none is known."""
 
-    def uploaded(self, digest: str, url: str) -> None:
+    def uploaded(self, digest: str, url: str, /) -> None:
         """Take note that a content was uploaded just now."""
 
-    def forget_uploads(self, urls: Collection[str]) -> None:
+    def forget_uploads(self, urls: Collection[str], /) -> None:
         """Forget those of these URLs that are known."""
 
 
-@attrs.define(eq=False)
-class Recent:
-    """A memory that lasts as long as the client."""
+class _Nothing:
+    """The memory of a client that has none."""
 
-    _known: dict[str, tuple[float, str]] = attrs.field(factory=dict, init=False)
+    async def upload(self, _: str, /) -> str | None:
+        return None
 
-    async def upload(self, digest: str) -> str | None:
-        """Return the URL of a content that was uploaded within the last 24 hours; None if none is known."""
-        since, url = self._known.get(digest, (0.0, None))
-        return url if url and asyncio.get_running_loop().time() - since <= _REMEMBERED else None
+    def uploaded(self, _: str, __: str, /) -> None:
+        pass
 
-    def uploaded(self, digest: str, url: str) -> None:
-        """Take note that a content was uploaded just now."""
-        self._known[digest] = (asyncio.get_running_loop().time(), url)
-
-    def forget_uploads(self, urls: Collection[str]) -> None:
-        """Forget those of these URLs that are known."""
-        self._known = {digest: known for digest, known in self._known.items() if known[1] not in urls}
+    def forget_uploads(self, _: Collection[str], /) -> None:
+        pass
 
 
 @attrs.frozen
@@ -85,12 +78,13 @@ class Uploads:
 
     Attributes:
         limit: Most bytes of one file; None for no limit of ours.
-        memory: Remembers what was uploaded.
+        memory: Remembers what other clients uploaded; this client's own uploads are remembered in any case.
     """
 
     _transport: Transport
     limit: int | None = None
-    memory: Memory = attrs.field(factory=Recent)
+    memory: Memory = attrs.field(factory=_Nothing)
+    _known: dict[str, tuple[float, str]] = attrs.field(factory=dict, init=False)
     _flights: dict[str, asyncio.Task[str]] = attrs.field(factory=dict, init=False)
     _closed: bool = attrs.field(default=False, init=False)
     _slots: asyncio.Semaphore = attrs.field(factory=lambda: asyncio.Semaphore(_AT_ONCE), init=False)
@@ -120,7 +114,9 @@ class Uploads:
 
     def forget(self, body: bytes) -> None:
         """Upload anew next time what a body links to, because the service calls a link invalid."""
-        self.memory.forget_uploads({json.loads(text) for text in re.findall(rb'"(?:[^"\\]|\\.)*"', body)})
+        texts = {json.loads(text) for text in re.findall(rb'"(?:[^"\\]|\\.)*"', body)}
+        self._known = {digest: known for digest, known in self._known.items() if known[1] not in texts}
+        self.memory.forget_uploads(texts)
 
     async def close(self) -> None:
         """Cut uploads that are under way; those that wait for a place are not begun."""
@@ -136,10 +132,15 @@ class Uploads:
             flight.exception()  # looks at an error that nobody may be left to wait for
 
     async def _bring(self, content: _Content) -> str:
-        if (known := await self.memory.upload(content.digest)) is not None:
+        clock = asyncio.get_running_loop()
+        since, known = self._known.get(content.digest, (0.0, ""))
+        if known and clock.time() - since <= _REMEMBERED:
             return known
+        if (remembered := await self.memory.upload(content.digest)) is not None:
+            return remembered
         async with self._slots:
             url = await self._upload(content)
+        self._known[content.digest] = (clock.time(), url)
         self.memory.uploaded(content.digest, url)
         _log.debug("uploaded %d bytes: %s", content.size, url)
         return url

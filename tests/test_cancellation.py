@@ -8,6 +8,8 @@ does. After each cut the same invariants must hold.
 import asyncio
 import contextlib
 import gc
+import hashlib
+import json
 import logging
 import re
 import shutil
@@ -17,9 +19,19 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import pytest
 
-from foxvideo import Client, Every, GrokImageToVideo, GrokTextToVideo, JournalRow, RowStatus, SubmitUncertain
+from foxvideo import (
+    Client,
+    Every,
+    GrokImageToVideo,
+    GrokTextToVideo,
+    JournalRow,
+    RowStatus,
+    SubmitUncertain,
+    virtual_clock,
+)
 from foxvideo.emulator import Emulator, Fault
 from foxvideo.journal import Journal
 from foxvideo.virtual_clock import VirtualClockLoop
@@ -32,6 +44,7 @@ Scenario = Callable[[Client, Emulator, Path], Coroutine[Any, Any, object]]
 SHOT = GrokTextToVideo(prompt="A fox trots through snow")
 LOCAL = GrokImageToVideo(prompt="It goes on", image_url=b"a picture")
 MOST = 4  # requests in flight
+FILM = bytes(range(256)) * 3000  # some pieces
 
 
 class SteppedLoop(VirtualClockLoop):
@@ -89,8 +102,15 @@ async def _iterate(client: Client, fox: Emulator, folder: Path) -> None:
         pass
 
 
+async def _upload_file(client: Client, fox: Emulator, folder: Path) -> None:
+    (folder / "picture.png").write_bytes(FILM)
+    fox.fail_next("upload", Fault("reset"))
+    await client.upload(folder / "picture.png")
+
+
 async def _save(client: Client, fox: Emulator, folder: Path) -> None:
     video = await client.generate(SHOT)
+    fox.fail_next("result", Fault("half_body"))
     await video.save(folder / "film.mp4", overwrite=True)
 
 
@@ -106,7 +126,8 @@ SCENARIOS: dict[Scenario, int] = {  # and how many cycles each takes at least
     _several_with_retries: 30,
     _submit_and_await: 15,
     _iterate: 15,
-    _save: 25,
+    _upload_file: 15,
+    _save: 40,
     _close_under_way: 8,
 }
 
@@ -145,6 +166,21 @@ JOURNALED: dict[Scenario, int] = {  # the same with a journal, and what there is
 }
 
 
+def _emulator() -> Emulator:
+    return Emulator(seconds=5.0, latency=0.01, render=False, film=FILM)
+
+
+async def _go_on(path: Path, task_id: str, has: int) -> None:
+    """Save a film of which a part is there, and see that not a byte of that is fetched again."""
+    seen: list[int] = []
+    async with _emulator() as fox, Client(fox.api_key, fox.base_url) as client, asyncio.timeout(60):
+        video = attrs.evolve(await client.generate(SHOT), task_id=task_id)
+        saved = await video.save(path, overwrite=True, progress=lambda done, _: seen.append(done))
+    assert seen[0] == has
+    assert saved.path.read_bytes() == FILM
+    assert saved.sha256 == hashlib.sha256(FILM).hexdigest()
+
+
 class Cut:
     """One run of a scenario that is cut in one cycle, and what can be said afterwards."""
 
@@ -153,7 +189,7 @@ class Cut:
     ) -> None:
         self.scenario, self.cut_at, self.folder, self.log = scenario, cut_at, folder, log
         self.journal = journal
-        self.fox = Emulator(seconds=5.0, latency=0.01, render=False)
+        self.fox = _emulator()
         self.finished = False
         self.pending: set[asyncio.Task[Any]] = set()
         self.cycles = 0
@@ -188,10 +224,14 @@ class Cut:
         assert problems == [], "an exception that nobody retrieved, or a task that was destroyed"
         assert self.pending == set(), "something is left on the loop"
         assert self.fox.ledger.max_in_flight <= MOST
-        assert not list(self.folder.glob(".*.part")), "half a film is left behind"
         self._assert_every_charge_is_known()
         if self.journal is not None:
             self._assert_the_journal_is_right(self.journal)
+        for notes in self.folder.glob(".*.part.json"):
+            task_id, _, _ = json.loads(notes.read_text())["source"].partition("#")
+            part = notes.with_suffix("")
+            virtual_clock.run(_go_on(self.folder / part.stem.removeprefix("."), task_id, part.stat().st_size))
+        assert not list(self.folder.glob(".*.part*")), "half a film is left behind"
 
     def _run_loop(self, *, cancel: bool) -> list[str]:
         with asyncio.Runner(loop_factory=SteppedLoop) as runner:

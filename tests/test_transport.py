@@ -262,8 +262,8 @@ async def test_every_request_calls_itself_as_told(given: str | None, server: Ser
 
 
 async def _all_kinds(transport: Transport, server: Server) -> None:
-    form = aiohttp.FormData()
-    form.add_field("file", b"content", filename="a.png")
+    form = aiohttp.MultipartWriter("form-data")
+    form.append(b"content")
     await transport.submit(b"{}", "idem")
     await transport.task("task-1", sync_upstream=True)
     await transport.upload(form)

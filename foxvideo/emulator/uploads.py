@@ -27,6 +27,7 @@ from foxvideo.emulator.replies import json_reply, refused
 SIZE_LIMIT: Final = 100 * 2**20
 """Bytes of a body; Cloudflare's usual limit. What is larger gets a page of Cloudflare's, not the gateway's JSON."""
 
+_CHUNK: Final = 1 << 16
 
 _Read = tuple[str, bytes, bool]
 """Name, content, and whether the oldest files may go for it."""
@@ -159,17 +160,28 @@ class Uploads:
 async def _read_form(request: web.Request) -> _Read:
     if request.content_type != "multipart/form-data":
         raise _BadUploadError("Content-Type must be multipart/form-data.")
+    fields: dict[str | None, tuple[str | None, bytes]] = {}
     try:
-        form = await request.post()
+        form = await request.multipart()
+        while isinstance(part := await form.next(), aiohttp.BodyPartReader):
+            fields[part.name] = (part.filename, await _read_part(part, request.client_max_size))
     except ValueError as error:
         raise _BadUploadError("The form cannot be read.") from error
-    part = form.get("file")
-    if not isinstance(part, web.FileField):
+    filename, content = fields.get("file", (None, b""))
+    if filename is None:
         raise _BadUploadError("file: a part with a filename is required")
-    with part.file:
-        content = part.file.read()
-    renamed = form.get("file_name")
-    return _name(renamed if isinstance(renamed, str) else part.filename), content, form.get("auto_cleanup") != "false"
+    _, renamed = fields.get("file_name", (None, b""))
+    _, cleanup = fields.get("auto_cleanup", (None, b""))
+    return _name(renamed.decode(errors="replace") or filename), content, cleanup != b"false"
+
+
+async def _read_part(part: aiohttp.BodyPartReader, limit: int) -> bytes:
+    content = bytearray()
+    while chunk := await part.read_chunk(_CHUNK):
+        content += chunk
+        if len(content) > limit:
+            raise web.HTTPRequestEntityTooLarge(limit, len(content))
+    return bytes(content)
 
 
 async def _read_base64(request: web.Request) -> _Read:

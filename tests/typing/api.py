@@ -23,6 +23,7 @@ from foxvideo import (
     InvalidRequest,
     Request,
     Result,
+    SavedFile,
     Schedule,
     Status,
     TaskFailed,
@@ -119,8 +120,8 @@ async def outcomes(video: Video) -> None:
     assert_type(video.results, tuple[Result, ...])
     assert_type(video.credits_reserved, float | None)
     assert_type(video.expires_at, dt.datetime | None)
-    assert_type(await video.save("fox.mp4", overwrite=True), Path)
-    assert_type(await video.save_all(Path("films")), list[Path])
+    assert_type(await video.save("fox.mp4", overwrite=True), SavedFile)
+    assert_type(await video.save_all(Path("films")), list[SavedFile])
 
 
 def errors(error: FoxError) -> None:
