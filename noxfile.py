@@ -1,4 +1,4 @@
-"""Every check of this project: ``nox`` runs them all but ``crash``, ``nox -l`` lists them."""
+"""Every check of this project: ``nox`` runs them all but ``crash`` and ``endurance``, ``nox -l`` lists them."""
 
 import os
 import re
@@ -77,6 +77,13 @@ def bare(session: nox.Session) -> None:
     session.install(".")
     session.run("python", "-P", "-c", "import foxvideo; foxvideo.Client('sk-1')")
     session.run("foxvideo", success_codes=[2])
+
+
+@nox.session(python=NEWEST, default=False)
+def endurance(session: nox.Session) -> None:
+    """Bring a gigabyte down through cuts and kills, and 200 MB up, within their bounds of memory."""
+    session.install(EXTRAS, *_group("test"))
+    session.run("pytest", "-m", "slow", *session.posargs, env={"PYTHONSAFEPATH": "1"})
 
 
 @nox.session(python=NEWEST)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import imports, journal, overhead
+from benchmarks import files, imports, journal, overhead, transfer
 from benchmarks.server import Ledger
 from benchmarks.table import table
 
@@ -70,6 +70,26 @@ def test_an_import_that_reads_what_it_must_not_stops_the_comparison() -> None:
     """Else the figures would hide it."""
     with pytest.raises(RuntimeError, match="the import read sqlite3"):
         imports.refuse(["sqlite3"])
+
+
+@pytest.mark.real_clock
+def test_transfer_compares_the_same_film_on_all_sides() -> None:
+    """Alone and some at once, with the lag of the event loop meanwhile."""
+    figures = figures_of("transfer", "--megabytes", "8", "--pairs", "1")
+
+    sides = figures["sides"]
+    assert (figures["megabytes"], figures["pairs"], figures["at_once"]) == (8, 1, 8)
+    assert list(sides) == ["foxvideo", "foxvideo, no hash", "bare"]
+    assert all(side["mb_per_s"] > 0 and side["mb_per_s_at_once"] > 0 for side in sides.values())
+    assert all(side["lag_p99_ms"] > 0 for side in sides.values())
+    assert sides["bare"]["bare_ratio"] == 1
+    assert "vs. bare" in transfer.show(figures)
+
+
+def test_a_side_that_did_not_bring_the_film_stops_the_comparison() -> None:
+    """A rate of something else would mean nothing."""
+    with files.running(1000) as host, pytest.raises(RuntimeError, match="bare did not bring the film"):
+        transfer.measure("bare", host, 1001, 1)
 
 
 @pytest.mark.parametrize("ledger", [Ledger(20, 41, 0), Ledger(19, 40, 0), Ledger(20, 40, 20)])
