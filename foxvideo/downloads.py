@@ -101,8 +101,7 @@ async def ended(doing: "asyncio.Future[T]") -> T:
 
 def _seen(doing: "asyncio.Future[T]") -> None:
     """Look at an error that nobody may be left to wait for."""
-    if not doing.cancelled():
-        doing.exception()
+    _ = doing.cancelled() or doing.exception()
 
 
 @contextlib.asynccontextmanager
@@ -148,7 +147,7 @@ async def _fetch_once(transport: Transport, link: yarl.URL, part: Part, thread: 
                     raise Interrupted("the film there is not the one that was begun")
                 case Brings.ALL:
                     await thread.do(part.begin, Facts.of(part.source, response.headers))
-                case Brings.THE_REST:
+                case _:  # the rest
                     part.learn(total_of(response.headers))
             await _pour(response.content, part, thread, progress)
     except aiohttp.RedirectClientError as error:

@@ -21,6 +21,7 @@ from cattrs.preconf.json import make_converter
 from foxvideo.ranges import Facts
 
 _PIECE = 1 << 20
+_CLOSED = -1  # no descriptor: the system refuses it
 _CONVERTER = make_converter()
 _OPENING = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
@@ -95,8 +96,8 @@ class Part:
     size: int = attrs.field(default=0, init=False)
     stopped: bool = attrs.field(default=False, init=False)
     _hash: Hash = attrs.field(init=False)
-    _notes: int | None = attrs.field(default=None, init=False)
-    _bytes: int | None = attrs.field(default=None, init=False)
+    _notes: int = attrs.field(default=_CLOSED, init=False)
+    _bytes: int = attrs.field(default=_CLOSED, init=False)
     _ours: bool = attrs.field(default=False, init=False)
 
     @property
@@ -126,7 +127,7 @@ class Part:
         self._notes = os.open(self._beside(".part.json"), _OPENING, 0o666)
         if not self._locked(self._notes):
             os.close(self._notes)
-            self._notes = None
+            self._notes = _CLOSED
             return False
         self._refuse_existing()
         self._bytes = os.open(self._beside(".part"), _OPENING, 0o666)
@@ -153,30 +154,27 @@ class Part:
         Raises:
             FileExistsError: The target exists, and may not be replaced.
         """
-        bytes_, notes = self._descriptors()
         self.size, self._hash, self.facts = 0, self.new_hash(), facts
         self._refuse_existing()
-        os.ftruncate(bytes_, 0)
-        os.lseek(bytes_, 0, os.SEEK_SET)
+        os.ftruncate(self._bytes, 0)
+        os.lseek(self._bytes, 0, os.SEEK_SET)
         # The notes change while there is no byte that they could be wrong about.
-        os.ftruncate(notes, 0)
-        os.lseek(notes, 0, os.SEEK_SET)
-        os.write(notes, _CONVERTER.dumps(facts).encode())
+        os.ftruncate(self._notes, 0)
+        os.lseek(self._notes, 0, os.SEEK_SET)
+        os.write(self._notes, _CONVERTER.dumps(facts).encode())
 
     def drop(self) -> None:
         """Forget what is there: it is no part of the film."""
-        bytes_, notes = self._descriptors()
         self.size, self._hash, self.facts = 0, self.new_hash(), None
-        os.ftruncate(notes, 0)
-        os.ftruncate(bytes_, 0)
+        os.ftruncate(self._notes, 0)
+        os.ftruncate(self._bytes, 0)
 
     def write(self, chunks: Sequence[bytes]) -> None:
         """Append bytes; those that the disk still took count, whatever it says to the others."""
-        bytes_, _ = self._descriptors()
         for chunk in chunks:
             left = memoryview(chunk)
             while left:
-                written = os.write(bytes_, left)
+                written = os.write(self._bytes, left)
                 self._hash.update(left[:written])  # type: ignore[arg-type] # any buffer
                 self.size += written
                 left = left[written:]
@@ -187,12 +185,11 @@ class Part:
         Raises:
             FileExistsError: The target has come into being meanwhile, and may not be replaced.
         """
-        bytes_, _ = self._descriptors()
-        os.fsync(bytes_)
+        os.fsync(self._bytes)
         self._refuse_existing()
         target = self.target or self.path
-        os.close(bytes_)  # Windows renames no open file
-        self._bytes = None
+        os.close(self._bytes)  # Windows renames no open file
+        self._bytes = _CLOSED
         self._beside(".part").replace(target)
         self.facts = None
         _sync_folder(target.parent)
@@ -200,26 +197,26 @@ class Part:
 
     def close(self) -> None:
         """Let go; what cannot be gone on with is removed."""
-        if self._notes is None:
+        if self._notes == _CLOSED:
             return
-        if self._bytes is not None:
+        if self._bytes != _CLOSED:
             os.close(self._bytes)
+        try:
+            self._clear_away()
+        finally:
+            os.close(self._notes)
+            self._notes = self._bytes = _CLOSED
+
+    def _clear_away(self) -> None:
         if self._ours and not (self.facts and self.facts.validator and self.size):
             self._beside(".part").unlink(missing_ok=True)
             os.ftruncate(self._notes, 0)
         if not os.fstat(self._notes).st_size:
             with contextlib.suppress(PermissionError):  # Windows removes no open file; empty notes do no harm
                 self._beside(".part.json").unlink(missing_ok=True)
-        os.close(self._notes)
-        self._notes = self._bytes = None
 
     def _beside(self, suffix: str) -> Path:
         return self.path.with_name(f".{self.path.name}{suffix}")
-
-    def _descriptors(self) -> tuple[int, int]:
-        if self._bytes is None or self._notes is None:
-            raise RuntimeError("the part is not open")
-        return self._bytes, self._notes
 
     def _locked(self, descriptor: int) -> bool:
         try:
@@ -235,10 +232,9 @@ class Part:
 
     def _noted(self) -> Facts | None:
         """Read what was noted; None for what cannot be read: a film is rather fetched anew than put together wrong."""
-        _, notes = self._descriptors()
-        os.lseek(notes, 0, os.SEEK_SET)
+        os.lseek(self._notes, 0, os.SEEK_SET)
         try:
-            return _CONVERTER.loads(os.read(notes, 1 << 16), Facts)
+            return _CONVERTER.loads(os.read(self._notes, 1 << 16), Facts)
         except Exception:  # noqa: BLE001 - whatever is wrong with it
             return None
 

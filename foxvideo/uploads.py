@@ -153,11 +153,9 @@ class Uploads:
                 form.append_payload(sent)
             answer = await self._transport.upload(form)
             verdict = judge_upload(answer, trouble, clock.time())
-            if sent.error is not None:
-                raise sent.error
+            sent.check(whole=isinstance(verdict, str))
             match verdict:
                 case str():
-                    sent.check()
                     return verdict
                 case AskAgain():
                     trouble = verdict.trouble
@@ -177,7 +175,7 @@ class _Sent(aiohttp.Payload):
 
     def __init__(self, content: _Content) -> None:
         super().__init__(content)
-        self.error: UploadError | None = None
+        self._error: UploadError | None = None
         self._hash = hashlib.sha256()
         suffix = ".bin" if isinstance(content.media, bytes) else Path(content.media).suffix.lower()
         # Whoever knows the URL can fetch the file, so its name is random.
@@ -189,8 +187,8 @@ class _Sent(aiohttp.Payload):
         return self._value.size
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:  # noqa: ARG002 - aiohttp's
-        """Media are no text."""
-        raise TypeError
+        """Refuse: media are no text."""
+        raise TypeError("media are no text")
 
     async def write(self, writer: "AbstractStreamWriter") -> None:
         """Send the content, as long as it is the one that was announced."""
@@ -198,18 +196,23 @@ class _Sent(aiohttp.Payload):
             try:
                 piece = await asyncio.to_thread(self._piece, offset)
             except UploadError as error:
-                self.error = error
+                self._error = error
                 raise OSError(error.what) from None  # aiohttp ends the request
             async with asyncio.timeout(_STALL_SECONDS):
                 await writer.write(piece)
 
-    def check(self) -> None:
+    def check(self, *, whole: bool) -> None:
         """Make sure that what was sent is what was looked at.
+
+        Args:
+            whole: Whether all of it was sent.
 
         Raises:
             UploadError: It is not.
         """
-        if self._hash.hexdigest() != self._value.digest:
+        if self._error is not None:
+            raise self._error
+        if whole and self._hash.hexdigest() != self._value.digest:
             raise _changed(self._value.media)
 
     def _piece(self, offset: int) -> bytes:

@@ -27,7 +27,7 @@ from foxvideo import (
 )
 from foxvideo.emulator import Emulator, Fault
 from foxvideo.transport import Transport
-from foxvideo.uploads import Uploads, digest
+from foxvideo.uploads import Uploads, _Content, _Sent, digest
 
 DAY = 24 * 3600.0
 PICTURE = b"\x89PNG a fox"
@@ -507,3 +507,20 @@ def test_the_digest_of_media_is_that_of_their_content(tmp_path: Path) -> None:
     assert digest(path) == digest(BIG) == hashlib.sha256(BIG).hexdigest()
     with pytest.raises(UploadError, match="could not read"):
         digest(tmp_path / "missing")
+
+
+async def test_nothing_is_uploaded_for_a_client_that_is_closed(service: Service) -> None:
+    """However late the file was read."""
+    uploads = Uploads(service.transport)
+    await uploads.close()
+
+    with pytest.raises(ClientClosed, match="before a file was uploaded"):
+        await uploads.link(PICTURE)
+
+    assert service.taken == []
+
+
+def test_media_are_no_text(tmp_path: Path) -> None:
+    """Whoever wants to show a body has to do without."""
+    with pytest.raises(TypeError):
+        _Sent(_Content(PICTURE, len(PICTURE), digest(PICTURE))).decode()
