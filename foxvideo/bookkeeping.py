@@ -15,6 +15,7 @@ import attrs
 
 from foxvideo.errors import FoxError, JournalError, KeyConflict, SubmitUncertain, TaskCancelled, TaskFailed
 from foxvideo.journal import Ask, Journal, JournalRow, Mine, RowStatus
+from foxvideo.parts import SavedFile
 from foxvideo.requests import Request, VideoRequest, media_of
 from foxvideo.states import TaskState
 from foxvideo.task import Plan, VideoTask
@@ -68,6 +69,13 @@ class Forgetful:
 
     def forget_uploads(self, urls: Iterable[str]) -> None:
         """Forget uploads that the service does not find any more, without waiting for the disk."""
+
+    def saved(self, task_id: str, place: int, file: SavedFile) -> None:
+        """Write down where a result was saved, without waiting for the disk."""
+
+    async def files(self, task_id: str, /) -> Mapping[int, SavedFile]:  # noqa: ARG002 - nothing is known
+        """Return what was saved of a task, by the number of the result."""
+        return {}
 
     async def close(self) -> None:
         """Write what waits."""
@@ -198,6 +206,15 @@ class Bookkeeper(Forgetful):
     def forget_uploads(self, urls: Iterable[str]) -> None:
         """Forget uploads that the service does not find any more, without waiting for the disk."""
         self._later(self.journal.forget_uploads(urls))
+
+    def saved(self, task_id: str, place: int, file: SavedFile) -> None:
+        """Write down where a result was saved, without waiting for the disk; not any more once the client is closed."""
+        if not self.journal.closed:
+            self._later(self.journal.saved(task_id, place, file.path, file.size, file.sha256))
+
+    async def files(self, task_id: str, /) -> Mapping[int, SavedFile]:
+        """Return what was saved of a task, by the number of the result."""
+        return await self.journal.files(task_id)
 
     def _later(self, written: "asyncio.Future[None]") -> None:
         written.add_done_callback(_complain)

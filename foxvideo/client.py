@@ -6,20 +6,23 @@ What belongs here: options, their defaults and checks, and the public verbs. Wha
 import asyncio
 import logging
 import os
+import time
 import warnings
 from collections.abc import AsyncIterator, Iterable, Mapping
+from pathlib import Path
 from types import EllipsisType, TracebackType
 from typing import TYPE_CHECKING, Self
 
 import aiohttp
 
 from foxvideo import requests, task as tasks
-from foxvideo.bookkeeping import Bookkeeper, Forgetful, recalled_request
+from foxvideo.bookkeeping import Bookkeeper, Forgetful, recalled_request, recalled_state
 from foxvideo.checks import LocalMedia
 from foxvideo.errors import AuthenticationError, InvalidRequest
-from foxvideo.journal import Journal, JournalRow
+from foxvideo.journal import Journal, JournalRow, RowStatus
 from foxvideo.lifecycle import Lifecycle
 from foxvideo.requests import Request, VideoRequest
+from foxvideo.saving import Saving, Target, refuse, saved
 from foxvideo.schedule import Growing, Schedule
 from foxvideo.task import VideoTask
 from foxvideo.transport import USER_AGENT, ConnectorFactory, Transport
@@ -32,8 +35,9 @@ if TYPE_CHECKING:
 logging.getLogger("foxvideo").addHandler(logging.NullHandler())
 
 _LONGEST_KEY = 200
+_LINK_SECONDS = 24 * 3600.0  # the life of a result's link
 DEFAULT_BASE_URL = "https://api.foxapi.cc"
-_UNLIMITED = {"max_active", "task_timeout"}  # what None means for these alone
+_UNLIMITED = {"max_active", "task_timeout", "upload_limit"}  # what None means for these alone
 
 
 class Client:
@@ -47,7 +51,7 @@ class Client:
         base_url: Where the service answers; None takes ``FOXAPI_BASE_URL``, else ``https://api.foxapi.cc``. The
             service's newer name is ``https://api.aihubmax.com``.
         max_requests: Most requests in flight at once, submits and queries together. Transfers of files have a bound
-            of their own.
+            of their own: at most 4 up and 8 down.
         max_active: Most submitted tasks that have not ended; None for no limit.
         task_timeout: Seconds that one task may take, from the moment its submit is first sent (waiting for its turn
             does not count); None for no limit.
@@ -60,6 +64,10 @@ class Client:
         sync_upstream: Whether queries ask the service to look upstream before it answers.
         journal: The memory on disk: a file, which several clients and processes may share, or None for none. With it
             every submit is written down before it is sent, and survives a crash.
+        save_to: A folder, which is made, into which each video is saved as soon as it is done, under its task's id;
+            None for none. ``generate`` then waits for its file, ``close`` for all that are on their way; a failure
+            that nobody waits for is one WARNING.
+        upload_limit: Most bytes of a local file; None for no limit of ours.
         connector: Makes aiohttp's connectors, such as ``functools.partial(aiohttp.TCPConnector, ssl=context)``; is
             called with ``limit=`` and ``force_close=``, and the client closes what it made.
         proxy: URL of a proxy for all requests; None for none.
@@ -86,6 +94,8 @@ class Client:
         schedule: Schedule | None = None,
         sync_upstream: bool = True,
         journal: str | os.PathLike[str] | None = None,
+        save_to: str | os.PathLike[str] | None = None,
+        upload_limit: int | None = None,
         connector: ConnectorFactory = aiohttp.TCPConnector,
         proxy: str | None = None,
         trust_env: bool = False,
@@ -101,6 +111,7 @@ class Client:
             "request_timeout": request_timeout,
             "poll_timeout": poll_timeout,
             "submit_attempts": submit_attempts,
+            "upload_limit": upload_limit,
         }
         for name, value in positive.items():
             if not (name in _UNLIMITED if value is None else value > 0):
@@ -125,8 +136,11 @@ class Client:
             sync_upstream=sync_upstream,
             max_requests=max_requests,
             max_active=max_active,
+            upload_limit=upload_limit,
             books=Bookkeeper(self._journal, self._transport.base_url) if self._journal else Forgetful(),
         )
+        self._saving = Saving(self._lifecycle.books)
+        self._save_to = None if save_to is None else Target(Path(save_to), folder=True)
 
     @property
     def base_url(self) -> str:
@@ -162,7 +176,10 @@ class Client:
         """
         if key is not None:
             self._check_key(key)
-        return self._submit(request, self._timeout(timeout), key=key, retry_failed=retry_failed, check=check)
+        task = self._submit(request, self._timeout(timeout), key=key, retry_failed=retry_failed, check=check)
+        if self._save_to is not None:
+            self._saving.when_done(task, self._save_to)
+        return task
 
     def _submit(
         self,
@@ -197,6 +214,7 @@ class Client:
         retry_failed: bool = False,
         timeout: float | EllipsisType | None = ...,  # noqa: ASYNC109 - the task's, not this coroutine's
         check: bool = True,
+        save: str | os.PathLike[str] | None = None,
     ) -> Video:
         """Submit a request and wait for its video.
 
@@ -211,20 +229,39 @@ class Client:
             retry_failed: Whether a task under this key that failed is tried anew, which is a new, paid task.
             timeout: Seconds for this task, None for no limit; the client's ``task_timeout`` if not given.
             check: Whether fields are checked against the documentation. False sends them as they are.
+            save: The file to save the video in, also if nobody waits for it any more; must not exist, unless it is
+                what the journal knows to be saved of this key. None for ``save_to`` of the client, if that is set.
 
         Raises:
             InvalidRequest: All faults of the request, before anything is sent.
+            OSError: The file cannot be made: before anything is sent, as far as that can be told.
+            DownloadError: The video was made and not saved: ``video.save`` or the same key does it later.
             SubmitUncertain: A task may have been made; look before you repeat.
             TaskFailed: The task ended without a video.
             TaskTimeout: It did not end in time; it goes on.
             FoxError: See the tree in ``foxvideo.errors``.
         """
-        task = self.submit(request, key=key, retry_failed=retry_failed, timeout=timeout, check=check)
+        target = self._save_to
+        if key is not None:
+            self._check_key(key)
+        if save is not None:
+            target = Target(Path(save), folder=False)
+            await self._refuse(target.path, key)
+        task = self._submit(request, self._timeout(timeout), key=key, retry_failed=retry_failed, check=check)
+        saves = [] if target is None else self._saving.when_done(task, target)
         try:
-            return await task
+            video = await task
         except asyncio.CancelledError:
             self._lifecycle.submits.give_up(task)
             raise
+        await saved(saves)
+        return video
+
+    async def _refuse(self, path: Path, key: str | None) -> None:
+        """Refuse a file that could not be made, unless it is what was saved under a key."""
+        self._lifecycle.bind()
+        row = None if key is None else await self._lifecycle.books.look(key)
+        await asyncio.to_thread(refuse, path, None if row is None else row.file)
 
     def task(
         self, task_id: str | None = None, *, key: str | None = None, timeout: float | EllipsisType | None = ...
@@ -267,6 +304,9 @@ class Client:
     async def resume(self) -> tuple[VideoTask, ...]:
         """Return handles of all tasks at this host that are accepted and not known to have ended; submits nothing.
 
+        Where the client has ``save_to``, they are followed at once, and with them those of the last 24 hours that were
+        completed and not saved; a download that was cut goes on where it was.
+
         An *uncertain* submit is not among them, since it has no id: see ``history()``, ``adopt`` and ``resubmit``.
 
         Raises:
@@ -274,9 +314,24 @@ class Client:
             ValueError: There is no journal.
         """
         self._lifecycle.bind()
-        rows = await self._memory().rows(running=True)
-        here = self._transport.base_url
-        return tuple(self._lifecycle.remembered(row, self._task_timeout) for row in rows if row.origin == here)
+        rows = await self._memory().rows(running=self._save_to is None)
+        here, since = self._transport.base_url, time.time() - _LINK_SECONDS
+        tasks = [
+            self._lifecycle.remembered(row, self._task_timeout)
+            for row in rows
+            if row.origin == here and (row.status is RowStatus.ACCEPTED or await self._unsaved(row, since))
+        ]
+        if self._save_to is not None:
+            for task in tasks:
+                self._saving.when_done(task, self._save_to)
+        return tuple(tasks)
+
+    async def _unsaved(self, row: JournalRow, since: float) -> bool:
+        """Whether a row is of a video that can still be fetched, and was not."""
+        if row.status is not RowStatus.COMPLETED or (row.ended or 0.0) < since:
+            return False
+        state = recalled_state(row)
+        return state is not None and len(await self._memory().files(state.id)) < len(state.urls)
 
     async def adopt(self, key: str, task_id: str) -> VideoTask:
         """Say that an uncertain submit made this task, as you found it in the console, and return its handle.
@@ -371,11 +426,14 @@ class Client:
     async def close(self) -> None:
         """Close the client: may be called twice.
 
-        Withdraws what was not sent, waits for replies to submits under way (``request_timeout`` at most), ends those
-        who wait with ``ClientClosed``, and logs one warning with the id of every unfinished task. Cancelling it cuts
-        the waiting; what is open is closed all the same.
+        Waits for what is being saved into ``save_to``. Withdraws what was not sent, waits for replies to submits under
+        way (``request_timeout`` at most), ends those who wait with ``ClientClosed``, and logs one warning with the id
+        of every unfinished task. Cancelling it cuts the waiting; what is open is closed all the same.
         """
-        await self._lifecycle.close()
+        try:
+            await self._saving.close()
+        finally:
+            await self._lifecycle.close()
 
     async def __aenter__(self) -> Self:
         self._lifecycle.bind()

@@ -44,6 +44,7 @@ class Lifecycle:
         sync_upstream: Whether queries ask the service to look upstream.
         max_requests: Most requests in flight.
         max_active: Most submitted tasks that have not ended; None for no limit.
+        upload_limit: Most bytes of a local file; None for no limit of ours.
         books: What is written down, with or without a journal.
         submits: What comes before an acceptance.
         uploads: Local files on their way to the service.
@@ -58,6 +59,7 @@ class Lifecycle:
     sync_upstream: bool
     max_requests: int
     max_active: int | None
+    upload_limit: int | None = None
     books: Forgetful = attrs.field(factory=Forgetful)
     submits: Submits = attrs.field(init=False)
     uploads: Uploads = attrs.field(init=False)
@@ -72,7 +74,7 @@ class Lifecycle:
     _closing: asyncio.Event = attrs.field(factory=asyncio.Event, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        self.uploads = Uploads(self.transport)
+        self.uploads = Uploads(self.transport, self.upload_limit, self.books)
         self._dispatcher = Dispatcher(self.max_requests, self.max_active, self._run, self.expire)
         self.submits = Submits(
             life=self,
@@ -245,7 +247,8 @@ class Lifecycle:
         """End a task as a terminal state tells."""
         task._observe(state)
         done = state.status is Status.COMPLETED
-        self.end(task, Video.of(state, task.request, self.transport) if done else failed(state), written=written)
+        video = Video.of(state, task.request, self.transport, self.books.saved) if done else None
+        self.end(task, video or failed(state), written=written)
 
     def end(self, task: VideoTask, outcome: Video | FoxError, *, written: bool = False) -> None:
         """End a task for this side, once; keep it in ``unfinished`` where it may go on at the service.

@@ -27,6 +27,8 @@ from foxvideo.journal.rows import Ask, JournalRow, Mine
 if TYPE_CHECKING:
     import sqlite3
 
+    from foxvideo.parts import SavedFile
+
 T = TypeVar("T")
 Operation = Callable[["sqlite3.Connection"], T]
 
@@ -119,6 +121,10 @@ class Journal:
         """Note where a result was saved."""
         note = functools.partial(tables.saved, task_id=task_id, place=place, path=str(path.absolute()))
         return self._do(functools.partial(note, size=size, sha256=sha256, now=time.time()))
+
+    def files(self, task_id: str) -> "asyncio.Future[Mapping[int, SavedFile]]":
+        """Return what was saved of a task, by the number of the result; the paths are absolute."""
+        return self._do(functools.partial(tables.files, task_id=task_id))
 
     def uploaded(self, sha256: str, origin: str, url: str) -> "asyncio.Future[None]":
         """Note under which URL a content was uploaded."""

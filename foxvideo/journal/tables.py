@@ -6,12 +6,14 @@ transactions and files (``file.py``), and what one may do with a row (``rows.py`
 
 import uuid
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from foxvideo.errors import InvalidRequest
 from foxvideo.journal.rows import Ask, JournalRow, Mine, Right, RowStatus, right
+from foxvideo.parts import SavedFile
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
@@ -242,6 +244,12 @@ def _insert(db: "Connection", ask: Ask, attempt: int, **more: object) -> int:
 def saved(db: "Connection", task_id: str, place: int, *, path: str, size: int, sha256: str, now: float) -> None:
     """Note where a result of a task was saved."""
     db.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)", (task_id, place, path, size, sha256, now))
+
+
+def files(db: "Connection", task_id: str) -> Mapping[int, SavedFile]:
+    """Return what was saved of a task, by the number of the result."""
+    found = db.execute("SELECT place, path, size, sha256 FROM files WHERE task_id = ?", (task_id,)).fetchall()
+    return {place: SavedFile(Path(path), size, sha256) for place, path, size, sha256 in found}
 
 
 def uploaded(db: "Connection", sha256: str, origin: str, url: str, *, now: float) -> None:

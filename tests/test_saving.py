@@ -1,0 +1,336 @@
+"""Films that are saved as soon as they are done: into a file that was named, or into the client's folder."""
+
+import asyncio
+import hashlib
+import logging
+import time
+from pathlib import Path
+
+import pytest
+
+from foxvideo import (
+    Client,
+    ClientClosed,
+    DownloadError,
+    Every,
+    GrokImageToVideo,
+    GrokTextToVideo,
+    Result,
+    Status,
+    TaskFailed,
+    TaskState,
+    UploadError,
+    Video,
+    VideoTask,
+)
+from foxvideo.bookkeeping import Forgetful
+from foxvideo.emulator import Emulator, Fault
+from foxvideo.emulator.films import stored_film
+from foxvideo.saving import Saving, Target
+from foxvideo.transport import Transport
+
+SHOT = GrokTextToVideo(prompt="A fox trots through snow")
+FILM = bytes(range(256)) * 4000
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def _client(fox: Emulator, **options: object) -> Client:
+    return Client(fox.api_key, fox.base_url, schedule=Every(2), **options)  # type: ignore[arg-type]
+
+
+async def test_a_video_is_saved_in_the_file_that_was_named(client: Client, fox: Emulator, tmp_path: Path) -> None:
+    """It is there when the video is."""
+    video = await client.generate(SHOT, save=tmp_path / "fox.mp4")
+
+    assert (tmp_path / "fox.mp4").read_bytes() == stored_film()
+    assert video.task_id in fox.ledger.tasks
+
+
+@pytest.mark.parametrize(("name", "kind"), [("mine", FileExistsError), ("no/such", FileNotFoundError)])
+async def test_a_file_that_cannot_be_made_costs_nothing(
+    name: str, kind: type[OSError], client: Client, fox: Emulator, tmp_path: Path
+) -> None:
+    """It is looked at before anything is sent."""
+    (tmp_path / "mine").write_bytes(b"mine")
+
+    with pytest.raises(kind, match="nothing was submitted"):
+        await client.generate(SHOT, save=tmp_path / name)
+
+    assert fox.ledger.submitted == 0
+    assert (tmp_path / "mine").read_bytes() == b"mine"
+
+
+async def test_each_video_is_saved_while_others_still_run(tmp_path: Path) -> None:
+    """Into the client's folder, which is made, under the name of its task; whoever waits gets it with the file."""
+    folder = tmp_path / "clips"
+    async with Emulator(render=False, seconds=(10.0, 1000.0)) as fox, _client(fox, save_to=folder) as client:
+        there: list[int] = []
+
+        async def shoot() -> None:
+            video = await client.generate(SHOT)
+            assert (folder / f"{video.task_id}.mp4").read_bytes() == stored_film()
+            there.append(len(_names(folder)))
+
+        await asyncio.gather(*(shoot() for _ in range(5)))
+
+    assert there == [1, 2, 3, 4, 5]
+
+
+async def test_a_handle_does_not_wait_for_its_file_but_closing_does(fox: Emulator, tmp_path: Path) -> None:
+    """However slowly it comes."""
+    fox.fail_next("result", Fault("slow"))
+    async with _client(fox, save_to=tmp_path) as client:
+        video = await client.submit(SHOT)
+        assert _names(tmp_path) == []
+
+    assert _names(tmp_path) == [f"{video.task_id}.mp4"]
+
+
+async def test_a_file_that_was_named_goes_before_the_folder(fox: Emulator, tmp_path: Path) -> None:
+    """A video is saved once."""
+    async with _client(fox, save_to=tmp_path / "clips") as client:
+        await client.generate(SHOT, save=tmp_path / "fox.mp4")
+
+    assert _names(tmp_path) == ["fox.mp4"]
+
+
+async def test_a_save_that_fails_is_told_with_the_id(
+    client: Client, fox: Emulator, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The video was made, and can be saved later."""
+    fox.fail_next("result", Fault("error", status=400))
+
+    with pytest.raises(DownloadError) as caught:
+        await client.generate(SHOT, save=tmp_path / "fox.mp4")
+
+    (task_id,) = fox.ledger.tasks
+    assert (caught.value.task_id, caught.value.submitted) == (task_id, "yes")
+    assert f"not saved: {task_id}: " in caplog.text
+    await (await client.task(task_id)).save(tmp_path / "fox.mp4")
+
+
+async def test_a_save_that_fails_unseen_is_one_warning(
+    fox: Emulator, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It ends neither the task nor the client."""
+    fox.fail_next("result", Fault("error", status=400))
+    async with _client(fox, save_to=tmp_path) as client:
+        video = await client.submit(SHOT)
+
+    (record,) = (record for record in caplog.records if record.levelno == logging.WARNING)
+    assert record.getMessage().startswith(f"not saved: {video.task_id}: ")
+
+
+async def test_a_task_that_fails_saves_nothing(fox: Emulator, tmp_path: Path) -> None:
+    """There is nothing."""
+    async with _client(fox, save_to=tmp_path) as client:
+        task = client.submit(SHOT)
+        fox.fail(await task.wait_accepted())
+        assert await asyncio.gather(task, return_exceptions=True)
+
+    assert _names(tmp_path) == []
+
+
+async def test_a_video_whose_caller_has_gone_is_saved_all_the_same(
+    client: Client, fox: Emulator, tmp_path: Path
+) -> None:
+    """It was paid for."""
+    caller = asyncio.create_task(client.generate(SHOT, save=tmp_path / "fox.mp4"))
+    await asyncio.sleep(5)
+    caller.cancel()
+    await asyncio.sleep(10)
+
+    assert caller.cancelled()
+    assert _names(tmp_path) == ["fox.mp4"]
+
+
+async def test_closing_that_is_cut_cuts_a_save_and_the_next_goes_on(tmp_path: Path) -> None:
+    """Who waits for it hears of it."""
+    async with Emulator(film=FILM, seconds=1.0) as fox:
+        client = _client(fox, save_to=tmp_path)
+        fox.fail_next("result", Fault("stall", at=1000))
+        waiting = asyncio.create_task(client.generate(SHOT))
+        await asyncio.sleep(10)
+        closing = asyncio.create_task(client.close())
+        await asyncio.sleep(1)
+        closing.cancel()
+        (end,) = await asyncio.gather(waiting, return_exceptions=True)
+        assert isinstance(end, ClientClosed)
+        (task_id,) = fox.ledger.tasks
+        assert _names(tmp_path) == [f".{task_id}.mp4.part", f".{task_id}.mp4.part.json"]
+
+        async with _client(fox) as another:
+            seen: list[int] = []
+            video = await another.task(task_id)
+            await video.save(tmp_path / f"{task_id}.mp4", progress=lambda done, _: seen.append(done))
+
+    assert seen[0] == 1000
+    assert _names(tmp_path) == [f"{task_id}.mp4"]
+
+
+# --- With a journal ------------------------------------------------------------------------------------------------
+
+
+async def test_the_journal_knows_what_was_saved(fox: Emulator, tmp_path: Path) -> None:
+    """Its path, its size and its hash."""
+    async with _client(fox, journal=tmp_path / "videos.db") as client:
+        video = await client.generate(SHOT, save=tmp_path / "fox.mp4")
+        saved = await client._memory().files(video.task_id)
+        (row,) = await client.history()
+    await video.save(tmp_path / "later.mp4")  # the journal is closed by then
+
+    film = stored_film()
+    assert (saved[0].path, saved[0].size) == (tmp_path / "fox.mp4", len(film))
+    assert saved[0].sha256 == hashlib.sha256(film).hexdigest()
+    assert row.file == str(tmp_path / "fox.mp4")
+
+
+async def test_the_same_key_and_file_is_saved_once(fox: Emulator, tmp_path: Path) -> None:
+    """Now, at the same time, and in another run; a file that was removed is fetched again."""
+    path, journal = tmp_path / "fox.mp4", tmp_path / "videos.db"
+    for _ in range(2):
+        async with _client(fox, journal=journal) as client:
+            await asyncio.gather(*(client.generate(SHOT, key="shot-17", save=path) for _ in range(3)))
+        assert (fox.ledger.charged, fox.ledger.downloaded) == (1, 1)
+
+    path.unlink()
+    async with _client(fox, journal=journal) as client:
+        await client.generate(SHOT, key="shot-17", save=path)
+        with pytest.raises(FileExistsError, match="nothing was submitted"):
+            await client.generate(SHOT, key="shot-18", save=path)
+
+    assert (fox.ledger.charged, fox.ledger.downloaded) == (1, 2)
+
+
+async def test_resuming_finishes_what_was_cut(tmp_path: Path) -> None:
+    """Downloads go on where they were, and tasks that run are waited for and saved."""
+    folder, journal = tmp_path / "clips", tmp_path / "videos.db"
+    async with Emulator(film=FILM, seconds=20.0) as fox:
+        fox.fail_next("result", Fault("stall", at=1000))
+        client = _client(fox, journal=journal, save_to=folder)
+        done = client.submit(SHOT)
+        await asyncio.sleep(10)
+        running = client.submit(SHOT)
+        await done
+        await asyncio.sleep(5)
+        closing = asyncio.create_task(client.close())
+        await asyncio.sleep(1)
+        closing.cancel()
+        await asyncio.wait({closing})
+        assert f".{done.id}.mp4.part" in _names(folder)
+
+        async with _client(fox, journal=journal, save_to=folder) as again:
+            tasks = await again.resume()
+            assert {task.id for task in tasks} == {done.id, running.id}
+            await asyncio.gather(*tasks)
+        async with _client(fox, journal=journal, save_to=folder) as third:
+            assert await third.resume() == ()
+
+    assert _names(folder) == sorted(f"{task.id}.mp4" for task in tasks)
+    assert all(path.read_bytes() == FILM for path in folder.iterdir())
+    assert fox.ledger.charged == 2
+
+
+async def test_resuming_without_a_folder_saves_nothing(fox: Emulator, tmp_path: Path) -> None:
+    """Only what runs is gone on with."""
+    async with _client(fox, journal=tmp_path / "videos.db") as client:
+        await client.generate(SHOT)
+        assert await client.resume() == ()
+
+
+async def test_a_film_that_was_saved_and_not_noted_is_saved_over_itself(fox: Emulator, tmp_path: Path) -> None:
+    """A crash may fall between the two."""
+    folder, journal = tmp_path / "clips", tmp_path / "videos.db"
+    async with _client(fox, journal=journal) as client:
+        video = await client.generate(SHOT)
+    folder.mkdir()
+    (folder / f"{video.task_id}.mp4").write_bytes(stored_film())
+
+    async with _client(fox, journal=journal, save_to=folder) as again:
+        await again.resume()
+        await again.task(video.task_id)
+
+    assert _names(folder) == [f"{video.task_id}.mp4"]
+
+
+async def test_what_is_saved_elsewhere_is_not_saved_again(fox: Emulator, tmp_path: Path) -> None:
+    """The same key in a client with a folder finds its file, wherever that is."""
+    folder, journal = tmp_path / "clips", tmp_path / "videos.db"
+    async with _client(fox, journal=journal) as client:
+        await client.generate(SHOT, key="shot-17", save=tmp_path / "fox.mp4")
+    async with _client(fox, journal=journal, save_to=folder) as again:
+        await again.generate(SHOT, key="shot-17")
+
+    assert fox.ledger.downloaded == 1
+    assert not folder.exists()
+
+
+async def test_an_upload_is_remembered_by_the_journal(fox: Emulator, tmp_path: Path) -> None:
+    """In another run it is not sent again."""
+    for _ in range(2):
+        async with _client(fox, journal=tmp_path / "videos.db") as client:
+            await client.upload(b"a picture")
+
+    assert fox.ledger.uploaded == 1
+
+
+# --- Options -------------------------------------------------------------------------------------------------------
+
+
+async def test_a_file_above_the_clients_limit_is_not_submitted(fox: Emulator) -> None:
+    """The limit is an option."""
+    async with _client(fox, upload_limit=5) as client:
+        with pytest.raises(UploadError, match="upload_limit allows 5"):
+            await client.generate(GrokImageToVideo(prompt="It goes on", image_url=b"123456"))
+        await client.upload(b"12345")
+
+    assert (fox.ledger.uploaded, fox.ledger.submitted) == (1, 0)
+
+
+class _Nobody:
+    """Who drives a handle that has ended."""
+
+    def follow(self, task: VideoTask) -> None:
+        """Ask nothing."""
+
+    def abandon(self, task: VideoTask) -> None:
+        """Give nothing up."""
+
+    def looked(self, task: VideoTask) -> None:
+        """Take no note."""
+
+
+async def test_a_voice_is_no_file(transport: Transport) -> None:
+    """Some models make something else than a film."""
+    result = Result(None, {"voice_id": "v-1"})
+    voice = TaskState(id="task-1", status=Status.COMPLETED, status_text="completed", results=(result,))
+    task = VideoTask(None, _Nobody(), None)
+    task._end(Video.of(voice, None, transport))
+
+    assert Saving(Forgetful()).when_done(task, Target(Path("nowhere"), folder=True)) == []
+
+
+@pytest.fixture
+def transport() -> Transport:
+    """Connections to nowhere."""
+    return Transport("http://fox.invalid", "sk-1", 60.0, 15.0)
+
+
+async def test_what_is_too_old_to_be_fetched_is_left_alone(
+    fox: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Links live 24 hours; a task that failed has none."""
+    async with _client(fox, journal=tmp_path / "videos.db") as client:
+        await client.generate(SHOT)
+        failing = client.submit(SHOT)
+        fox.fail(await failing.wait_accepted())
+        with pytest.raises(TaskFailed):
+            await failing
+
+    now = time.time
+    monkeypatch.setattr("foxvideo.client.time.time", lambda: now() + 25 * 3600)
+    async with _client(fox, journal=tmp_path / "videos.db", save_to=tmp_path / "clips") as again:
+        assert await again.resume() == ()
