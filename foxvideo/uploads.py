@@ -52,13 +52,13 @@ class _Nothing:
     """The memory of a client that has none."""
 
     async def upload(self, _: str, /) -> str | None:
-        return None
+        """Know nothing."""
 
     def uploaded(self, _: str, __: str, /) -> None:
-        pass
+        """Take no note."""
 
     def forget_uploads(self, _: Collection[str], /) -> None:
-        pass
+        """Forget nothing."""
 
 
 @attrs.frozen

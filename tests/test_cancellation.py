@@ -114,6 +114,11 @@ async def _save(client: Client, fox: Emulator, folder: Path) -> None:
     await video.save(folder / "film.mp4", overwrite=True)
 
 
+async def _save_when_done(client: Client, fox: Emulator, folder: Path) -> None:
+    (folder / "film.mp4").unlink(missing_ok=True)
+    await client.generate(SHOT, save=folder / "film.mp4")
+
+
 async def _close_under_way(client: Client, fox: Emulator, folder: Path) -> None:
     tasks = [client.submit(request) for request in (SHOT, LOCAL, SHOT, SHOT, SHOT, SHOT)]
     await tasks[0].wait_accepted()
@@ -128,6 +133,7 @@ SCENARIOS: dict[Scenario, int] = {  # and how many cycles each takes at least
     _iterate: 15,
     _upload_file: 15,
     _save: 40,
+    _save_when_done: 30,
     _close_under_way: 8,
 }
 

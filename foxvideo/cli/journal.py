@@ -14,7 +14,7 @@ import platformdirs
 
 from foxvideo.errors import FoxError
 from foxvideo.journal import Journal, JournalRow, RowStatus
-from foxvideo.transfers import digest
+from foxvideo.uploads import digest
 from foxvideo.video import Video
 
 PLACE = "FOXVIDEO_JOURNAL"
