@@ -21,6 +21,8 @@ from cattrs.preconf.json import make_converter
 from foxvideo.ranges import Facts
 
 _PIECE = 1 << 20
+_PART, _NOTES = ".part", ".part.json"
+_LONGEST_NOTES = 1 << 16
 _CLOSED = -1  # no descriptor: the system refuses it
 _CONVERTER = make_converter()
 _OPENING = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
@@ -124,13 +126,13 @@ class Part:
             FileExistsError: The target exists, and may not be replaced.
         """
         self.facts, self.size, self._ours = None, 0, False
-        self._notes = os.open(self._beside(".part.json"), _OPENING, 0o666)
+        self._notes = os.open(self._beside(_NOTES), _OPENING, 0o666)
         if not self._locked(self._notes):
             os.close(self._notes)
             self._notes = _CLOSED
             return False
         self._refuse_existing()
-        self._bytes = os.open(self._beside(".part"), _OPENING, 0o666)
+        self._bytes = os.open(self._beside(_PART), _OPENING, 0o666)
         self._ours = True
         self._hash = self.new_hash()
         facts, there = self._noted(), os.fstat(self._bytes).st_size
@@ -190,7 +192,7 @@ class Part:
         target = self.target or self.path
         os.close(self._bytes)  # Windows renames no open file
         self._bytes = _CLOSED
-        self._beside(".part").replace(target)
+        self._beside(_PART).replace(target)
         self.facts = None
         _sync_folder(target.parent)
         return SavedFile(target, self.size, self._hash.hexdigest())
@@ -209,11 +211,11 @@ class Part:
 
     def _clear_away(self) -> None:
         if self._ours and not (self.facts and self.facts.validator and self.size):
-            self._beside(".part").unlink(missing_ok=True)
+            self._beside(_PART).unlink(missing_ok=True)
             os.ftruncate(self._notes, 0)
         if not os.fstat(self._notes).st_size:
             with contextlib.suppress(PermissionError):  # Windows removes no open file; empty notes do no harm
-                self._beside(".part.json").unlink(missing_ok=True)
+                self._beside(_NOTES).unlink(missing_ok=True)
 
     def _beside(self, suffix: str) -> Path:
         return self.path.with_name(f".{self.path.name}{suffix}")
@@ -227,21 +229,35 @@ class Part:
             return True
         # Who held it before may have removed it while this one opened it.
         with contextlib.suppress(FileNotFoundError):
-            return os.path.samestat(os.fstat(descriptor), self._beside(".part.json").stat())
+            return os.path.samestat(os.fstat(descriptor), self._beside(_NOTES).stat())
         return False
 
     def _noted(self) -> Facts | None:
-        """Read what was noted; None for what cannot be read: a film is rather fetched anew than put together wrong."""
         os.lseek(self._notes, 0, os.SEEK_SET)
-        try:
-            return _CONVERTER.loads(os.read(self._notes, 1 << 16), Facts)
-        except Exception:  # noqa: BLE001 - whatever is wrong with it
-            return None
+        return _facts(os.read(self._notes, _LONGEST_NOTES))
 
     def _refuse_existing(self) -> None:
         target = self.target
         if not self.overwrite and target is not None and target.exists():
             raise FileExistsError(f"{target} exists; pass overwrite=True to replace it")
+
+
+def begun(folder: Path, source: str) -> Path | None:
+    """Return the target in a folder under which a film was begun and not finished; None for none; blocks."""
+    for notes in folder.glob(f".*{_NOTES}"):
+        with contextlib.suppress(OSError), notes.open("rb") as file:
+            facts = _facts(file.read(_LONGEST_NOTES))
+            if facts is not None and facts.source == source:
+                return folder / notes.name[1 : -len(_NOTES)]
+    return None
+
+
+def _facts(notes: bytes) -> Facts | None:
+    """Read notes; None for what cannot be read: a film is rather fetched anew than put together wrong."""
+    try:
+        return _CONVERTER.loads(notes, Facts)
+    except Exception:  # noqa: BLE001 - whatever is wrong with it
+        return None
 
 
 def _sync_folder(folder: Path) -> None:

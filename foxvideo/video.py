@@ -13,7 +13,7 @@ from typing import Any
 
 import attrs
 
-from foxvideo import downloads
+from foxvideo import downloads, parts
 from foxvideo.downloads import Progress
 from foxvideo.errors import DownloadError, FoxError, ResultExpired, ResultsMissing
 from foxvideo.parts import Part, SavedFile
@@ -132,6 +132,13 @@ class Video:
         """
         return await self._save(self.url, 0, self._part(0, Path(path), overwrite=overwrite), progress)
 
+    def begun(self, folder: str | Path) -> Path | None:
+        """Return the path in a folder under which saving the first result was cut; None for none.
+
+        Reads the folder, and blocks for as long.
+        """
+        return parts.begun(Path(folder), self._source(0))
+
     async def save_all(
         self, folder: str | Path, *, overwrite: bool = False, progress: Progress | None = None
     ) -> list[SavedFile]:
@@ -163,7 +170,10 @@ class Video:
         return self._part(index, folder / name, overwrite=overwrite, named=suffix is not None)
 
     def _part(self, index: int, path: Path, *, overwrite: bool, named: bool = True) -> Part:
-        return Part(path=path, source=f"{self.task_id}#{index}", overwrite=overwrite, named=named)
+        return Part(path=path, source=self._source(index), overwrite=overwrite, named=named)
+
+    def _source(self, index: int) -> str:
+        return f"{self.task_id}#{index}"
 
     async def _save(self, url: str, index: int, part: Part, progress: Progress | None) -> SavedFile:
         try:

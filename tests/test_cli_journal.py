@@ -375,6 +375,22 @@ def test_resume_saves_what_was_completed_and_not_saved(run: Run) -> None:
     assert result.stdout == f"{task_id}.mp4\n", result.output
 
 
+def test_resume_finishes_a_download_that_was_cut_where_it_was(run: Run) -> None:
+    """Under the name that it was given then, and without fetching twice what has come."""
+    film = bytes(range(256)) * 1000
+    with served(film=film) as emulator:
+        emulator.fail_next("result", Fault("half_body", at=1000))
+        emulator.fail_next("result", Fault("error", status=400))
+        cut = run(emulator, "generate", "A fox", "-o", "fox.mp4")
+        assert cut.exit_code != 0, cut.output
+        assert Path(".fox.mp4.part").stat().st_size == 1000
+        result = run(emulator, "resume")
+    assert result.exit_code == 0, result.output
+    assert result.stdout == "fox.mp4\n"
+    assert Path("fox.mp4").read_bytes() == film
+    assert not list(Path().glob(".*.part*"))
+
+
 def test_resume_prints_one_list_of_json_and_shares_the_exit_code(run: Run) -> None:
     """One film, one task that failed: the rest is saved all the same."""
     with served(seconds=60.0) as emulator:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from foxvideo import parts
-from foxvideo.parts import Part, SavedFile
+from foxvideo.parts import Part, SavedFile, begun
 from foxvideo.ranges import Facts
 
 FILM = bytes(range(256)) * 100
@@ -210,6 +210,19 @@ def test_an_existing_file_keeps_the_part_beside_it(tmp_path: Path) -> None:
     assert again.open()
     assert again.size == 1000
     again.close()
+
+
+def test_what_was_begun_in_a_folder_is_found_by_its_film(tmp_path: Path) -> None:
+    """Among others, and among what cannot be read."""
+    _leave(tmp_path / "fox.mp4")
+    _leave(tmp_path / "kite.mp4", Facts("task-2#0", etag='"v1"'))
+    (tmp_path / ".broken.part.json").write_text("{")
+    (tmp_path / ".folder.part.json").mkdir()
+
+    assert begun(tmp_path, "task-1#0") == tmp_path / "fox.mp4"
+    assert begun(tmp_path, "task-2#0") == tmp_path / "kite.mp4"
+    assert begun(tmp_path, "task-3#0") is None
+    assert begun(tmp_path / "missing", "task-1#0") is None
 
 
 def test_hashing_can_be_left_early(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 What belongs here: paths on this machine. What must not: how a film is fetched (``foxvideo/downloads.py``).
 """
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -48,6 +49,8 @@ class Target:
     async def save(self, video: Video) -> list[Path]:
         """Save a film: the first result in a file, all of them in a folder; nothing where there is no link.
 
+        A film whose saving in that folder was cut goes on under the name that it was given then.
+
         Raises:
             DownloadError: What lies there is no film, or did not come whole.
             OSError: The disk said no.
@@ -55,6 +58,9 @@ class Target:
         if not video.urls:
             return []
         if self._folder is not None:
+            begun = await asyncio.to_thread(video.begun, self._folder)
+            if begun is not None and not begun.name.startswith(video.task_id):  # the name that it was given then
+                return [(await video.save(begun, overwrite=self.overwrite)).path]
             return [saved.path for saved in await video.save_all(self._folder, overwrite=self.overwrite)]
         assert self.path is not None  # noqa: S101 - for the type checker: else there is a folder
         return [(await video.save(self.path, overwrite=self.overwrite)).path]
