@@ -4,6 +4,7 @@ What belongs here: options, their defaults and checks, and the public verbs. Wha
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import time
@@ -430,10 +431,10 @@ class Client:
         way (``request_timeout`` at most), ends those who wait with ``ClientClosed``, and logs one warning with the id
         of every unfinished task. Cancelling it cuts the waiting; what is open is closed all the same.
         """
-        try:
+        async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(self._saving.close)  # cuts what begins while the rest is being closed
+            stack.push_async_callback(self._lifecycle.close)
             await self._saving.close()
-        finally:
-            await self._lifecycle.close()
 
     async def __aenter__(self) -> Self:
         self._lifecycle.bind()

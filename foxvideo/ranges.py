@@ -17,6 +17,7 @@ from foxvideo.errors import DownloadError, ResultExpired
 from foxvideo.wire import Reply, retry_after
 
 _GONE = (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
+_SENDING = (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT)
 _PAGES = ("text/html", "application/xhtml+xml")
 _STRONG = r'"[!#-~]{0,200}"'  # a weak tag does not promise the same bytes
 _DATE = r"[ -~]{1,100}"
@@ -117,6 +118,8 @@ def judge(status: int, headers: Mapping[str, str], facts: Facts | None, have: in
         raise ResultExpired("it is gone", http_status=status)
     if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         raise Interrupted(f"HTTP {status}", retry_after(Reply(status, headers, b"", True, now)))  # noqa: FBT003
+    if status in _SENDING and _kind(headers) in _PAGES:
+        raise DownloadError("it answers with a web page, not with a film", http_status=status)
     if have and facts is not None:
         if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             return Brings.NOTHING_MORE if total_of(headers) == have else Brings.ANOTHER
@@ -124,8 +127,6 @@ def judge(status: int, headers: Mapping[str, str], facts: Facts | None, have: in
             return Brings.THE_REST if _continues(headers, facts, have) else Brings.ANOTHER
     if status != HTTPStatus.OK:
         raise DownloadError("it cannot be fetched", http_status=status)
-    if _kind(headers) in _PAGES:
-        raise DownloadError("it answers with a web page, not with a film", http_status=status)
     return Brings.ALL
 
 

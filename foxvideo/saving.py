@@ -80,52 +80,56 @@ class Saving:
     """The films of one client that are being saved."""
 
     _files: Files
-    _running: dict[tuple[str, Target], asyncio.Task[None]] = attrs.field(factory=dict, init=False)
+    _running: dict[tuple[str, Target], asyncio.Future[None]] = attrs.field(factory=dict, init=False)
+    _closed: bool = attrs.field(default=False, init=False)
 
-    def when_done(self, task: VideoTask, target: Target) -> list[asyncio.Task[None]]:
+    def when_done(self, task: VideoTask, target: Target) -> list[asyncio.Future[None]]:
         """Save the video of a task as soon as it has one.
 
         Returns:
             A list that the save is put into when it begins, for whoever wants to wait; if nobody does, a failure is
             one WARNING.
         """
-        saves: list[asyncio.Task[None]] = []
+        saves: list[asyncio.Future[None]] = []
         task._listen(functools.partial(self._begin, target, saves))
         return saves
 
-    def _begin(self, target: Target, saves: list[asyncio.Task[None]], task: VideoTask) -> None:
+    def _begin(self, target: Target, saves: list[asyncio.Future[None]], task: VideoTask) -> None:
         video = task._outcome
         if not isinstance(video, Video) or not video.urls:
             return
         place = (video.task_id, target)
         if place not in self._running:
-            context = contextvars.Context()
-            self._running[place] = asyncio.create_task(self._save(video, target), context=context)
-            self._running[place].add_done_callback(functools.partial(self._ended, place))
+            save = asyncio.create_task(self._save(video, target), context=contextvars.Context())
+            save.add_done_callback(functools.partial(self._ended, place))
+            self._running[place] = save
+            if self._closed:
+                save.cancel()
         saves.append(self._running[place])
 
     async def _save(self, video: Video, target: Target) -> None:
         await target.save(video, await self._files.files(video.task_id))
 
-    def _ended(self, place: tuple[str, Target], save: asyncio.Task[None]) -> None:
+    def _ended(self, place: tuple[str, Target], save: asyncio.Future[None]) -> None:
         del self._running[place]
-        error = None if save.cancelled() else save.exception()
+        error = "the client was closed" if save.cancelled() else save.exception()
         if error is not None:
             _log.warning("not saved: %s: %s", place[0], str(error))
 
     async def close(self) -> None:
-        """Wait for what is being saved; cancelling cuts it, and the next save goes on there."""
+        """Wait for what is being saved; cancelling cuts it, and the next save goes on there. Then save nothing more."""
         try:
             while self._running:
                 await asyncio.wait(self._running.values())
         finally:
+            self._closed = True
             running = list(self._running.values())
             for save in running:
                 save.cancel()
             await asyncio.gather(*running, return_exceptions=True)
 
 
-async def saved(saves: list[asyncio.Task[None]]) -> None:
+async def saved(saves: list[asyncio.Future[None]]) -> None:
     """Wait until a video is saved; cancelling leaves the save alone.
 
     Raises:

@@ -103,6 +103,13 @@ def test_any_other_answer_to_a_plain_question_is_no_film(status: int) -> None:
     assert caught.value.http_status == status
 
 
+@pytest.mark.parametrize("status", [200, 206])
+def test_a_web_page_is_no_film(status: int) -> None:
+    """Nor a part of one."""
+    with pytest.raises(DownloadError, match="web page"):
+        judge(status, CIMultiDict({**REST, "Content-Type": "Text/HTML; charset=utf-8"}), TAGGED, 5, 0.0)
+
+
 @pytest.mark.parametrize("status", [403, 404, 410])
 def test_a_dead_link_is_told(status: int) -> None:
     """A fresh one may live."""

@@ -26,7 +26,7 @@ from foxvideo import (
 from foxvideo.bookkeeping import Forgetful
 from foxvideo.emulator import Emulator, Fault
 from foxvideo.emulator.films import stored_film
-from foxvideo.saving import Saving, Target
+from foxvideo.saving import Saving, Target, saved
 from foxvideo.transport import Transport
 
 SHOT = GrokTextToVideo(prompt="A fox trots through snow")
@@ -311,6 +311,24 @@ async def test_a_voice_is_no_file(transport: Transport) -> None:
     task._end(Video.of(voice, None, transport))
 
     assert Saving(Forgetful()).when_done(task, Target(Path("nowhere"), folder=True)) == []
+
+
+async def test_what_ends_while_its_client_is_closed_is_not_saved_any_more(
+    transport: Transport, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who waits hears of it, and so does the log."""
+    done = TaskState(
+        id="task-1", status=Status.COMPLETED, status_text="completed", results=(Result("http://fox.invalid/a.mp4"),)
+    )
+    task, saving = VideoTask(None, _Nobody(), None), Saving(Forgetful())
+    task._end(Video.of(done, None, transport))
+    await saving.close()
+
+    saves = saving.when_done(task, Target(Path("nowhere"), folder=False))
+
+    with pytest.raises(ClientClosed):
+        await saved(saves)
+    assert "not saved: task-1: the client was closed" in caplog.text
 
 
 @pytest.fixture
