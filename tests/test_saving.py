@@ -241,7 +241,9 @@ async def test_resuming_without_a_folder_saves_nothing(fox: Emulator, tmp_path: 
         assert await client.resume() == ()
 
 
-async def test_a_film_that_was_saved_and_not_noted_is_saved_over_itself(fox: Emulator, tmp_path: Path) -> None:
+async def test_a_film_that_was_saved_and_not_noted_is_saved_over_itself(
+    fox: Emulator, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """A crash may fall between the two."""
     folder, journal = tmp_path / "clips", tmp_path / "videos.db"
     async with _client(fox, journal=journal) as client:
@@ -250,10 +252,13 @@ async def test_a_film_that_was_saved_and_not_noted_is_saved_over_itself(fox: Emu
     (folder / f"{video.task_id}.mp4").write_bytes(stored_film())
 
     async with _client(fox, journal=journal, save_to=folder) as again:
-        await again.resume()
-        await again.task(video.task_id)
+        (task,) = await again.resume()
+        await task
+    async with _client(fox, journal=journal) as third:
+        (row,) = await third.history()
 
-    assert _names(folder) == [f"{video.task_id}.mp4"]
+    assert row.file == str(folder / f"{video.task_id}.mp4")
+    assert "not saved" not in caplog.text
 
 
 async def test_what_is_saved_elsewhere_is_not_saved_again(fox: Emulator, tmp_path: Path) -> None:
