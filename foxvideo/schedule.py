@@ -8,13 +8,25 @@ To write one, give any object a method ``next_age`` as in ``Schedule``.
 """
 
 import random
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import attrs
 
 from foxvideo.states import TaskState
 
 _LAST_LOOK = 1.0  # seconds before a deadline at which a task is asked after once more
+
+
+class Kind(NamedTuple):
+    """Which tasks can be expected to take alike.
+
+    Attributes:
+        model: The model that was asked for; empty where a task is followed by its id alone.
+        asked: The duration that was asked for, in seconds; None where none was.
+    """
+
+    model: str
+    asked: float | None = None
 
 
 class Schedule(Protocol):
