@@ -27,6 +27,7 @@ from foxvideo.errors import (
     UploadError,
 )
 from foxvideo.journal import Journal, JournalRow, RowStatus
+from foxvideo.learned import Learned
 from foxvideo.parts import SavedFile
 from foxvideo.requests import (
     GrokEditVideo,
@@ -37,12 +38,13 @@ from foxvideo.requests import (
     Request,
     VideoRequest,
 )
-from foxvideo.schedule import Every, Growing, Schedule
+from foxvideo.schedule import Asked, Every, Schedule
 from foxvideo.states import Result, Status, TaskProblem, TaskState, Usage
 from foxvideo.task import VideoTask
 from foxvideo.video import Video
 
 __all__ = [
+    "Asked",
     "AuthenticationError",
     "BadReply",
     "Client",
@@ -56,13 +58,13 @@ __all__ = [
     "GrokReferenceToVideo",
     "GrokTextToVideo",
     "GrokVideoExtension",
-    "Growing",
     "InsufficientCredits",
     "InvalidRequest",
     "Journal",
     "JournalError",
     "JournalRow",
     "KeyConflict",
+    "Learned",
     "ModelUnavailable",
     "RateLimited",
     "Request",

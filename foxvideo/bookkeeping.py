@@ -5,11 +5,12 @@ journal. What must not: SQL (``journal/``), and doing anything to a task (``life
 """
 
 import asyncio
+import functools
 import hashlib
 import json
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import attrs
 
@@ -26,6 +27,7 @@ from foxvideo.wire import Reply, encode, read_task
 _log = logging.getLogger("foxvideo")
 
 _UPLOAD_SECONDS = 24 * 3600.0  # an upload lives 72 hours, but the oldest are dropped when the storage is full
+_LESSONS = 1000  # ended tasks that the schedule learns from at the start
 _UNSENT: Mapping[str, object] = {"status": RowStatus.WITHDRAWN, "owner": None}
 _LOCAL = '{"sha256": '  # what stands for a local file in the request of a row
 
@@ -60,6 +62,12 @@ class Forgetful:
 
     def ended(self, task: VideoTask, outcome: Video | FoxError) -> None:
         """Write down how a task ended, without waiting for the disk."""
+
+    def learned(self, model: str, record: str) -> None:
+        """Write down what a task of a model taught the schedule, without waiting for the disk."""
+
+    def recall(self, learn: Callable[[str], None]) -> None:
+        """Have the schedule learn what was written down, as soon as it is read."""
 
     async def upload(self, sha256: str) -> str | None:
         """Return the URL under which a content was uploaded in the last 24 hours; None if that is not known."""
@@ -195,6 +203,14 @@ class Bookkeeper(Forgetful):
         elif row is not None:
             self._later(self.journal.change(row, changes))
 
+    def learned(self, model: str, record: str) -> None:
+        """Write down what a task of a model taught the schedule, without waiting for the disk."""
+        self._later(self.journal.learn(_storable(model), record))
+
+    def recall(self, learn: Callable[[str], None]) -> None:
+        """Have the schedule learn what was written down, as soon as it is read."""
+        self.journal.learned(_LESSONS).add_done_callback(functools.partial(_teach, learn))
+
     async def upload(self, sha256: str) -> str | None:
         """Return the URL under which a content was uploaded in the last 24 hours; None if that is not known."""
         return await self.journal.upload(sha256, self.origin, time.time() - _UPLOAD_SECONDS)
@@ -228,6 +244,12 @@ def _complain(written: "asyncio.Future[None]") -> None:
     error = None if written.cancelled() else written.exception()
     if error is not None:
         _log.error("something was not written down: %s", str(error))
+
+
+def _teach(learn: Callable[[str], None], read: "asyncio.Future[tuple[str, ...]]") -> None:
+    if not read.cancelled() and read.exception() is None:  # else whoever needs the journal will hear of it
+        for record in read.result():
+            learn(record)
 
 
 def _changes(task: VideoTask, outcome: Video | FoxError) -> dict[str, object] | None:

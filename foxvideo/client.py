@@ -21,10 +21,11 @@ from foxvideo.bookkeeping import Bookkeeper, Forgetful, recalled_request, recall
 from foxvideo.checks import LocalMedia
 from foxvideo.errors import AuthenticationError, InvalidRequest
 from foxvideo.journal import Journal, JournalRow, RowStatus
+from foxvideo.learned import Learned
 from foxvideo.lifecycle import Lifecycle
 from foxvideo.requests import Request, VideoRequest
 from foxvideo.saving import Saving, Target, refuse, saved
-from foxvideo.schedule import Growing, Schedule
+from foxvideo.schedule import Schedule
 from foxvideo.task import VideoTask
 from foxvideo.transport import USER_AGENT, ConnectorFactory, Transport
 from foxvideo.video import Video
@@ -61,7 +62,7 @@ class Client:
         submit_attempts: How often a submit may be sent in all; it is sent again only if it certainly did not arrive
             or was refused with nothing made.
         retry_429: Whether a 429 counts as such a refusal.
-        schedule: When to ask after a task; None for ``Growing()``.
+        schedule: When to ask after a task; None for ``Learned()``.
         sync_upstream: Whether queries ask the service to look upstream before it answers.
         journal: The memory on disk: a file, which several clients and processes may share, or None for none. With it
             every submit is written down before it is sent, and survives a crash.
@@ -131,7 +132,7 @@ class Client:
         )
         self._lifecycle = Lifecycle(
             transport=self._transport,
-            schedule=schedule or Growing(),
+            schedule=schedule or Learned(),
             submit_attempts=submit_attempts,
             retry_429=retry_429,
             sync_upstream=sync_upstream,

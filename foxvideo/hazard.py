@@ -4,8 +4,8 @@ What belongs here: the mathematics of ends, over plain numbers. What must not: m
 
 The price of one query is set against time of lateness. Then the cheapest rate of asking is
 ``sqrt(price * hazard / 2)``, and the next query is due when the integral of that rate since the last has reached one
-(J. B. Keller, Optimum checking schedules for systems subject to random failure, 1974, after Barlow, Hunter and Proschan,
-1963). A ``Plan`` holds the integral of ``sqrt(hazard)``; the price is a factor.
+(J. B. Keller, Optimum checking schedules for systems subject to random failure, 1974, after Barlow, Hunter and
+Proschan, 1963). A ``Plan`` holds the integral of ``sqrt(hazard)``; the price is a factor.
 
 ``Ends`` makes a plan by ages alone: deaths over exposure, in bins. Progress may allow a better one (``foretold.py``).
 """
@@ -158,9 +158,8 @@ class Ends:
 
     @property
     def plan(self) -> Plan:
-        """How often to ask, made anew when there is news enough."""
-        if self._news > 1 + self._seen / 16:
-            self._renew()
+        """How often to ask."""
+        self._heed()
         return self._plan
 
     def begin(self) -> None:
@@ -182,6 +181,7 @@ class Ends:
 
     def learn(self, after: float, by: float) -> None:
         """Take note of an end between two moments, spread over them as the present belief has it."""
+        self._heed()
         for moment, weight in self._spread(after, by):
             self._ended.add(moment, weight)
             self._deaths[_bin(moment)] += weight
@@ -205,6 +205,11 @@ class Ends:
     def _forget(self) -> None:
         for figures in (self._deaths, self._ended.counts, self._ended.moments):
             figures[:] = [figure / 2 for figure in figures]
+
+    def _heed(self) -> None:
+        """Believe the news, once there are enough to matter."""
+        if self._news > 1 + self._seen / 16:
+            self._renew()
 
     def _renew(self) -> None:
         self._news = 0.0

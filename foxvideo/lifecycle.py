@@ -106,6 +106,7 @@ class Lifecycle:
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
             self._dispatcher.start()
+            self.books.recall(self.schedule.learn)
 
     def now(self) -> float:
         """Return the seconds of the loop's clock; raise RuntimeError on another loop than the client's."""
@@ -236,7 +237,7 @@ class Lifecycle:
 
     def _next_look(self, task: VideoTask, now: float) -> float:
         age = now - task._since
-        next_age = self.schedule.next_age(task.request_model, age, task.state)
+        next_age, task._memo = self.schedule.next_age(task.asked, age, task.state, task._memo)
         if not next_age > age:  # nor is NaN
             raise ValueError(f"{self.schedule!r}: the next age {next_age!r} is not above {age!r}")
         return task._since + next_age
@@ -244,11 +245,13 @@ class Lifecycle:
     # --- Ends ---
 
     def end_as(self, task: VideoTask, state: TaskState, *, written: bool = False) -> None:
-        """End a task as a terminal state tells."""
+        """End a task as a terminal state tells, and learn from it."""
         task._observe(state)
         done = state.status is Status.COMPLETED
         video = Video.of(state, task.request, self.transport, self.books.saved) if done else None
         self.end(task, video or failed(state), written=written)
+        if (record := self.schedule.ended(task.asked, self.now() - task._since, task._memo)) is not None:
+            self.books.learned(task.request_model, record)
 
     def end(self, task: VideoTask, outcome: Video | FoxError, *, written: bool = False) -> None:
         """End a task for this side, once; keep it in ``unfinished`` where it may go on at the service.

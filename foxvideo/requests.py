@@ -283,6 +283,12 @@ def fields_of(request: VideoRequest) -> dict[str, object]:
     return {name: value for name, value in given.items() if value is not None}
 
 
+def duration_of(request: VideoRequest) -> float | None:
+    """Return the seconds of film that a request asks for; None where it has none."""
+    value = request.fields.get("duration") if isinstance(request, Request) else getattr(request, "duration", None)
+    return value if isinstance(value, int | float) else None
+
+
 def media_of(request: VideoRequest) -> dict[int, LocalMedia]:
     """Return the local files and bytes of a request, at any depth, by their ``id()``."""
     found: dict[int, LocalMedia] = {}

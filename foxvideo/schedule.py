@@ -1,13 +1,17 @@
 """When to ask after a task again.
 
 A schedule is told what is known of a task and answers with the age at which to ask next; it knows no clock, so the
-same schedule runs in a simulation. What belongs here: schedules. What must not: what to do after a read that
-failed (``retry.py``).
+same schedule runs in a simulation. What belongs here: what a schedule is, and the plain one. What must not: the one
+that learns (``learned.py``), and what to do after a read that failed (``retry.py``).
 
-To write one, give any object a method ``next_age`` as in ``Schedule``.
+To write one, derive from ``Schedule`` and give it a ``next_age``; what it wants to keep of a task it returns as a memo,
+and gets back with the next call:
+
+>>> class Doubling(Schedule):
+...     def next_age(self, asked, age, state, memo):
+...         return 2 * age + 5, memo
 """
 
-import random
 from typing import NamedTuple, Protocol
 
 import attrs
@@ -17,37 +21,62 @@ from foxvideo.states import TaskState
 _LAST_LOOK = 1.0  # seconds before a deadline at which a task is asked after once more
 
 
-class Kind(NamedTuple):
-    """Which tasks can be expected to take alike.
+class Asked(NamedTuple):
+    """What was asked for, as far as tasks alike can be expected to take alike.
 
     Attributes:
-        model: The model that was asked for; empty where a task is followed by its id alone.
-        asked: The duration that was asked for, in seconds; None where none was.
+        model: The model; empty where a task is followed by its id alone.
+        duration: Seconds of film; None where the request has none.
     """
 
     model: str
-    asked: float | None = None
+    duration: float | None = None
 
 
 class Schedule(Protocol):
-    """When to ask after a task."""
+    """When to ask after a task. One object serves all tasks of a client, on its event loop alone."""
 
-    def next_age(self, model: str, age: float, state: TaskState | None) -> float:
-        """Return the age, in seconds, at which to ask next.
+    def next_age(self, asked: Asked, age: float, state: TaskState | None, memo: bytes) -> tuple[float, bytes]:
+        """Return the age, in seconds, at which to ask next, and what to remember of the task until then.
+
+        Is called when a task was accepted, and whenever it was seen running; must be quick, a hundred thousand tasks
+        may be pending.
 
         Args:
-            model: The model that was asked for; empty where a task is followed by its id alone.
-            age: Seconds since the task was accepted, or since it is followed; at the first call 0.
+            asked: What the task was asked for.
+            age: Seconds since it was accepted, or since it is followed; ascends from call to call.
             state: The newest state; None before the first.
+            memo: What the last call for this task returned; empty at the first. A hundred thousand are kept.
 
         Returns:
-            An age larger than ``age``.
+            An age larger than ``age``, and a memo.
         """
         ...
 
+    def ended(self, asked: Asked, age: float, memo: bytes) -> str | None:  # noqa: ARG002 - the interface
+        """Hear that a task was seen to have ended, well or not, some time after it was last seen running.
+
+        Args:
+            asked: What the task was asked for.
+            age: Seconds since it was accepted, when its end was seen.
+            memo: What the last call of ``next_age`` for it returned; empty if there was none.
+
+        Returns:
+            What the journal shall keep for ``learn``; None for nothing.
+        """
+        return None
+
+    def learn(self, text: str) -> None:  # noqa: ARG002 - the interface
+        """Hear, before or while tasks run, what an earlier ``ended`` returned, perhaps in another process.
+
+        Args:
+            text: As it was returned, by this schedule or another one: what makes no sense has to be passed over.
+        """
+        return
+
 
 @attrs.frozen
-class Every:
+class Every(Schedule):
     """Ask at a fixed interval.
 
     Attributes:
@@ -56,26 +85,9 @@ class Every:
 
     seconds: float = attrs.field(validator=attrs.validators.gt(0))
 
-    def next_age(self, model: str, age: float, state: TaskState | None) -> float:  # noqa: ARG002 - the interface
+    def next_age(self, asked: Asked, age: float, state: TaskState | None, memo: bytes) -> tuple[float, bytes]:  # noqa: ARG002 - the interface
         """Return the age one interval on."""
-        return age + self.seconds
-
-
-@attrs.frozen
-class Growing:
-    """Ask after a third of the estimate, then every 5 s, growing to every 10 s.
-
-    The first query comes after ``min(max(estimated_time / 3, 3), 15)`` seconds; all are jittered by a tenth, so
-    that a wave of equal tasks does not come due in one instant.
-    """
-
-    _random: random.Random = attrs.field(factory=random.Random, repr=False, eq=False)
-
-    def next_age(self, model: str, age: float, state: TaskState | None) -> float:  # noqa: ARG002 - the interface
-        """Return the age at which to ask next."""
-        estimate = state.estimated_time if state and state.estimated_time else 45.0
-        wait = min(max(age / 6, 5.0), 10.0) if age > 0 else min(max(estimate / 3, 3.0), 15.0)
-        return age + wait * self._random.uniform(0.9, 1.1)
+        return age + self.seconds, memo
 
 
 def clip(due: float, now: float, deadline: float, timeout: float) -> float:

@@ -13,8 +13,9 @@ from typing import Protocol
 import attrs
 
 from foxvideo.errors import FoxError, TaskFailed
-from foxvideo.requests import VideoRequest
+from foxvideo.requests import VideoRequest, duration_of
 from foxvideo.retry import WELL, Trouble
+from foxvideo.schedule import Asked
 from foxvideo.states import Status, TaskState
 from foxvideo.video import Video
 
@@ -102,6 +103,7 @@ class VideoTask(Awaitable[Video]):
     _plan: Plan | None = None
     _outcome: Video | FoxError | None = None
     _trouble: Trouble = WELL
+    _memo: bytes = b""
     _active: bool = False
     _following: bool = False
     _since: float = 0.0
@@ -203,6 +205,11 @@ class VideoTask(Awaitable[Video]):
     def request_model(self) -> str:
         """The model that was asked for; empty for a task that is followed by its id alone."""
         return self.request.model if self.request else ""
+
+    @property
+    def asked(self) -> Asked:
+        """What the schedule has to know of the request."""
+        return Asked(self.request_model, None if self.request is None else duration_of(self.request))
 
     async def _wait(self) -> Video:
         self._owner.follow(self)

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 import attrs
 import pytest
 
-from foxvideo import Client, Every, GrokTextToVideo, Growing, TaskTimeout
+from foxvideo import Client, Every, GrokTextToVideo, TaskTimeout
 from foxvideo.dispatcher import Dispatcher, Kind
 from foxvideo.emulator import Emulator, Fault
 
@@ -305,7 +305,7 @@ async def test_five_hundred_handles_keep_within_the_bound_and_all_arrive() -> No
     """Each with the video of its own prompt, each submitted once."""
     async with (
         Emulator(seconds=(8.0, 20.0), latency=0.1, render=False) as fox,
-        Client(fox.api_key, fox.base_url, schedule=Growing(), max_requests=32) as client,
+        Client(fox.api_key, fox.base_url, max_requests=32) as client,
     ):
         shots = [GrokTextToVideo(prompt=f"Kite {number}") for number in range(500)]
         videos = await asyncio.gather(*map(client.submit, shots))

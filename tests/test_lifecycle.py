@@ -13,18 +13,19 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from foxvideo import (
+    Asked,
     AuthenticationError,
     Client,
     Every,
     FoxError,
     GrokImageToVideo,
     GrokTextToVideo,
-    Growing,
     InvalidRequest,
     ModelUnavailable,
     RateLimited,
     Request,
     ResultsMissing,
+    Schedule,
     Status,
     SubmitUncertain,
     TaskAbandoned,
@@ -100,18 +101,20 @@ async def patient(slow: Emulator) -> AsyncIterator[Client]:
 # --- Asking ---
 
 
-async def test_the_first_query_waits_for_a_third_of_the_estimate() -> None:
-    """That the submit's reply told."""
-    async with (
-        Emulator(seconds=1000.0, estimated_time=30, render=False) as fox,
-        Client(fox.api_key, fox.base_url, schedule=Growing()) as client,
-    ):
-        task = client.submit(SHOT)
-        await asyncio.sleep(8.9)
-        assert fox.ledger.polled == 0
-        await asyncio.sleep(2.2)
-        assert fox.ledger.polled == 1
-        assert not task.done()
+async def test_a_task_that_is_expected_to_take_long_is_asked_after_late() -> None:
+    """As the estimate in the submit's reply has it, until others have ended."""
+    polled = []
+    for estimate in (30, 300):
+        async with (
+            Emulator(seconds=1000.0, estimated_time=estimate, render=False) as fox,
+            Client(fox.api_key, fox.base_url) as client,
+        ):
+            await client.submit(SHOT).wait_accepted()
+            await asyncio.sleep(30)
+            polled.append(fox.ledger.polled)
+
+    assert polled[0] > 3
+    assert polled[1] == 0
 
 
 async def test_however_many_wait_a_task_is_asked_for_once(client: Client, fox: Emulator) -> None:
@@ -207,8 +210,8 @@ async def test_a_cancelled_task_is_a_failed_task_of_its_own_kind(client: Client,
 async def test_a_schedule_that_raises_ends_the_handle_with_an_error_that_names_it(fox: Emulator) -> None:
     """At the first look, and the paid id is kept."""
 
-    class Broken:
-        def next_age(self, model: str, age: float, state: TaskState | None) -> float:
+    class Broken(Schedule):
+        def next_age(self, asked: Asked, age: float, state: TaskState | None, memo: bytes) -> tuple[float, bytes]:
             raise ZeroDivisionError("no idea when")
 
     async with Client(fox.api_key, fox.base_url, schedule=Broken()) as client:
@@ -225,8 +228,8 @@ async def test_a_schedule_that_raises_ends_the_handle_with_an_error_that_names_i
 async def test_a_schedule_that_raises_a_foxerror_loses_no_paid_id(fox: Emulator) -> None:
     """Whatever that error says about the submit."""
 
-    class Broken:
-        def next_age(self, model: str, age: float, state: TaskState | None) -> float:
+    class Broken(Schedule):
+        def next_age(self, asked: Asked, age: float, state: TaskState | None, memo: bytes) -> tuple[float, bytes]:
             raise FoxError("mine", submitted="no")
 
     async with Client(fox.api_key, fox.base_url, schedule=Broken()) as client:
@@ -241,9 +244,9 @@ async def test_a_schedule_that_raises_a_foxerror_loses_no_paid_id(fox: Emulator)
 async def test_a_schedule_that_stands_still_ends_the_handle(fox: Emulator, answer: float) -> None:
     """Rather than ask without a pause for ever."""
 
-    class Still:
-        def next_age(self, model: str, age: float, state: TaskState | None) -> float:
-            return answer
+    class Still(Schedule):
+        def next_age(self, asked: Asked, age: float, state: TaskState | None, memo: bytes) -> tuple[float, bytes]:
+            return answer, memo
 
     async with Client(fox.api_key, fox.base_url, schedule=Still()) as client:
         assert "is not above" in str(await ended(client.submit(SHOT)))

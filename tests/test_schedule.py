@@ -1,38 +1,14 @@
 """When a task is asked after: ages in, ages out, no clock."""
 
-import random
-
-import attrs
 import pytest
 from hypothesis import example, given, strategies as st
 
-from foxvideo.schedule import Every, Growing, Schedule, clip
+from foxvideo.schedule import Asked, Every, Schedule, clip
 from foxvideo.states import Status, TaskState
 
+ASKED = Asked("grok-imagine-text-to-video", 6)
 PENDING = TaskState(id="task-1", status=Status.PENDING, status_text="pending")
 SECONDS = st.floats(min_value=0.001, max_value=1e6)
-
-
-class Middle(random.Random):
-    """Jitters nothing."""
-
-    def uniform(self, a: float, b: float) -> float:
-        """Return the middle."""
-        return (a + b) / 2
-
-
-STEADY = Growing(Middle())
-
-
-def estimate(seconds: float | None) -> TaskState:
-    """Return a state with an estimate."""
-    return attrs.evolve(PENDING, estimated_time=seconds)
-
-
-@pytest.mark.parametrize("schedule", [Every(5), Growing()])
-def test_the_built_in_schedules_are_schedules(schedule: Schedule) -> None:
-    """Each answers with a later age."""
-    assert schedule.next_age("any-model", 100.0, None) > 100.0
 
 
 @pytest.mark.parametrize("seconds", [0, -1, float("nan")])
@@ -43,44 +19,22 @@ def test_an_interval_must_be_above_zero(seconds: float) -> None:
 
 
 def test_every_asks_at_a_fixed_interval() -> None:
-    """Whatever the age and the state."""
-    assert Every(2.5).next_age("m", 10.0, PENDING) == 12.5
+    """Whatever the age and the state; it remembers nothing."""
+    assert Every(2.5).next_age(ASKED, 10.0, PENDING, b"") == (12.5, b"")
 
 
-@pytest.mark.parametrize(
-    ("state", "expected"),
-    [
-        (None, 15.0),
-        (estimate(None), 15.0),
-        (estimate(45.0), 15.0),
-        (estimate(165.0), 15.0),
-        (estimate(30.0), 10.0),
-        (estimate(9.0), 3.0),
-        (estimate(1.0), 3.0),
-    ],
-)
-def test_growing_first_asks_after_a_third_of_the_estimate(state: TaskState | None, expected: float) -> None:
-    """Between 3 and 15 s; 45 s are assumed where nothing was said."""
-    assert STEADY.next_age("m", 0.0, state) == pytest.approx(expected)
+def test_a_schedule_of_ones_own_needs_one_method() -> None:
+    """It need not learn."""
 
+    class Doubling(Schedule):
+        def next_age(self, asked: Asked, age: float, state: TaskState | None, memo: bytes) -> tuple[float, bytes]:
+            return 2 * age + 5, memo
 
-@pytest.mark.parametrize(("age", "wait"), [(1.0, 5.0), (30.0, 5.0), (45.0, 7.5), (60.0, 10.0), (3600.0, 10.0)])
-def test_growing_then_asks_every_five_to_ten_seconds(age: float, wait: float) -> None:
-    """The older the task, the longer it waits; the estimate plays no part any more."""
-    assert STEADY.next_age("m", age, estimate(600.0)) == pytest.approx(age + wait)
+    schedule = Doubling()
+    schedule.learn("what another schedule wrote down")
 
-
-@given(st.floats(0, 1e5), st.integers())
-def test_growing_jitters_by_a_tenth(age: float, seed: int) -> None:
-    """So that a wave of equal tasks does not come due in one instant."""
-    plain = STEADY.next_age("m", age, None) - age
-    wait = Growing(random.Random(seed)).next_age("m", age, None) - age  # noqa: S311 - a schedule, not a secret
-    assert 0.899 * plain <= wait <= 1.101 * plain
-
-
-def test_two_schedules_do_not_jitter_alike() -> None:
-    """Each has its own source of chance."""
-    assert len({Growing().next_age("m", 0.0, None) for _ in range(8)}) > 1
+    assert schedule.next_age(ASKED, 10.0, PENDING, b"")[0] == 25.0
+    assert schedule.ended(ASKED, 30.0, b"") is None
 
 
 @given(st.floats(0, 1e6), SECONDS, SECONDS)

@@ -19,8 +19,8 @@ from foxvideo import (
     GrokReferenceToVideo,
     GrokTextToVideo,
     GrokVideoExtension,
-    Growing,
     InvalidRequest,
+    Learned,
     Request,
     Result,
     SavedFile,
@@ -67,7 +67,7 @@ GrokTextToVideo()  # type: ignore[call-arg]
 GrokTextToVideo(prompt="A fox", aspect_ratio="5:1")  # type: ignore[arg-type]
 GrokTextToVideo(prompt="A fox", image_url="https://example.com/fox.png")  # type: ignore[call-arg]
 
-schedules: Sequence[Schedule] = [Every(5), Growing()]
+schedules: Sequence[Schedule] = [Every(5), Learned(lateness=5)]
 
 
 async def verbs(shot: VideoRequest, body: Mapping[str, object]) -> None:

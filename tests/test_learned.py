@@ -1,0 +1,391 @@
+"""What is learned from tasks that ended, and what asking by it costs: no clock, no service."""
+
+import math
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import attrs
+import pytest
+from hypothesis import given, strategies as st
+
+from foxvideo import Client, GrokTextToVideo
+from foxvideo.emulator import Emulator
+from foxvideo.foretold import Foretold
+from foxvideo.hazard import Ends
+from foxvideo.learned import Learned
+from foxvideo.schedule import Asked
+from foxvideo.states import Status, TaskState
+
+ASKED = Asked("grok-imagine-text-to-video", 6)
+PENDING = TaskState(id="task-1", status=Status.PENDING, status_text="pending", estimated_time=45)
+
+Progress = Callable[[float], float | None]
+
+
+def absent(_: float) -> None:
+    """Show no progress."""
+
+
+def linear(share: float) -> float:
+    """Show the progress that is true, in whole per cent."""
+    return math.floor(100 * share)
+
+
+def stuck(_: float) -> float:
+    """Stand at 99 from the first."""
+    return 99
+
+
+@attrs.define
+class Followed:
+    """What following some tasks took."""
+
+    polls: list[int] = attrs.field(factory=list)
+    late: list[float] = attrs.field(factory=list)
+    texts: list[str] = attrs.field(factory=list)
+
+    @property
+    def mean_polls(self) -> float:
+        """Queries for each task."""
+        return sum(self.polls) / len(self.polls)
+
+    @property
+    def mean_late(self) -> float:
+        """Seconds from an end to the query that found it."""
+        return sum(self.late) / len(self.late)
+
+
+def follow(
+    schedule: Learned,
+    count: int,
+    *,
+    sigma: float = 0.12,
+    progress: Progress = absent,
+    asked: Asked = ASKED,
+    seed: int = 1,
+) -> Followed:
+    """Follow tasks of some 45 s, one after the other, as the schedule says."""
+    rng, followed = random.Random(seed), Followed()  # noqa: S311 - repeatable, not secret
+    for _ in range(count):
+        seconds = 45 * math.exp(sigma * rng.gauss(0, 1))
+        age, memo = schedule.next_age(asked, 0.0, PENDING, b"")
+        polls = 1
+        while age < seconds:
+            running = attrs.evolve(PENDING, progress=progress(age / seconds), estimated_time=None)
+            age, memo = schedule.next_age(asked, age, running, memo)
+            polls += 1
+        followed.texts.append(schedule.ended(asked, age, memo) or "")
+        followed.polls.append(polls)
+        followed.late.append(age - seconds)
+    return followed
+
+
+def learned(lateness: float = 1.0) -> Learned:
+    """Return a schedule that jitters the same in each run."""
+    return Learned(lateness=lateness, random=random.Random(7))  # noqa: S311 - as above
+
+
+# --- By age ---
+
+
+def test_equal_tasks_take_few_queries_and_those_come_in_time() -> None:
+    """A fixed interval of two seconds is as late and takes 23."""
+    schedule = learned()
+    follow(schedule, 100)
+    followed = follow(schedule, 300, seed=2)
+
+    assert followed.mean_polls < 7
+    assert followed.mean_late < 1.15
+
+
+@pytest.mark.parametrize("lateness", [0.5, 1.0, 3.0])
+def test_ends_are_noticed_as_late_as_was_wanted(lateness: float) -> None:
+    """In the mean, for durations that spread."""
+    schedule = Learned(lateness=lateness, floor=0.01, random=random.Random(7))  # noqa: S311 - repeatable
+    follow(schedule, 200, sigma=0.4)
+
+    assert follow(schedule, 500, sigma=0.4, seed=2).mean_late == pytest.approx(lateness, rel=0.2)
+
+
+def test_tasks_asked_for_otherwise_are_learned_apart() -> None:
+    """What takes 45 s says nothing of another model or duration."""
+    schedule = learned()
+    fresh = follow(learned(), 5, asked=Asked("another")).mean_polls
+    follow(schedule, 100)
+
+    assert follow(schedule, 5, asked=Asked("another")).mean_polls == pytest.approx(fresh, rel=0.3)
+    assert follow(schedule, 5).mean_polls < fresh
+
+
+def test_what_is_learned_scales_with_the_estimate() -> None:
+    """Where tasks of a model are estimated differently, it is the share of the estimate that counts."""
+    schedule = Learned(lateness=1.0, ceiling=1e6)
+    follow(schedule, 100)
+
+    age, _ = schedule.next_age(ASKED, 0.0, attrs.evolve(PENDING, estimated_time=450), b"")
+
+    assert 250 < age < 450
+
+
+@pytest.mark.parametrize("told", [None, 0.0, 1e-3, 1e12])
+def test_an_estimate_that_makes_no_sense_is_not_believed(told: float | None) -> None:
+    """Then 45 s are assumed."""
+    expected = learned().next_age(ASKED, 0.0, PENDING, b"")
+
+    assert learned().next_age(ASKED, 0.0, attrs.evolve(PENDING, estimated_time=told), b"") == expected
+    assert learned().next_age(ASKED, 0.0, None, b"") == expected
+
+
+@given(st.floats(0, 1e5), st.integers(), st.floats(0.01, 100))
+def test_a_task_is_asked_after_neither_too_often_nor_too_rarely(age: float, seed: int, lateness: float) -> None:
+    """Between a second and a minute, whatever was learned."""
+    schedule = Learned(lateness=lateness, random=random.Random(seed))  # noqa: S311 - repeatable
+    _, memo = schedule.next_age(ASKED, 0.0, PENDING, b"")
+    due, memo = schedule.next_age(ASKED, age, PENDING, memo)
+
+    assert age + 1 <= due <= age + 60
+    schedule.ended(ASKED, due, memo)
+
+
+def test_a_floor_above_the_ceiling_is_refused() -> None:
+    """Nor may anything be 0."""
+    with pytest.raises(ValueError, match="ceiling"):
+        Learned(floor=61)
+    with pytest.raises(ValueError, match="lateness"):
+        Learned(lateness=0)
+
+
+def test_a_wave_of_equal_tasks_does_not_come_due_at_once() -> None:
+    """Each is jittered, from the first query on."""
+    schedule = Learned()
+    due = sorted(schedule.next_age(ASKED, 0.0, PENDING, b"")[0] for _ in range(1000))
+
+    assert max(sum(begin <= age < begin + 0.1 for age in due) for begin in due) < 200
+
+
+# --- By progress ---
+
+
+def test_true_progress_saves_most_queries() -> None:
+    """And ends are noticed no later."""
+    blind, seeing = learned(), learned()
+    follow(blind, 200, sigma=0.4)
+    follow(seeing, 200, sigma=0.4, progress=linear)
+    by_age = follow(blind, 200, sigma=0.4, seed=2)
+    by_progress = follow(seeing, 200, sigma=0.4, progress=linear, seed=2)
+
+    assert by_progress.mean_polls < 0.35 * by_age.mean_polls
+    assert by_progress.mean_late < by_age.mean_late
+
+
+def test_progress_that_stands_still_costs_nothing() -> None:
+    """It foretells nothing, and is not listened to."""
+    blind, fooled = learned(), learned()
+    by_age = follow(blind, 400, sigma=0.4)
+    by_progress = follow(fooled, 400, sigma=0.4, progress=stuck)
+
+    assert by_progress.mean_polls < 1.1 * by_age.mean_polls
+    assert by_progress.mean_late < 1.15 * by_age.mean_late
+
+
+def test_a_task_that_outlasts_its_progress_is_asked_after_by_its_age() -> None:
+    """Rather than all the time."""
+    schedule = learned()
+    follow(schedule, 100, sigma=0.4, progress=linear)
+    halfway = attrs.evolve(PENDING, progress=50)
+    age, memo = schedule.next_age(ASKED, 20.0, halfway, schedule.next_age(ASKED, 0.0, PENDING, b"")[1])
+    polls = 0
+    while age < 120:
+        age, memo = schedule.next_age(ASKED, age, halfway, memo)
+        polls += 1
+
+    assert age > 30
+    assert polls < 60
+
+
+def test_progress_that_steps_back_or_is_no_news_is_passed_over() -> None:
+    """Of each twentieth, the first is remembered."""
+    schedule = learned()
+    _, memo = schedule.next_age(ASKED, 0.0, PENDING, b"")
+    for age, progress in ((10.0, 22.0), (12.0, 24.0), (14.0, 10.0), (16.0, 61.0)):
+        _, memo = schedule.next_age(ASKED, age, attrs.evolve(PENDING, progress=progress), memo)
+
+    assert schedule.ended(ASKED, 20.0, memo) == (
+        '["grok-imagine-text-to-video", 6, 45.0, 16.0, 20.0, [[22, 10.0], [61, 16.0]]]'
+    )
+
+
+def test_a_memo_is_small() -> None:
+    """A hundred thousand are kept."""
+    schedule = learned()
+    _, memo = schedule.next_age(ASKED, 0.0, PENDING, b"")
+    for percent in range(101):
+        _, memo = schedule.next_age(ASKED, percent + 0.3, attrs.evolve(PENDING, progress=percent), memo)
+
+    assert len(memo) <= 8 + 21 * 5
+
+
+# --- What survives ---
+
+
+def test_what_was_learned_survives_as_texts() -> None:
+    """One for each task that ended; who learns them asks as rarely."""
+    old, new = learned(), learned()
+    texts = follow(old, 200, sigma=0.4, progress=linear).texts
+    for text in texts:
+        new.learn(text)
+
+    assert all(len(text) < 400 for text in texts)
+    again = follow(new, 100, sigma=0.4, progress=linear, seed=2).mean_polls
+    assert again == pytest.approx(follow(old, 100, sigma=0.4, progress=linear, seed=2).mean_polls, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "no JSON",
+        "null",
+        "[]",
+        "{}",
+        "[" * 10_000,
+        '["m", 6]',
+        '["m", 6, 45.0, 3.0, 4.0, 7]',
+        '["m", 6, 45.0, 3.0, 4.0, [[0, 2.0]]]',
+        '["m", 6, 45.0, 3.0, 4.0, [[5, 0.0]]]',
+        '["m", 6, 45.0, 4.0, 3.0, []]',
+        '["m", 6, 45.0, 3.0, Infinity, []]',
+        '["m", 6, NaN, 3.0, 4.0, []]',
+        '["m", 6, 0.0, 3.0, 4.0, []]',
+        '["m", [6], 45.0, 3.0, 4.0, []]',
+    ],
+)
+def test_a_text_that_is_no_record_is_passed_over(text: str) -> None:
+    """Another version may have written it."""
+    schedule = learned()
+    schedule.learn(text)
+
+    assert schedule == learned()
+    assert schedule.next_age(ASKED, 0.0, PENDING, b"") == learned().next_age(ASKED, 0.0, PENDING, b"")
+
+
+def test_an_end_without_a_beginning_teaches_nothing() -> None:
+    """As of a task that was found ended."""
+    assert learned().ended(ASKED, 20.0, b"") is None
+
+
+async def test_a_client_with_a_journal_begins_with_what_an_earlier_one_learned(tmp_path: Path) -> None:
+    """However long ago that was."""
+    path = tmp_path / "videos.db"
+    polls = []
+    for _ in range(2):
+        async with (
+            Emulator(seconds=(40.0, 44.0), estimated_time=200, render=False) as fox,
+            Client(fox.api_key, fox.base_url, journal=path) as client,
+        ):
+            for number in range(10):
+                await client.generate(GrokTextToVideo(prompt=f"Kite {number}", duration=4))
+            polls.append(fox.ledger.polled)
+
+    assert polls[1] < 0.8 * polls[0]
+
+
+# --- Ends ---
+
+
+def test_things_that_still_run_count_against_a_haste() -> None:
+    """Ten of a hundred ended early; the others are not expected to follow at once."""
+    wave, few = Ends(), Ends()
+    for _ in range(10):
+        few.learn(0.1, 0.11)
+        wave.learn(0.1, 0.11)
+    for _ in range(90):
+        wave.begin()
+        wave.last(0.0, 0.12)
+    assert wave.plan.spent(0.11) < 0.5 * few.plan.spent(0.11)
+
+
+def test_an_end_is_spread_over_the_time_in_which_it_was_not_seen() -> None:
+    """As likely here as there, where nothing else is known."""
+    ends = Ends()
+    for _ in range(1000):
+        ends.learn(0.5, 2.0)
+
+    plan = ends.plan
+    assert plan.spent(0.5) < 0.2
+    assert plan.spent(1.0) - plan.spent(0.5) > 0.3
+    assert plan.spent(2.0) - plan.spent(1.0) > 1.0
+
+
+def test_an_end_at_an_exact_moment_is_no_trouble() -> None:
+    """Nor one at the very beginning, nor far beyond all bins."""
+    ends = Ends()
+    for moment in (0.0, 1.0, 1e6):
+        ends.learn(moment, moment)
+
+    assert ends.plan.due(ends.plan.spent(1.0) + 0.1) > 1.0
+
+
+@given(st.floats(0, 1e4), st.floats(1e-3, 100))
+def test_a_plan_goes_forward(now: float, step: float) -> None:
+    """``due`` undoes ``spent``, and what costs is above 0."""
+    ends = Ends()
+    ends.learn(0.9, 1.0)
+    due = ends.plan.due(ends.plan.spent(now) + step)
+
+    assert due > now or due == pytest.approx(now)
+    assert ends.plan.spent(due) == pytest.approx(ends.plan.spent(now) + step)
+    assert ends.plan.cost(now) > 0
+
+
+def test_old_ends_fade() -> None:
+    """After thousands that took long, some thousands that are quick are believed."""
+    ends = Ends()
+    for _ in range(3000):
+        ends.learn(3.0, 3.1)
+    slow = ends.plan.spent(1.0)
+    for _ in range(4000):
+        ends.learn(0.5, 0.51)
+
+    assert slow < 0.3
+    assert ends.plan.spent(1.0) > 0.5
+
+
+# --- Foretold ---
+
+
+def test_four_ends_foretell_nothing() -> None:
+    """The fifth makes a plan."""
+    foretold = Foretold()
+    for share in (0.9, 1.0, 1.1, 1.0):
+        foretold.learn(share)
+        assert foretold.plan is None
+    foretold.learn(1.0)
+
+    assert foretold.plan is not None
+
+
+def test_ends_that_lie_close_to_the_guess_are_awaited_there() -> None:
+    """Not before, and the more of them the closer."""
+    foretold = Foretold()
+    for number in range(300):
+        foretold.learn(1.0 + 0.01 * (number % 3 - 1))
+
+    plan = foretold.plan
+    assert plan is not None
+    assert 0.95 < plan.due(0.001) < 1.0
+    assert plan.knots[-1] < 1.05
+    assert plan.spent(0.5) == 0
+
+
+def test_old_guesses_fade() -> None:
+    """What progress means may change."""
+    foretold = Foretold()
+    for _ in range(1000):
+        foretold.learn(2.0)
+    for _ in range(1000):
+        foretold.learn(1.0)
+
+    assert foretold.plan is not None
+    assert foretold.plan.due(0.001) < 1.1
