@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Protocol, cast
 
-NAMES = ("imports", "journal", "overhead", "transfer")
+NAMES = ("imports", "journal", "overhead", "schedule", "transfer")
 
 
 class Benchmark(Protocol):

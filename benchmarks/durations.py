@@ -15,6 +15,7 @@ Shape = Literal["absent", "linear", "fast-slow", "slow-fast", "stuck"]
 SHAPES: tuple[Shape, ...] = get_args(Shape)
 
 _NORMAL = NormalDist()
+_SOON = 5.0  # seconds
 
 
 @attrs.frozen
@@ -60,22 +61,24 @@ DURATIONS: Mapping[str, Durations] = {
 }
 
 
-def progress(shape: Shape, share: float) -> float | None:
-    """Return the per cent that a running task shows after a share of its time; a whole number, as the service has it.
+def progress(shape: Shape, age: float, seconds: float) -> float | None:
+    """Return the per cent that a running task shows; a whole number, as the service has it.
 
     Args:
-        shape: How progress goes: not at all, as it should, quick at first, quick at last, or soon to 99 and no further.
-        share: Of the task's time that has passed, from 0 to 1.
+        shape: How progress goes: not at all, as it should, quick at first, quick at last, or to 99 in five seconds,
+            where it stands.
+        age: Seconds since it began.
+        seconds: What it takes.
     """
     match shape:
         case "absent":
             return None
         case "linear":
-            done = share
+            done = age / seconds
         case "fast-slow":
-            done = math.sqrt(share)
+            done = math.sqrt(age / seconds)
         case "slow-fast":
-            done = share * share
+            done = (age / seconds) ** 2
         case "stuck":
-            done = min(share / 0.2, 0.99)
+            done = age / _SOON
     return min(math.floor(100 * done), 99)

@@ -59,12 +59,13 @@ def best(durations: Durations, price: float) -> Effort:
 
 
 @lru_cache
-def polls_at(durations: Durations, late: float) -> float:
-    """Return the least queries for each task with which ends are noticed that late in the mean, in seconds."""
-    low, high = -3.0, 9.0  # logarithms of the price; the more lateness costs, the less of it
+def at(durations: Durations, late: float) -> tuple[Effort, float]:
+    """Return the least effort with which ends are noticed that late in the mean, in seconds, and its price."""
+    low, high = -4.0, 9.0  # logarithms of the price; the more lateness costs, the less of it
     for _ in range(14):
         middle = (low + high) / 2
         low, high = (middle, high) if best(durations, math.exp(middle)).late > late else (low, middle)
     left, right = best(durations, math.exp(low)), best(durations, math.exp(high))
     share = (left.late - late) / (left.late - right.late) if left.late > right.late else 0.0
-    return left.polls + share * (right.polls - left.polls)
+    polls = left.polls + share * (right.polls - left.polls)
+    return Effort(polls, left.late + share * (right.late - left.late)), math.exp(low)

@@ -1,0 +1,228 @@
+"""Queries and lateness of schedules, by simulation: learned, fixed, and the best that is possible.
+
+Measured: how many queries a task takes, and how many seconds pass from its end to the query that finds it, in the mean
+and at the 95th percentile. Tasks are followed one after the other, so the schedule knows nothing at first; the columns
+are the first 10, 30, 100 and 1,000 tasks of each run, over several runs. Durations are narrow (a lognormal of sigma
+0.12), wide (0.4), heavy-tailed (0.8), or in two lanes (30 and 90 s), around 45 s. Progress is absent, linear, quick at
+first, quick at last, or stuck at 99. The service's estimate is right, or three times too long.
+
+Fewer queries are easy, if they may come late. So the ratio is to the queries of the optimum *at the same mean
+lateness*: dynamic programming that knows the distribution and is blind to progress (``optimum.py``). Below 1 means that
+progress told more than any schedule could know without it. The second ratio is of the whole cost, at the price at which
+the optimum is a second late: queries plus price times lateness. The fixed intervals are what other clients of video
+services do by default; they learn nothing, so 1,000 tasks say all.
+
+At last, 1,000 tasks that begin in one instant: what share of all queries falls into the busiest second, and how late
+ends are noticed, when the first tasks of all tell nothing of each other.
+
+Not measured: a service that answers slowly, 429s, and tasks whose durations change with the hour.
+"""
+
+import argparse
+import heapq
+import random
+import statistics
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from benchmarks import optimum
+from benchmarks.durations import DURATIONS, SHAPES, Durations, Shape, progress
+from benchmarks.table import table
+from foxvideo.learned import Learned
+from foxvideo.schedule import Asked, Every, Schedule
+from foxvideo.states import Status, TaskState
+
+_ASKED = Asked("grok-imagine-image-to-video", 6)
+_FIRST = (10, 30, 100, 1000)
+_WAVE = 1000
+_ESTIMATES = {"right": 45.0, "3x too long": 135.0}
+
+
+@attrs.frozen
+class Backoff(Schedule):
+    """Wait half as long again each time, up to a limit."""
+
+    factor: float
+    limit: float
+
+    def next_age(self, asked: Asked, age: float, state: TaskState | None, memo: bytes) -> tuple[float, bytes]:  # noqa: ARG002 - the interface
+        """Return the next age; the wait so far is kept in the memo, as a count."""
+        return age + min(self.factor ** len(memo), self.limit), memo + b"+"
+
+
+# What the pollers of other clients do unless told otherwise, and what anyone would write.
+FIXED: Mapping[str, Schedule] = {
+    "every 2 s": Every(2.0),
+    "every 5 s": Every(5.0),
+    "every 1 s (openai)": Every(1.0),
+    "every 0.1 s (xai-sdk, fal-client)": Every(0.1),
+    "every 0.5 s (replicate)": Every(0.5),
+    "every 6 s (runwayml)": Every(6.0),
+    "1.5x backoff, at most 10 s": Backoff(1.5, 10.0),
+}
+
+
+@attrs.frozen
+class Followed:
+    """One task as it was followed: its queries, and seconds from its end to the last of them."""
+
+    polls: int
+    late: float
+
+
+@attrs.define
+class Task:
+    """A task of the simulation."""
+
+    schedule: Schedule
+    seconds: float
+    shape: Shape
+    due: float
+    memo: bytes
+    polls: int = 0
+
+    @classmethod
+    def begun(cls, schedule: Schedule, seconds: float, shape: Shape, estimate: float) -> "Task":
+        """Begin a task, as its submit was accepted."""
+        pending = TaskState(id="task", status=Status.PENDING, status_text="pending", estimated_time=estimate)
+        return cls(schedule, seconds, shape, *schedule.next_age(_ASKED, 0.0, pending, b""))
+
+    def ask(self) -> Followed | None:
+        """Ask when it is due; None where the task still runs."""
+        self.polls += 1
+        if self.due >= self.seconds:
+            self.schedule.ended(_ASKED, self.due, self.memo)
+            return Followed(self.polls, self.due - self.seconds)
+        shown = progress(self.shape, self.due, self.seconds)
+        state = TaskState(id="task", status=Status.PROCESSING, status_text="processing", progress=shown)
+        self.due, self.memo = self.schedule.next_age(_ASKED, self.due, state, self.memo)
+        return None
+
+
+def follow(schedule: Schedule, durations: Durations, shape: Shape, estimate: float, *, seed: int) -> Iterator[Followed]:
+    """Follow tasks, one after the other, without end."""
+    rng = random.Random(seed)
+    while True:
+        task = Task.begun(schedule, durations.draw(rng), shape, estimate)
+        while (followed := task.ask()) is None:
+            pass
+        yield followed
+
+
+def wave(schedule: Schedule, durations: Durations, estimate: float, *, seed: int) -> tuple[list[Followed], float]:
+    """Follow tasks that begin in one instant; return also the share of the queries in the busiest second."""
+    rng = random.Random(seed)
+    tasks = [Task.begun(schedule, durations.draw(rng), "absent", estimate) for _ in range(_WAVE)]
+    heap = [(task.due, number) for number, task in enumerate(tasks)]
+    heapq.heapify(heap)
+    ended, seconds = [], dict[int, int]()
+    while heap:
+        now, number = heapq.heappop(heap)
+        seconds[int(now)] = seconds.get(int(now), 0) + 1
+        if (followed := tasks[number].ask()) is None:
+            heapq.heappush(heap, (tasks[number].due, number))
+        else:
+            ended.append(followed)
+    return ended, max(seconds.values()) / sum(seconds.values())
+
+
+def _figures(durations: Durations, followed: Sequence[Followed]) -> dict[str, float]:
+    polls = statistics.fmean(task.polls for task in followed)
+    lates = [task.late for task in followed]
+    late = statistics.fmean(lates)
+    best, price = optimum.at(durations, 1.0)
+    return {
+        "polls": round(polls, 2),
+        "late_s": round(late, 3),
+        "late_p95_s": round(statistics.quantiles(lates, n=20)[-1], 3),
+        "ratio": round(polls / optimum.at(durations, late)[0].polls, 3),
+        "cost_ratio": round((polls + price * late) / (best.polls + price * best.late), 3),
+    }
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this benchmark."""
+    parser.add_argument("--runs", type=int, default=8, help="runs of 1,000 tasks each (default: %(default)s)")
+    parser.add_argument(
+        "--lateness",
+        type=float,
+        default=1.0,
+        metavar="SECONDS",
+        help="that is wanted in the mean (default: %(default)s)",
+    )
+
+
+def run(options: argparse.Namespace) -> Mapping[str, object]:
+    """Simulate all of it."""
+
+    def learned(seed: int) -> Learned:
+        return Learned(lateness=options.lateness, random=random.Random(seed))
+
+    figures = {name: _distribution(durations, learned, options.runs) for name, durations in DURATIONS.items()}
+    return {"benchmark": "schedule", "lateness_s": options.lateness, "runs": options.runs, "durations": figures}
+
+
+def _distribution(durations: Durations, learned: Callable[[int], Schedule], runs: int) -> dict[str, object]:
+    rows = {}
+    for shape in SHAPES:
+        for estimate, seconds in _ESTIMATES.items():
+            done = []
+            for seed in range(runs):
+                endless = follow(learned(seed), durations, shape, seconds, seed=seed)
+                done.append([next(endless) for _ in range(_FIRST[-1])])
+            rows[f"{shape}, estimate {estimate}"] = {
+                str(first): _figures(durations, [task for tasks in done for task in tasks[:first]]) for first in _FIRST
+            }
+    fixed = {}
+    for name, schedule in FIXED.items():
+        endless = follow(schedule, durations, "absent", 45.0, seed=0)
+        fixed[name] = _figures(durations, [next(endless) for _ in range(_FIRST[-1])])
+    waves = {}
+    for name, make in {"learned": learned, "every 2 s": lambda _: Every(2.0)}.items():
+        followed, busiest = wave(make(0), durations, 45.0, seed=0)
+        waves[name] = {**_figures(durations, followed), "busiest_second": round(busiest, 4)}
+    best = {str(late): round(optimum.at(durations, late)[0].polls, 2) for late in (0.5, 1.0, 2.0)}
+    return {"optimum_polls_by_late_s": best, "learned": rows, "fixed": fixed, "wave": waves}
+
+
+def show(figures: Mapping[str, object]) -> str:
+    """Return the tables."""
+    found: Any = figures
+    parts = [
+        f"Learned(lateness={found['lateness_s']:g}), {found['runs']} runs; each cell: queries a task, seconds late in the "
+        "mean, and queries to the optimum's at that lateness (blind to progress)"
+    ]
+    for name, row in found["durations"].items():
+        best = ", ".join(f"{polls:g} at {late} s late" for late, polls in row["optimum_polls_by_late_s"].items())
+        head = ("learned", *(f"first {first}" for first in _FIRST), "p95 s", "cost, first 10", "cost")
+        lines = [
+            (
+                what,
+                *(f"{cell['polls']:.1f} {cell['late_s']:.2f}s {cell['ratio']:.2f}x" for cell in cells.values()),
+                f"{cells['1000']['late_p95_s']:.1f}",
+                f"{cells['10']['cost_ratio']:.2f}x",
+                f"{cells['1000']['cost_ratio']:.2f}x",
+            )
+            for what, cells in row["learned"].items()
+        ]
+        parts.append(f"{name}: the optimum asks {best}\n\n{table(head, lines)}")
+        others = {
+            **row["fixed"],
+            **{f"wave of {_WAVE}: {what}": cell for what, cell in row["wave"].items()},
+        }
+        lines = [
+            (
+                what,
+                f"{cell['polls']:.1f}",
+                f"{cell['late_s']:.2f}",
+                f"{cell['late_p95_s']:.2f}",
+                f"{cell['ratio']:.2f}x",
+                f"{cell['cost_ratio']:.2f}x",
+                f"{100 * cell['busiest_second']:.1f} %" if "busiest_second" in cell else "",
+            )
+            for what, cell in others.items()
+        ]
+        parts.append(table(("others", "polls", "late s", "p95 s", "optimum", "cost", "busiest second"), lines))
+    return "\n\n".join(parts)
