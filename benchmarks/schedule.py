@@ -20,6 +20,7 @@ Not measured: a service that answers slowly, 429s, and tasks whose durations cha
 
 import argparse
 import heapq
+import math
 import random
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
