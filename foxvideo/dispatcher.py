@@ -1,7 +1,7 @@
-"""Who may send now: the bounded semaphore, the two queues, and the heap of due times.
+"""Who may send now: the bounded semaphore, the two queues, and the timer of what comes due.
 
 Submits and due polls wait as entries, not as coroutines: a hundred thousand pending tasks are a hundred thousand
-entries of a heap and one timer. One loop takes a place of the semaphore *first* and then picks, alternating between
+entries of an agenda and one timer. One loop takes a place of the semaphore *first* and then picks, alternating between
 the two queues while both wait: were the picking first, a poll would wait behind every submit that stands in line for
 the semaphore.
 
@@ -11,14 +11,13 @@ What belongs here: order, bounds and pace. What must not: what is sent, and what
 import asyncio
 import contextvars
 import enum
-import heapq
-import itertools
 from collections import deque
 from collections.abc import Callable
-from typing import Generic, Protocol, TypeVar
+from typing import Generic
 
 import attrs
 
+from foxvideo.agenda import Agenda, W
 from foxvideo.retry import Pace
 
 
@@ -28,19 +27,6 @@ class Kind(enum.IntEnum):
     SUBMIT = 0
     POLL = 1
     DEADLINE = 2
-
-
-class Work(Protocol):
-    """What the dispatcher has to know of a task."""
-
-    def done(self) -> bool:
-        """Whether the task has ended, so that its entries are stale."""
-        ...
-
-
-W = TypeVar("W", bound=Work)
-
-_FEW = 64  # stale entries of the heap that are not worth a clean-up
 
 
 @attrs.define(eq=False)
@@ -62,9 +48,7 @@ class Dispatcher(Generic[W]):
     in_flight: set[asyncio.Task[None]] = attrs.field(factory=set, init=False, repr=False)
     _queues: tuple[deque[W], deque[W]] = attrs.field(factory=lambda: (deque(), deque()), init=False, repr=False)
     _paces: list[Pace] = attrs.field(factory=lambda: [Pace(), Pace()], init=False)
-    _heap: list[tuple[float, int, Kind, W]] = attrs.field(factory=list, init=False, repr=False)
-    _stale: int = attrs.field(default=0, init=False)
-    _order: "itertools.count[int]" = attrs.field(factory=itertools.count, init=False, repr=False)
+    _agenda: Agenda[Kind, W] = attrs.field(factory=Agenda, init=False, repr=False)
     _slots: asyncio.BoundedSemaphore = attrs.field(init=False, repr=False)
     _wake: asyncio.Event = attrs.field(factory=asyncio.Event, init=False, repr=False)
     _timer: asyncio.TimerHandle | None = attrs.field(default=None, init=False, repr=False)
@@ -88,17 +72,13 @@ class Dispatcher(Generic[W]):
         """Let an entry come due at a time of the loop's clock; never, once this has stopped."""
         if self._stopped:
             return
-        heapq.heappush(self._heap, (when, next(self._order), kind, work))
-        if self._heap[0][0] == when:
+        self._agenda.add(when, kind, work)
+        if self._timer is None or when < self._timer.when():
             self._arm()
 
     def ended(self) -> None:
         """Take note that a task has ended, so that some entries may be stale."""
-        self._stale += 1
-        if self._stale > _FEW and 2 * self._stale > len(self._heap):
-            self._heap = [entry for entry in self._heap if not entry[3].done()]
-            heapq.heapify(self._heap)
-            self._stale = 0
+        self._agenda.ended()
 
     def release(self) -> None:
         """Take note that a submit that was started counts no more against ``max_active``."""
@@ -195,16 +175,13 @@ class Dispatcher(Generic[W]):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._heap:
-            self._timer = asyncio.get_running_loop().call_at(self._heap[0][0], self._tick)
+        if (soonest := self._agenda.soonest()) is not None:
+            self._timer = asyncio.get_running_loop().call_at(soonest, self._tick)
 
     def _tick(self) -> None:
         """Move what is due into the queues, and end what is past its deadline, slot or no slot."""
         now = asyncio.get_running_loop().time()
-        while self._heap and self._heap[0][0] <= now:
-            _, _, kind, work = heapq.heappop(self._heap)
-            if work.done():
-                continue
+        for kind, work in self._agenda.due(now):
             if kind is Kind.DEADLINE:
                 self.expire(work)
             else:

@@ -130,7 +130,7 @@ class Lifecycle:
 
     def task(self, task_id: str, timeout: float | None) -> VideoTask:
         """Return the living handle of an id, or a new one that asks once somebody waits."""
-        if (known := self._handles.get(task_id)) is not None:
+        if (known := self.known(task_id)) is not None:
             return known
         task = VideoTask(None, self, timeout, id=task_id, stage=Stage.ACCEPTED)
         self._handles[task_id] = task
@@ -182,13 +182,14 @@ class Lifecycle:
             self.end(task, broken(task, error))
 
     def known(self, task_id: str) -> VideoTask | None:
-        """Return the living handle of an id."""
-        return self._handles.get(task_id)
+        """Return the living handle of an id; one that ended without a terminal status is none."""
+        task = self.unfinished.get(task_id)
+        return self._handles.get(task_id) if task is None or task.done() else task
 
     def admit(self, task: VideoTask, task_id: str) -> None:
         """Give a task its id, under which it is known from now on."""
         self.unfinished.pop(task, None)
-        self.unfinished[task_id] = self._handles[task_id] = task
+        self.unfinished[task_id] = task
         task._id, task._since, task._stage, task._plan = task_id, self.now(), Stage.ACCEPTED, None
 
     def accept(self, task: VideoTask, state: TaskState) -> None:
@@ -272,8 +273,9 @@ class Lifecycle:
                 self._unlooked[task] = None
         if settled(outcome):
             self.unfinished.pop(task._id or task, None)
-        lost = not isinstance(outcome, Video | TaskFailed)
-        if task._id is not None and lost and self._handles.get(task._id) is task:
+        if task._id is not None and isinstance(outcome, Video | TaskFailed):
+            self._handles.setdefault(task._id, task)
+        elif task._id is not None and self._handles.get(task._id) is task:
             del self._handles[task._id]
         if self.submits.keys.get(task._key or "") is task:
             del self.submits.keys[task._key or ""]

@@ -7,6 +7,7 @@ Everything may be missing, null, or of another type, and is then read as *not to
 https://docs.foxapi.cc/pages/en/api-manual/task-management/get-task-detail
 """
 
+import functools
 import math
 import sys
 from collections.abc import Mapping
@@ -97,6 +98,11 @@ def _results(reply: Mapping[str, object]) -> list[object]:
     return next((shape for shape in shapes if any(map(_result, shape))), [])
 
 
+@functools.lru_cache(maxsize=256)
+def _shared(usage: Usage) -> Usage:
+    return usage
+
+
 def _make_converter() -> cattrs.Converter:
     """Return the converter that turns decoded JSON into the values of ``states.py``."""
     converter = cattrs.Converter(detailed_validation=False)  # no reader refuses anything
@@ -109,7 +115,12 @@ def _make_converter() -> cattrs.Converter:
             user_group=override(struct_hook=text),
         ),
     )
-    to_usage = converter.get_structure_hook(Usage)
+    structure_usage = converter.get_structure_hook(Usage)
+
+    def to_usage(value: object) -> Usage | None:
+        # The same for many tasks: they share it in memory.
+        return _shared(structure_usage(value, Usage)) if mapping(value) else None
+
     converter.register_structure_hook(
         TaskState,
         make_dict_structure_fn(
@@ -121,7 +132,7 @@ def _make_converter() -> cattrs.Converter:
             progress=override(struct_hook=_progress),
             results=override(struct_hook=lambda items, _: tuple(filter(None, map(_result, items)))),
             problem=override(struct_hook=lambda value, _: _problem(value)),
-            usage=override(struct_hook=lambda value, _: to_usage(value, Usage) if mapping(value) else None),
+            usage=override(struct_hook=lambda value, _: to_usage(value)),
             estimated_time=override(struct_hook=number),
             model=override(struct_hook=_word),
             created=override(struct_hook=number),

@@ -74,7 +74,7 @@ class Usage:
     user_group: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, weakref_slot=False)
 class TaskState:
     """One snapshot of a task.
 
@@ -101,12 +101,12 @@ class TaskState:
     estimated_time: float | None = None
     model: str | None = None
     created: float | None = None
-    # Kept as bytes: a decoded reply is eight times as large, and a hundred thousand of them may be pending.
+    # As bytes, and kept by a handle only once the task has ended: a hundred thousand may be pending.
     body: bytes = attrs.field(default=b"{}", repr=False)
 
     @property
     def raw(self) -> Mapping[str, object]:
-        """The whole reply, decoded afresh at each call."""
+        """The whole reply, decoded afresh at each call; empty in ``VideoTask.state`` while the task runs."""
         reply: Mapping[str, object] = json.loads(self.body)
         return reply
 

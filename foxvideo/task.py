@@ -239,7 +239,7 @@ class VideoTask(Awaitable[Video]):
     def _observe(self, state: TaskState) -> None:
         """Take a state over, and tell those who follow if it is news."""
         if self._state is None or _news(self._state) != _news(state):
-            self._state = state
+            self._state = state if state.status.terminal else attrs.evolve(state, body=b"{}")
             _wake(self._watchers)
 
     def _end(self, outcome: Video | FoxError) -> None:

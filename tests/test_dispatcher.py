@@ -125,7 +125,7 @@ async def test_an_entry_can_be_put_first(desks: Callable[..., Desk]) -> None:
 
 
 async def test_an_entry_whose_task_has_ended_is_passed_over(desks: Callable[..., Desk]) -> None:
-    """In the queue as in the heap."""
+    """In the queue as in the agenda."""
     desk = desks()
     for job in (Job("a", ended=True), Job("b", ended=True), Job("c")):
         desk.dispatcher.queue(Kind.SUBMIT, job)
@@ -281,7 +281,7 @@ async def test_the_pace_recovers_by_degrees(desks: Callable[..., Desk]) -> None:
 # --- Memory ---
 
 
-async def test_stale_entries_of_the_heap_are_cleaned_up(desks: Callable[..., Desk]) -> None:
+async def test_stale_entries_of_the_agenda_are_cleaned_up(desks: Callable[..., Desk]) -> None:
     """Thousands of tasks that ended long before their deadline leave next to nothing."""
     desk = desks()
     living = [Job() for _ in range(10)]
@@ -293,7 +293,7 @@ async def test_stale_entries_of_the_heap_are_cleaned_up(desks: Callable[..., Des
         job.ended = True
         desk.dispatcher.ended()
 
-    assert len(desk.dispatcher._heap) < 200
+    assert len(desk.dispatcher._agenda) < 200
     await asyncio.sleep(4000)
     assert len(desk.expired) == 10
 
@@ -425,6 +425,6 @@ async def test_a_thousand_tasks_that_ended_leave_no_entries_behind(fox: Emulator
         gc.collect()
 
         assert fox.ledger.charged == 200
-        assert len(client._lifecycle._dispatcher._heap) < 200
+        assert len(client._lifecycle._dispatcher._agenda) < 200
         assert len(client._lifecycle._handles) < 200
         assert not client._lifecycle._unlooked
