@@ -1231,14 +1231,6 @@ async def test_a_journal_that_cannot_be_opened_lets_nothing_be_sent(fox: Emulato
     assert fox.ledger.submitted == 0
 
 
-async def test_a_client_whose_journal_was_never_used_makes_no_file(fox: Emulator, tmp_path: Path) -> None:
-    """Following by id needs none."""
-    async with opened(fox, tmp_path) as client:
-        with pytest.raises(TaskNotFound):
-            await client.task("task-unified-1-a")
-    assert not (tmp_path / "videos.db").exists()
-
-
 # --- On the wire, and on the disk ---
 
 
