@@ -9,18 +9,16 @@ it, the outcome is *uncertain*, and is logged.
 """
 
 import asyncio
-import contextlib
 import contextvars
 import functools
 import logging
 import secrets
-import time
 from collections.abc import Coroutine
-from typing import Any, Protocol
+from typing import Any
 
 import attrs
 
-from foxvideo.bookkeeping import Forgetful, recalled_request, recalled_state
+from foxvideo.bookkeeping import Forgetful
 from foxvideo.dispatcher import Dispatcher, Kind
 from foxvideo.errors import (
     ClientClosed,
@@ -28,62 +26,24 @@ from foxvideo.errors import (
     InvalidRequest,
     JournalError,
     RateLimited,
-    SubmitUncertain,
     TaskAbandoned,
     TaskNotFound,
 )
-from foxvideo.journal.rows import OVER, UNDER_WAY, JournalRow, Mine, RowStatus
+from foxvideo.journal.rows import JournalRow, Mine
 from foxvideo.outcomes import broken
+from foxvideo.recalls import Follower, Recalls, share
 from foxvideo.requests import VideoRequest, media_of
 from foxvideo.retry import SendAgain, judge_submit
 from foxvideo.states import TaskState
-from foxvideo.task import Owner, Plan, Stage, VideoTask
+from foxvideo.task import Plan, Stage, VideoTask
 from foxvideo.transport import Transport
 from foxvideo.uploads import Uploads
-from foxvideo.video import Video
 from foxvideo.wire import encode
 
 _log = logging.getLogger("foxvideo")
 
 _LINK_SECONDS = 23 * 3600.0  # links live 24 hours; one that is about to die is asked for anew
 _RAREST_LOOK = 1.0  # seconds between two looks at a row that another client is working on
-
-
-class Follower(Owner, Protocol):
-    """Who follows a task once it is accepted, and ends it."""
-
-    closed: bool
-    unfinished: dict[object, VideoTask]
-
-    def now(self) -> float:
-        """Return the seconds of the loop's clock."""
-
-    def known(self, task_id: str) -> VideoTask | None:
-        """Return the living handle of an id."""
-
-    def admit(self, task: VideoTask, task_id: str) -> None:
-        """Give a task its id."""
-
-    def accept(self, task: VideoTask, state: TaskState) -> None:
-        """Go on with a task that has just been accepted."""
-
-    def end(self, task: VideoTask, outcome: Video | FoxError, *, written: bool = False) -> None:
-        """End a task for this side."""
-
-    def end_as(self, task: VideoTask, state: TaskState, *, written: bool = False) -> None:
-        """End a task as a terminal state tells."""
-
-    def set_deadline(self, task: VideoTask, start: float) -> None:
-        """Let the time of a task run from here."""
-
-    def expire(self, task: VideoTask) -> None:
-        """End a wait whose deadline has passed."""
-
-    def deactivate(self, task: VideoTask) -> None:
-        """Count a task no more against ``max_active``."""
-
-    def slow_down(self, kind: Kind, started: float, wait: float) -> None:
-        """Take a 429 into account."""
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -99,7 +59,9 @@ class Submits:
         attempts: How often a submit may be sent in all.
         retry_429: Whether one that got a 429 may be sent again.
         keys: The living handle of each key.
-        running: Requests that are under way, and what comes before them.
+        recalls: What the journal knows of keys that are asked for again.
+        running: Requests that are under way.
+        preparing: What comes before them.
     """
 
     life: Follower
@@ -110,8 +72,12 @@ class Submits:
     attempts: int
     retry_429: bool
     keys: dict[str, VideoTask] = attrs.field(factory=dict, init=False, repr=False)
+    recalls: Recalls = attrs.field(init=False, repr=False)
     running: set[asyncio.Task[None]] = attrs.field(factory=set, init=False, repr=False)
     preparing: set[asyncio.Task[None]] = attrs.field(factory=set, init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.recalls = Recalls(self.life, self.books, self.keys)
 
     # --- Beginnings ---
 
@@ -127,7 +93,7 @@ class Submits:
             raise JournalError(f"nothing was sent, since the journal failed before: {self.books.failure.what}", key=key)
         media = media_of(request)
         if key is not None and (living := self.keys.get(key)) is not None and living.request == request and not media:
-            _share(living)
+            share(living)
             return living
         plan = Plan(contextvars.copy_context(), secrets.token_hex(16), retry_failed=retry_failed, risk=risk)
         task = VideoTask(request, self.life, timeout, key=key, plan=plan, following=True)
@@ -169,7 +135,7 @@ class Submits:
             self.keys[task.key or ""] = task
             self._queue(task, plan)
         elif isinstance(found, JournalRow):
-            self._prepare(task, plan, self._recall(task, plan, found))
+            self._prepare(task, plan, self._known(task, plan, found))
         else:
             self.life.end(task, broken(task, error or asyncio.CancelledError()))
 
@@ -189,7 +155,7 @@ class Submits:
     def look_up(self, key: str, timeout: float | None) -> VideoTask:
         """Return the living handle of a key, or a new one that looks into the journal once somebody waits."""
         if (living := self.keys.get(key)) is not None:
-            _share(living)
+            share(living)
             return living
         plan = Plan(contextvars.copy_context(), "")
         return VideoTask(None, self.life, timeout, key=key, plan=plan)
@@ -198,85 +164,19 @@ class Submits:
         """Begin to look a key up."""
         task._following = True
         self.life.unfinished[task] = task
-        self._elsewhere(task, plan)
+        self.recalls.elsewhere(task, plan)
         self._prepare(task, plan, self._look(task, plan))
-
-    def _elsewhere(self, task: VideoTask, plan: Plan) -> None:
-        """Take note that it is for another client to send a task; it may be stopped for ever, so the time runs."""
-        plan.elsewhere = True
-        if task._deadline is None:
-            self.life.set_deadline(task, self.life.now())
 
     async def _look(self, task: VideoTask, plan: Plan) -> None:
         row = await self.books.look(task.key or "")
         if row is None:
             self.life.end(task, TaskNotFound("the journal has no submit under this key"))
-        else:
-            await self._recall(task, plan, row)
-
-    async def _recall(self, task: VideoTask, plan: Plan, row: JournalRow) -> None:
-        """Go on with a task that the journal knows, or end with what it knows."""
-        if row.status in UNDER_WAY and row.owner is not None:
-            await self._wait(task, plan, row)
-        elif row.status is RowStatus.UNCERTAIN:
-            why = row.error or "submit: the reply was lost"
-            self.life.end(task, SubmitUncertain(why, submitted="unknown", task_id=row.task_id), written=True)
-        elif row.task_id is None:
-            self.life.end(task, TaskNotFound(f"no task was made under this key: {row.error or 'it was never sent'}"))
-        else:
-            await self._remember(task, row)
-
-    async def _wait(self, task: VideoTask, plan: Plan, row: JournalRow) -> None:
-        """Wait for what comes of a row that is being worked on, here or by another client.
-
-        Raises:
-            JournalError: It was worked on here, and what became of it could not be written down.
-        """
-        living = self.keys.get(row.key)
-        if living is not None and living is not task:
-            await self._end_with(task, living)
-            return
-        if row.owner == self.books.owner and plan.look == _RAREST_LOOK:
-            raise JournalError(
-                "what became of the last submit under this key was not written down", submitted="unknown"
-            )
-        self._elsewhere(task, plan)
-        # The attempt that was asked for is being made: should it come to nothing, nobody asked for another.
-        plan.retry_failed = plan.risk = False
-        await asyncio.sleep(plan.look)
-        plan.look = min(2 * plan.look, _RAREST_LOOK)
-        if task.request is None:
+        elif not await self.recalls.recall(task, plan, row):
             self._prepare(task, plan, self._look(task, plan))
-        else:
+
+    async def _known(self, task: VideoTask, plan: Plan, row: JournalRow) -> None:
+        if not await self.recalls.recall(task, plan, row):
             self._claim(task, plan)
-
-    async def _remember(self, task: VideoTask, row: JournalRow) -> None:
-        """Go on with a task that has an id, or end as it did."""
-        task_id = row.task_id or ""
-        state = recalled_state(row) if row.status in OVER else None
-        task.request = task.request or recalled_request(row)
-        known = self.life.known(task_id)
-        if known is not None and not (known.done() and state):  # else its links may be dead
-            await self._end_with(task, known)
-        elif state is not None and not _stale(row, state):
-            self.life.admit(task, task_id)
-            self.life.end_as(task, state, written=True)
-        else:
-            self.life.admit(task, task_id)
-            task._following = False
-            self.life.follow(task)
-
-    async def _end_with(self, task: VideoTask, living: VideoTask) -> None:
-        """Let a handle go and end as another of the same task does."""
-        _share(living)
-        with contextlib.suppress(FoxError):
-            task_id = await living.wait_accepted()
-            self.life.unfinished.pop(task, None)
-            task._id, task._stage, task._plan = task_id, Stage.ACCEPTED, None
-            async for state in living:
-                task._observe(state)
-        assert living._outcome is not None  # noqa: S101 - it has ended, or its states would not
-        self.life.end(task, living._outcome, written=True)
 
     # --- Requests ---
 
@@ -391,15 +291,3 @@ class Submits:
             self.life.end(task, error)
             if plan.preparing is not None:
                 plan.preparing.cancel()
-
-
-def _share(living: VideoTask) -> None:
-    """Take note that one more waits for a task, which may have been given up, but not by name."""
-    if living._plan is not None:
-        living._plan.shared, living._plan.once = True, living._plan.abandoned
-
-
-def _stale(row: JournalRow, state: TaskState) -> bool:
-    """Whether the links that were written down may be dead by now."""
-    made = min(filter(None, (state.created, row.accepted)), default=0.0)
-    return row.status is RowStatus.COMPLETED and time.time() - made > _LINK_SECONDS
