@@ -14,11 +14,12 @@ The host is a process too; with two cores it competes with the thread that hashe
 
 import argparse
 import asyncio
+import functools
 import platform
 import statistics
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -30,6 +31,7 @@ from benchmarks.process import Usage, fresh, use
 from benchmarks.table import table
 
 Side = Literal["foxvideo", "foxvideo, no hash", "bare"]
+Download = Callable[[str, Sequence[Path]], Coroutine[Any, Any, None]]
 
 _TICK = 0.005
 
@@ -84,25 +86,30 @@ def measure(side: Side, host: str, size: int, films: int) -> Run:
     Raises:
         RuntimeError: A file is not the film.
     """
+    download = _side(side)
     lags: list[float] = []
     with tempfile.TemporaryDirectory(dir=files.SHARED) as folder:
         targets = [Path(folder) / f"{number}.mp4" for number in range(films)]
-        usage = use(_probed(side, f"{host}/film.mp4", targets, lags))
+        usage = use(_probed(download(f"{host}/film.mp4", targets), lags))
         if any(target.stat().st_size != size for target in targets):
             raise RuntimeError(f"{side} did not bring the film")
     return Run(usage, statistics.quantiles(lags, n=100)[98])
 
 
-async def _probed(side: Side, url: str, targets: list[Path], lags: list[float]) -> None:
-    probe = asyncio.create_task(_probe(lags))
+def _side(side: Side) -> Download:
+    """Import one side alone: the other's memory would count it."""
     if side == "bare":
-        from benchmarks.bare_download import download  # noqa: PLC0415 - the other side's memory would count it
+        from benchmarks import bare_download  # noqa: PLC0415 - as above
 
-        await download(url, targets)
-    else:
-        from benchmarks.fox_download import download as save  # noqa: PLC0415 - as above
+        return bare_download.download
+    from benchmarks import fox_download  # noqa: PLC0415 - as above
 
-        await save(url, targets, hashed=side == "foxvideo")
+    return functools.partial(fox_download.download, hashed=side == "foxvideo")
+
+
+async def _probed(download: Coroutine[Any, Any, None], lags: list[float]) -> None:
+    probe = asyncio.create_task(_probe(lags))
+    await download
     probe.cancel()
 
 
