@@ -29,6 +29,9 @@ class Kind(enum.IntEnum):
     DEADLINE = 2
 
 
+_REST = 1 / 256  # seconds between two looks at the agenda, so that a busy one is looked at for several entries at once
+
+
 @attrs.define(eq=False)
 class Dispatcher(Generic[W]):
     """Starts requests, never more than the bound at once.
@@ -51,6 +54,7 @@ class Dispatcher(Generic[W]):
     _agenda: Agenda[Kind, W] = attrs.field(factory=Agenda, init=False, repr=False)
     _slots: asyncio.BoundedSemaphore = attrs.field(init=False, repr=False)
     _wake: asyncio.Event = attrs.field(factory=asyncio.Event, init=False, repr=False)
+    _rested: float = attrs.field(default=0.0, init=False)
     _timer: asyncio.TimerHandle | None = attrs.field(default=None, init=False, repr=False)
     _alarms: list[asyncio.TimerHandle | None] = attrs.field(factory=lambda: [None, None], init=False, repr=False)
     _loop_task: asyncio.Task[None] | None = attrs.field(default=None, init=False, repr=False)
@@ -127,7 +131,8 @@ class Dispatcher(Generic[W]):
                 raise
 
     def _start(self, kind: Kind, work: W) -> None:
-        self._paces[kind] = self._paces[kind].started(asyncio.get_running_loop().time())
+        if self._paces[kind].gap:
+            self._paces[kind] = self._paces[kind].started(asyncio.get_running_loop().time())
         if kind is Kind.SUBMIT:
             self.active += 1
         request = self.run(kind, work)
@@ -146,19 +151,25 @@ class Dispatcher(Generic[W]):
 
     def _pick(self) -> tuple[Kind, W] | None:
         """Take the next entry that may leave now, from the other queue than last time if that has one."""
-        now = asyncio.get_running_loop().time()
         for kind in (self._turn, Kind.POLL if self._turn is Kind.SUBMIT else Kind.SUBMIT):
             queue = self._queues[kind]
             while queue and queue[0].done():
                 queue.popleft()
             if not queue or (kind is Kind.SUBMIT and self._full()):
                 continue
-            if self._paces[kind].not_before > now:
-                self._wake_at(kind, self._paces[kind].not_before)
+            if self._must_wait(kind):
                 continue
             self._turn = Kind.POLL if kind is Kind.SUBMIT else Kind.SUBMIT
             return kind, queue.popleft()
         return None
+
+    def _must_wait(self, kind: Kind) -> bool:
+        """Whether the pace lets no request of a kind leave now; if so, wake up when it does."""
+        not_before = self._paces[kind].not_before
+        if not_before and not_before > asyncio.get_running_loop().time():
+            self._wake_at(kind, not_before)
+            return True
+        return False
 
     def _full(self) -> bool:
         return self.max_active is not None and self.active >= self.max_active
@@ -176,11 +187,12 @@ class Dispatcher(Generic[W]):
             self._timer.cancel()
             self._timer = None
         if (soonest := self._agenda.soonest()) is not None:
-            self._timer = asyncio.get_running_loop().call_at(soonest, self._tick)
+            self._timer = asyncio.get_running_loop().call_at(max(soonest, self._rested), self._tick)
 
     def _tick(self) -> None:
         """Move what is due into the queues, and end what is past its deadline, slot or no slot."""
         now = asyncio.get_running_loop().time()
+        self._rested = now + _REST
         for kind, work in self._agenda.due(now):
             if kind is Kind.DEADLINE:
                 self.expire(work)

@@ -103,7 +103,8 @@ class Submits:
         if media:
             self._prepare(task, plan, self._describe(task, plan, request))
         else:
-            plan.body = encode(request, {})
+            if key is not None:  # else it is encoded when it is sent: a hundred thousand may wait for that
+                plan.body = encode(request, {})
             self._claim(task, plan)
         return task
 
@@ -140,7 +141,7 @@ class Submits:
             self.life.end(task, broken(task, error or asyncio.CancelledError()))
 
     def _queue(self, task: VideoTask, plan: Plan) -> None:
-        if plan.body is None and task.request is not None:
+        if plan.body is None and task.request is not None and media_of(task.request):
             self._prepare(task, plan, self._upload(task, plan, task.request))
         else:
             self.dispatcher.queue(Kind.SUBMIT, task)
@@ -212,6 +213,8 @@ class Submits:
         started = self.life.now()
         if task._deadline is None:
             self.life.set_deadline(task, started)
+        if plan.body is None and task.request is not None:
+            plan.body = encode(task.request, {})
         if not await self.books.sending(task, plan):  # another client took it over
             plan.elsewhere = True
             self.life.deactivate(task)

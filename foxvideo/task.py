@@ -36,7 +36,7 @@ class Plan:
     Attributes:
         context: The context of whoever submitted, for the request's own task.
         idempotency_key: The same for every attempt; the service does not promise to read it.
-        body: The JSON to send; None while files are being uploaded.
+        body: The JSON to send; None until it is needed, or while files are being uploaded.
         attempts: How often it was sent.
         once: Whether nobody waits for it any more, so that it is not sent again.
         abandoned: Whether it was given up while it was being sent.
