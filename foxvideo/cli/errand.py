@@ -13,7 +13,6 @@ import click
 
 from foxvideo.cli import outcome
 from foxvideo.cli.command import bad_input, print_json, run
-from foxvideo.cli.journal import note_saved
 from foxvideo.cli.progress import Bar, Display
 from foxvideo.cli.target import Target
 from foxvideo.client import Client
@@ -32,13 +31,11 @@ class Errand:
     Attributes:
         client: A fresh client; closed at the end.
         target: Where the film goes.
-        journal: Where the client's journal lies.
         task: The task; None until it is begun.
     """
 
     client: Client
     target: Target
-    journal: Path
     task: VideoTask | None = None
 
     def run(self, name: str, begin: Begin) -> tuple[Video, list[Path]]:
@@ -66,9 +63,7 @@ class Errand:
             with Display() as display:
                 with bad_input():
                     self.task = await begin(client)
-                video, files = await bring(self.task, self.target, display.bar(name), say=display.say)
-        await note_saved(self.journal, video, files)
-        return video, files
+                return await bring(self.task, self.target, display.bar(name), say=display.say)
 
     def _interrupted(self) -> outcome.Interrupted:
         task = self.task

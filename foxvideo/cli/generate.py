@@ -113,5 +113,5 @@ def generate(
     async def begin(client: Client) -> VideoTask:
         return client.submit(request, key=key, retry_failed=retry_failed, timeout=timeout, check=not no_check)
 
-    video, files = Errand(client, target, ready(journal)).run(key or request.model, begin)
+    video, files = Errand(client, target).run(key or request.model, begin)
     print_video(video, files, as_json=as_json)

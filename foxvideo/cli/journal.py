@@ -6,16 +6,13 @@ What belongs here: its place, and reading it with neither a key nor a network. W
 
 import contextlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
 import platformdirs
 
-from foxvideo.errors import FoxError
 from foxvideo.journal import Journal, JournalRow, RowStatus
-from foxvideo.uploads import digest
-from foxvideo.video import Video
 
 PLACE = "FOXVIDEO_JOURNAL"
 _NOTHING_MADE = {RowStatus.REFUSED, RowStatus.WITHDRAWN}
@@ -66,11 +63,3 @@ def undecided(rows: Iterable[JournalRow]) -> list[JournalRow]:
 def running(rows: Iterable[JournalRow]) -> list[JournalRow]:
     """Return the rows of tasks that were accepted and are not known to have ended."""
     return [row for row in rows if row.status is RowStatus.ACCEPTED]
-
-
-async def note_saved(path: Path, video: Video, files: Sequence[Path]) -> None:
-    """Write down where the results of a task were saved, as far as that can be written down."""
-    with contextlib.suppress(FoxError, OSError):  # the film is there, whatever becomes of the note
-        async with Journal(path) as journal:
-            for number, file in enumerate(files):
-                await journal.saved(video.task_id, number, file, file.stat().st_size, digest(file))

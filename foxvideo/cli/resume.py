@@ -14,7 +14,7 @@ import click
 
 from foxvideo.cli import command, outcome
 from foxvideo.cli.errand import bring, print_files
-from foxvideo.cli.journal import journal_option, note_saved, ready, running, undecided
+from foxvideo.cli.journal import journal_option, ready, running, undecided
 from foxvideo.cli.progress import Display
 from foxvideo.cli.target import Target
 from foxvideo.client import Client
@@ -119,7 +119,7 @@ def resume(
     target = Target(folder, overwrite)
     target.check()
     client = command.make_client(base_url, ready(journal), poll_every=poll_every, timeout=timeout)
-    found, unfinished = Round(client, target, ready(journal)).run()
+    found, unfinished = Round(client, target).run()
     if as_json:
         command.print_json([_as_json(each, ctx) for each in found])
     else:
@@ -145,13 +145,11 @@ class Round:
     Attributes:
         client: A fresh client; closed at the end.
         target: The folder.
-        journal: Where the client's journal lies.
         left: The ids of what is not saved yet.
     """
 
     client: Client
     target: Target
-    journal: Path
     left: set[str] = attrs.field(factory=set)
 
     def run(self) -> tuple[list[Found], Unfinished]:
@@ -186,5 +184,4 @@ class Round:
             display.say(f"{name}: {outcome.message(error)}")
             return Found(row, error=error)
         self.left.discard(row.task_id or "")
-        await note_saved(self.journal, video, files)
         return Found(row, video, files)

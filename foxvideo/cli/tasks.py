@@ -109,5 +109,5 @@ def fetch(
     async def begin(client: Client) -> VideoTask:
         return client.task(task_id, key=key)
 
-    video, files = Errand(client, target, ready(journal)).run(key or task_id or "", begin)
+    video, files = Errand(client, target).run(key or task_id or "", begin)
     print_video(video, files, as_json=as_json)

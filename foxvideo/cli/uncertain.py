@@ -116,7 +116,7 @@ def resubmit(
     async def begin(client: Client) -> VideoTask:
         return await client.resubmit(key, request)
 
-    video, files = Errand(client, target, path).run(row.model, begin)
+    video, files = Errand(client, target).run(row.model, begin)
     print_video(video, files, as_json=as_json)
 
 
