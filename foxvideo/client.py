@@ -34,6 +34,10 @@ from foxvideo.wire import is_task_id, read_models
 if TYPE_CHECKING:
     from foxvideo.account import Balance, Prices
 
+if TYPE_CHECKING:
+    from foxvideo.batch.journey import Watch
+    from foxvideo.batch.running import Batch, Items
+
 logging.getLogger("foxvideo").addHandler(logging.NullHandler())
 
 _LONGEST_KEY = 200
@@ -373,6 +377,57 @@ class Client:
     def as_completed(self, tasks_: Iterable[VideoTask]) -> AsyncIterator[VideoTask]:
         """Yield handles in the order in which they end, well or not; each once. Stopping early stops no task."""
         return tasks.as_completed(tasks_)
+
+    def batch(
+        self,
+        rows: "Items",
+        into: str | os.PathLike[str],
+        *,
+        max_active: int = 64,
+        max_credits: float | None = None,
+        retry_failed: bool = False,
+        timeout: float | EllipsisType | None = ...,
+        check: bool = True,
+        watch: "Watch | None" = None,
+    ) -> "Batch":
+        """Make a film of each row and save it in a folder: ``async for outcome in client.batch(rows, into="clips/")``.
+
+        A row is named by its content, and its name is the key of its task, so that the same rows again go on where the
+        last run stopped, and buy nothing twice; of equal rows the second is ``#2``. Each outcome is also a line of
+        ``results.jsonl`` in the folder. Rows are read as they are needed, so there may be any number of them.
+
+        Args:
+            rows: A ``foxvideo.batch.Manifest``, or requests, of an iterable or an asynchronous one. One that is not
+                asynchronous is read in a thread.
+            into: The folder; made if need be.
+            max_active: Most rows that are submitted and not saved yet.
+            max_credits: What all tasks in the journal together may reserve; None for no limit. Until the service has
+                told what one task of a model reserves, tasks go out one at a time.
+            retry_failed: Whether rows whose task failed in a former run are tried anew: new, paid tasks.
+            timeout: Seconds for each task, None for no limit; the client's ``task_timeout`` if not given.
+            check: Whether requests are checked against the documentation; a manifest has its own word on that.
+            watch: Is told where a row stands: the row, a word such as ``saving``, and per cent or None.
+
+        Raises:
+            ValueError: There is no journal, or an option is out of its range.
+        """
+        from foxvideo.batch.journey import quiet  # noqa: PLC0415
+        from foxvideo.batch.running import Batch  # noqa: PLC0415 - most programs have no batch
+
+        if max_active < 1:
+            raise ValueError(f"max_active must be above 0, not {max_active!r}")
+        return Batch(
+            client=self,
+            journal=self._memory(),
+            items=rows,
+            folder=Path(into),
+            max_active=max_active,
+            max_credits=max_credits,
+            retry_failed=retry_failed,
+            timeout=self._timeout(timeout),
+            check=check,
+            watch=watch or quiet,
+        )
 
     def unfinished(self) -> tuple[VideoTask, ...]:
         """Return every task that may exist and is not known to have ended; works after ``close()``, too.

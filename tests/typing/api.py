@@ -35,6 +35,7 @@ from foxvideo import (
     catalogue,
 )
 from foxvideo.account import Balance, Prices
+from foxvideo.batch import Manifest, Outcome
 
 client = Client()
 Client("sk-1", "https://api.foxapi.cc")
@@ -94,6 +95,11 @@ async def verbs(shot: VideoRequest, body: Mapping[str, object]) -> None:
     await client.close()
     async for task in client.as_completed([client.submit(shot)]):
         assert_type(task, VideoTask)
+
+    async for outcome in client.batch(Manifest("shots.csv"), into="films", max_active=8, max_credits=None):
+        assert_type(outcome, Outcome)
+    client.batch([shot, body], Path("films"), retry_failed=True, check=False, timeout=None)
+    client.batch([7], "films")  # type: ignore[list-item]
 
 
 async def handles(task: VideoTask) -> None:
