@@ -6,6 +6,7 @@ What belongs here: the group. What must not: any command; each has a room of its
 import click
 
 from foxvideo._version import __version__
+from foxvideo.cli.batch import batch
 from foxvideo.cli.demo import demo
 from foxvideo.cli.doctor import doctor
 from foxvideo.cli.generate import generate
@@ -42,6 +43,7 @@ def app() -> None:
 for _command in (
     demo,
     generate,
+    batch,
     status,
     fetch,
     tasks,
