@@ -14,6 +14,7 @@ from foxvideo.cli.memory import forget, tasks
 from foxvideo.cli.models import balance, models
 from foxvideo.cli.resume import resume
 from foxvideo.cli.serve import emulator
+from foxvideo.cli.sheet import sheet
 from foxvideo.cli.tasks import fetch, status
 from foxvideo.cli.uncertain import adopt, resubmit
 
@@ -44,6 +45,7 @@ for _command in (
     demo,
     generate,
     batch,
+    sheet,
     status,
     fetch,
     tasks,

@@ -1,0 +1,110 @@
+"use strict";
+const films = document.getElementById("films");
+const cards = [...films.children];
+const controls = document.querySelector(".controls");
+const field = (name) => document.getElementById(name);
+const large = field("large");
+const texts = new Map(cards.map((card) => [card, card.textContent.toLowerCase()]));
+const status = () => controls.querySelector("input[name=status]:checked").value;
+
+// --- Which cards are shown, and in what order ---
+
+function filter() {
+  const words = field("search").value.toLowerCase().split(/\s+/).filter(Boolean);
+  const model = field("model")?.value ?? "";
+  const wanted = status();
+  let shown = 0;
+  for (const card of cards) {
+    const fits = (!wanted || card.dataset.status === wanted)
+      && (!model || card.dataset.model === model)
+      && words.every((word) => texts.get(card).includes(word));
+    card.hidden = !fits;
+    shown += fits;
+  }
+  field("shown").textContent = shown === cards.length ? "" : `${shown} of ${cards.length}`;
+  field("nothing").hidden = shown > 0;
+}
+
+function sort() {
+  const by = field("sort").value;
+  const rising = by === "row";
+  const sorted = [...cards].sort((one, other) => {
+    const difference = Number(one.dataset[by]) - Number(other.dataset[by]);
+    return (rising ? difference : -difference) || Number(one.dataset.row) - Number(other.dataset.row);
+  });
+  films.replaceChildren(...sorted);
+}
+
+controls.hidden = false;
+controls.addEventListener("submit", (event) => event.preventDefault());
+controls.addEventListener("input", filter);
+field("sort").addEventListener("change", sort);
+// A browser keeps what was typed when a page is loaded again.
+filter();
+if (field("sort").value !== "row") sort();
+
+// --- Films ---
+
+// Browsers hold some 75 players on a page at most, so only films near the window have one.
+const near = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) {
+    const video = target.querySelector("video");
+    if (isIntersecting) load(video);
+    else unload(video);
+  }
+}, { rootMargin: "300px" });
+
+function load(video) {
+  if (video.hasAttribute("src")) return;
+  video.preload = "metadata";
+  video.src = `${video.dataset.src}#t=0.1`; // paints the first picture everywhere
+}
+
+function unload(video) {
+  if (!video.hasAttribute("src")) return;
+  video.removeAttribute("src");
+  video.load();
+}
+
+function play(video) {
+  if (video.dataset.src) load(video); // the observer may be late
+  video.play().catch(() => {}); // a pause before it begins is no error
+}
+
+for (const film of films.querySelectorAll("button.film")) {
+  const video = film.querySelector("video");
+  near.observe(film);
+  for (const begins of ["pointerenter", "focus"]) film.addEventListener(begins, () => play(video));
+  for (const ends of ["pointerleave", "blur"]) film.addEventListener(ends, () => video.pause());
+  film.addEventListener("click", () => {
+    video.pause();
+    large.querySelector("video").src = video.dataset.src;
+    large.querySelector(".prompt").textContent = film.closest(".card").querySelector(".prompt").textContent;
+    large.showModal();
+    play(large.querySelector("video"));
+  });
+}
+
+large.addEventListener("close", () => unload(large.querySelector("video")));
+large.addEventListener("click", (event) => {
+  if (event.target === large) large.close();
+});
+
+// --- Keys ---
+
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.matches("input, select, textarea");
+  if (large.open || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.key === "/" && !typing) {
+    event.preventDefault();
+    field("search").focus();
+  } else if (!typing && (event.key === "ArrowRight" || event.key === "ArrowLeft")) {
+    const seen = [...films.querySelectorAll(".card:not([hidden]) button.film")];
+    const place = seen.indexOf(document.activeElement);
+    const next = place < 0 ? seen[0] : seen[place + (event.key === "ArrowRight" ? 1 : -1)];
+    if (next) {
+      event.preventDefault();
+      next.focus();
+    }
+  }
+});
