@@ -1,4 +1,4 @@
-"""Every check of this project: ``nox`` runs them all but ``crash`` and ``endurance``, ``nox -l`` lists them."""
+"""Every check of this project: ``nox`` runs them all but the long ones, ``nox -l`` lists them."""
 
 import os
 import re
@@ -84,6 +84,23 @@ def endurance(session: nox.Session) -> None:
     """Bring a gigabyte down through cuts and kills, and 200 MB up, within their bounds of memory."""
     session.install(EXTRAS, *_group("test"))
     session.run("pytest", "-m", "slow", *session.posargs, env={"PYTHONSAFEPATH": "1"})
+
+
+@nox.session(python=NEWEST, default=False)
+def batch(session: nox.Session) -> None:
+    """Kill a batch of 300 rows three times, and see it end whole; takes some minutes."""
+    session.install(EXTRAS, *_group("test"))
+    session.run("pytest", "--capture=no", "tests/batch/killed.py", *session.posargs)
+
+
+@nox.session(python=NEWEST, default=False)
+def sheet(session: nox.Session) -> None:
+    """Look at a contact sheet in headless Chromium: Debian's packages chromium and chromium-driver."""
+    for program, package in (("chromium", "chromium"), ("chromedriver", "chromium-driver")):
+        if shutil.which(program) is None:
+            session.error(f"{program} is missing: apt-get install {package}")
+    session.install(EXTRAS, *_group("test"), *_group("browser"))
+    session.run("pytest", "tests/browser/sheet.py", *session.posargs)
 
 
 @nox.session(python=NEWEST)

@@ -13,14 +13,16 @@ from foxvideo.emulator import Emulator, Fault
 README = Path(__file__).parent.parent / "README.md"
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", README.read_text(), re.DOTALL | re.MULTILINE)
 PROGRAMS = [block for block in BLOCKS if "asyncio.run(main())" in block]
+(MANIFEST,) = re.findall(r"^```csv\n(.*?)^```$", README.read_text(), re.DOTALL | re.MULTILINE)
 SUITES = [block for block in BLOCKS if "foxvideo.testing" in block]
 SNIPPETS = [block for block in BLOCKS if block not in PROGRAMS + SUITES]
 
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Stand in a folder with the picture that the examples name."""
+    """Stand in a folder with the picture and the manifest that the examples name."""
     (tmp_path / "cat.png").write_bytes(b"a picture")
+    (tmp_path / "shots.csv").write_text(MANIFEST)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
