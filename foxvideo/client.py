@@ -33,8 +33,6 @@ from foxvideo.wire import is_task_id, read_models
 
 if TYPE_CHECKING:
     from foxvideo.account import Balance, Prices
-
-if TYPE_CHECKING:
     from foxvideo.batch.journey import Watch
     from foxvideo.batch.running import Batch, Items
 
