@@ -350,6 +350,7 @@ class Client:
         if not is_task_id(task_id):
             raise InvalidRequest(f"{task_id!r} is no task id", key=key)
         row = await self._memory().adopt(key, task_id, self._transport.base_url)
+        self._lifecycle.settle(key)
         return self._lifecycle.remembered(row, self._task_timeout)
 
     async def resubmit(self, key: str, request: VideoRequest | Mapping[str, object] | None = None) -> VideoTask:
@@ -370,6 +371,7 @@ class Client:
         request = recalled_request(row) if request is None else request
         if request is None:
             raise InvalidRequest("the journal does not keep local files: pass the request again", key=key)
+        self._lifecycle.settle(key)
         return self._submit(request, self._task_timeout, key=key, risk=True, check=False)
 
     def as_completed(self, tasks_: Iterable[VideoTask]) -> AsyncIterator[VideoTask]:

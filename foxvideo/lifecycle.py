@@ -286,6 +286,12 @@ class Lifecycle:
         self._dispatcher.ended()
         log_end(task, outcome, seconds)
 
+    def settle(self, key: str) -> None:
+        """Drop the uncertain handles of a key: another one stands for it now."""
+        for entry, task in list(self.unfinished.items()):
+            if task._key == key and isinstance(task._outcome, SubmitUncertain):
+                del self.unfinished[entry]
+
     def deactivate(self, task: VideoTask) -> None:
         """Count a task no more against ``max_active``."""
         if task._active:

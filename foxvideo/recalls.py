@@ -47,6 +47,9 @@ class Follower(Owner, Protocol):
     def end_as(self, task: VideoTask, state: TaskState, *, written: bool = False) -> None:
         """End a task as a terminal state tells."""
 
+    def settle(self, key: str) -> None:
+        """Drop the uncertain handles of a key: another one stands for it now."""
+
     def set_deadline(self, task: VideoTask, start: float) -> None:
         """Let the time of a task run from here."""
 
@@ -87,6 +90,7 @@ class Recalls:
             return await self._wait(task, plan, row)
         if row.status is RowStatus.UNCERTAIN:
             why = row.error or "submit: the reply was lost"
+            self.life.settle(row.key)
             self.life.end(task, SubmitUncertain(why, submitted="unknown", task_id=row.task_id), written=True)
         elif row.task_id is None:
             self.life.end(task, TaskNotFound(f"no task was made under this key: {row.error or 'it was never sent'}"))

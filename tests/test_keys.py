@@ -1319,3 +1319,22 @@ async def test_uploads_are_remembered_for_a_day_and_a_host(fox: Emulator, tmp_pa
         assert await Bookkeeper(journal, "http://elsewhere").upload("new") is None
         books.forget_uploads(["https://files/new"])
         assert await books.upload("new") is None
+
+
+async def test_an_uncertain_key_is_unfinished_once_however_often_it_is_asked_for(keeper: Client, fox: Emulator) -> None:
+    """And no more once its fate is decided."""
+    await uncertain(keeper, fox)
+    for _ in range(3):
+        with pytest.raises(SubmitUncertain):
+            await keeper.generate(SHOT, key="shot-1")
+    assert [task.key for task in keeper.unfinished()] == ["shot-1"]
+    await (await keeper.resubmit("shot-1"))
+    assert keeper.unfinished() == ()
+
+
+async def test_an_adopted_key_is_unfinished_no_more(keeper: Client, fox: Emulator) -> None:
+    """Others stay."""
+    await uncertain(keeper, fox)
+    await uncertain(keeper, fox, "shot-2")
+    await (await keeper.adopt("shot-1", next(iter(fox.ledger.tasks))))
+    assert [task.key for task in keeper.unfinished()] == ["shot-2"]
