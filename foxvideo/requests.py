@@ -10,7 +10,7 @@ here only where a page prints it; what a page leaves open is left to the service
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 import attrs
 
@@ -31,8 +31,13 @@ from foxvideo.checks import (
 from foxvideo.errors import FieldFault, InvalidRequest
 from foxvideo.relations import related
 
-if TYPE_CHECKING:
-    from foxvideo.account import Prices
+
+class PriceList(Protocol):
+    """What a request has to know of ``foxvideo.account.Prices``."""
+
+    def of_model(self, model: str, group: str | None = None) -> float | None:
+        """Return what one task of a model costs in US dollars; None where that is not told."""
+
 
 Resolution = Literal["480p", "720p"]
 Aspect = Literal["16:9", "4:3", "3:2", "1:1", "2:3", "3:4", "9:16"]
@@ -91,7 +96,7 @@ class _GrokRequest:
             # A tuple, so that the request can be hashed.
             object.__setattr__(self, field.name, tuple(own) if isinstance(own, list) else own)
 
-    def estimate(self, prices: "Prices", *, group: str | None = None) -> float | None:
+    def estimate(self, prices: PriceList, *, group: str | None = None) -> float | None:
         """Return what this request costs in US dollars, as ``Prices.of_model``; never a guess.
 
         Args:
@@ -247,7 +252,7 @@ class Request:
             raise invalid("the mapping", faults)
         return cls(model, **fields)
 
-    def estimate(self, prices: "Prices", *, group: str | None = None) -> float | None:
+    def estimate(self, prices: PriceList, *, group: str | None = None) -> float | None:
         """Return what this request costs in US dollars, as ``Prices.of_model``; never a guess.
 
         Args:
@@ -269,7 +274,7 @@ _GROK: Mapping[str, Mapping[str, Parameter]] = {
 }
 
 
-def _estimate(model: str, prices: "Prices", group: str | None) -> float | None:
+def _estimate(model: str, prices: PriceList, group: str | None) -> float | None:
     known = catalogue.find(model)
     return None if known and known.billed_by else prices.of_model(model, group)
 

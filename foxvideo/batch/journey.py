@@ -8,7 +8,7 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import attrs
@@ -33,9 +33,6 @@ from foxvideo.requests import VideoRequest, fields_of, media_of
 from foxvideo.task import Stage, VideoTask
 from foxvideo.video import Video
 
-if TYPE_CHECKING:
-    from foxvideo.client import Client
-
 Watch = Callable[[Row, str, float | None], None]
 """Is told where a row stands: the row, a word, and per cent or None."""
 
@@ -44,6 +41,15 @@ _LOST = frozenset({RowStatus.FAILED, RowStatus.CANCELLED})
 _HOPELESS = (AuthenticationError, InsufficientCredits, JournalError, ClientClosed)  # no other row would fare better
 WITHDRAWN = "withdrawn"
 _NAME_LENGTH = 40
+
+
+class Submitter(Protocol):
+    """What a batch has to know of a client."""
+
+    def submit(
+        self, request: VideoRequest, *, key: str | None, retry_failed: bool, timeout: float | None, check: bool
+    ) -> VideoTask:
+        """Begin the task of a key, or return the one that has it."""
 
 
 @attrs.define(eq=False)
@@ -63,7 +69,7 @@ class Journey:
         halted: Why nothing more is begun; empty while all is well.
     """
 
-    client: "Client"
+    client: Submitter
     journal: Journal
     folder: Path
     results: Results

@@ -9,21 +9,18 @@ import contextlib
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import attrs
 
 from foxvideo.batch.budget import Budget, Verdict
-from foxvideo.batch.journey import Journey, Watch, quiet
+from foxvideo.batch.journey import Journey, Submitter, Watch, quiet
 from foxvideo.batch.records import Outcome, Results
 from foxvideo.batch.rows import TALLY, BadRow, Keys, Row
 from foxvideo.batch.scratch import scratch
 from foxvideo.errors import InvalidRequest, UploadError
 from foxvideo.journal import Journal
 from foxvideo.requests import Request, VideoRequest, check
-
-if TYPE_CHECKING:
-    from foxvideo.client import Client
 
 T = TypeVar("T")
 Item = Row | BadRow | VideoRequest | Mapping[str, object]
@@ -42,7 +39,7 @@ class Batch:
         halted: Why it began nothing more: its budget, a full disk, a key that is refused; empty if it did not.
     """
 
-    _client: "Client"
+    _client: Submitter
     _journal: Journal
     _items: Items
     _folder: Path
