@@ -111,6 +111,13 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "format", "--check")
 
 
+@nox.session(python=NEWEST, default=False)
+def peers(session: nox.Session) -> None:
+    """Measure other clients of video services beside foxvideo; takes the options of ``python -m benchmarks peers``."""
+    session.install(".", *_group("peers"))
+    session.run("python", "-m", "benchmarks", "peers", *session.posargs)
+
+
 @nox.session(python=NEWEST)
 def audit(session: nox.Session) -> None:
     """Look the dependencies up among known vulnerabilities; what the index does not know is named and passed over."""

@@ -1,5 +1,7 @@
 """The benchmarks run, and refuse to compare what is not the same."""
 
+import argparse
+import importlib.util
 import json
 import os
 import subprocess
@@ -9,9 +11,11 @@ from typing import Any
 
 import pytest
 
-from benchmarks import files, imports, journal, overhead, transfer
+from benchmarks import files, imports, journal, optimum, overhead, peers, pending, profile, schedule, transfer
+from benchmarks.durations import DURATIONS, SHAPES, Shape, progress
 from benchmarks.server import Ledger
 from benchmarks.table import table
+from foxvideo import Every
 
 ROOT = Path(__file__).parent.parent
 # As ``python -m benchmarks``, except that the package which is installed comes before the one that lies here.
@@ -115,3 +119,63 @@ def test_a_table_aligns_names_to_the_left_and_figures_to_the_right() -> None:
     assert table(("side", "ms"), [("a", "10.5"), ("longer", "1")]) == (
         "side      ms\n------  ----\na       10.5\nlonger     1"
     )
+
+
+def test_the_optimum_asks_less_the_later_it_may_come() -> None:
+    """And a fixed interval of twice the lateness asks more."""
+    narrow = DURATIONS["narrow"]
+    half, whole = (optimum.at(narrow, late)[0] for late in (0.5, 1.0))
+
+    assert (half.late, whole.late) == (pytest.approx(0.5, abs=0.02), pytest.approx(1.0, abs=0.02))
+    assert whole.polls < half.polls < 46 / 2
+    assert whole.polls == pytest.approx(5.06, abs=0.1)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_progress_of_every_shape_stays_below_a_hundred(shape: Shape) -> None:
+    """And only grows."""
+    shown = [progress(shape, age, 45.0) for age in range(46)]
+
+    assert shown == ([None] * 46 if shape == "absent" else sorted(number for number in shown if number is not None))
+    assert all(number is None or 0 <= number <= 99 for number in shown)
+
+
+def test_schedules_are_simulated_to_the_end_of_each_task() -> None:
+    """With the queries that a fixed interval takes, and the lateness that it brings."""
+    endless = schedule.follow(Every(2), DURATIONS["wide"], "linear", 45.0, seed=1)
+    followed = [next(endless) for _ in range(300)]
+    wave, busiest = schedule.wave(Every(2), DURATIONS["narrow"], 45.0, seed=1)
+
+    assert sum(task.polls for task in followed) / 300 == pytest.approx(24.9, abs=2)
+    assert all(0 <= task.late <= 2 for task in followed)
+    assert len(wave) == 1000
+    assert 1 / 40 < busiest < 1 / 10
+
+
+@pytest.mark.real_clock
+def test_pending_counts_bytes_and_microseconds() -> None:
+    """For each size, in a process of its own."""
+    figures = figures_of("pending", "--sizes", "200", "--seconds", "0.3")
+    (cost,) = figures["sizes"]
+
+    assert (cost["count"], cost["queries"]) == (200, 0)
+    assert cost["submit_us"] > 50
+    assert 0 < cost["wake_us"] < 1000
+    assert "B each" in pending.show(figures)
+
+
+@pytest.mark.real_clock
+def test_profile_explains_a_query_step_by_step() -> None:
+    """And names what it cannot explain."""
+    figures = figures_of("profile", "--jobs", "30", "--pairs", "1")
+
+    assert figures["total_us"] == pytest.approx(sum(figures["steps_us"].values()) + figures["rest_us"], abs=0.2)
+    assert all(us > 0 for us in figures["steps_us"].values())
+    assert "the rest" in profile.show(figures)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("xai_sdk") is not None, reason="the peers are installed here")
+def test_peers_says_how_to_install_what_it_compares() -> None:
+    """They have an environment of their own."""
+    with pytest.raises(RuntimeError, match="nox -s peers"):
+        peers.run(argparse.Namespace())
