@@ -32,6 +32,10 @@ _FEW = 64  # stale entries that are not worth a clean-up
 _Page = tuple["array[float]", list[W]]
 
 
+def _second(when: float) -> int:
+    return int(min(when, _NEVER))
+
+
 @attrs.define(eq=False)
 class Agenda(Generic[K, W]):
     """Entries of several kinds, each with the time at which it comes due; of equal times the first comes first."""
@@ -50,7 +54,7 @@ class Agenda(Generic[K, W]):
     def add(self, when: float, kind: K, work: W) -> None:
         """Put an entry in."""
         self._size += 1
-        second = int(min(when, _NEVER))
+        second = _second(when)
         if second <= self._opened:
             heapq.heappush(self._near, (when, next(self._order), kind, work))
             return
@@ -69,6 +73,7 @@ class Agenda(Generic[K, W]):
         """Take out what is due and has not ended, with its kind; more may be put in meanwhile."""
         while self._marks and self._marks[0][0] <= now:
             self._open(heapq.heappop(self._marks))
+        self._opened = max(self._opened, _second(now))
         while self._near and self._near[0][0] <= now:
             _, _, kind, work = heapq.heappop(self._near)
             self._size -= 1
@@ -76,7 +81,6 @@ class Agenda(Generic[K, W]):
                 yield kind, work
 
     def _open(self, mark: tuple[int, K]) -> None:
-        self._opened = max(self._opened, mark[0])
         for when, work in zip(*self._pages.pop(mark), strict=True):
             heapq.heappush(self._near, (when, next(self._order), mark[1], work))
 
