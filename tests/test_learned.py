@@ -11,6 +11,7 @@ from hypothesis import given, strategies as st
 
 from foxvideo import Client, GrokTextToVideo
 from foxvideo.emulator import Emulator
+from foxvideo.emulator.tasks import QUEUED_SHARE
 from foxvideo.foretold import Foretold
 from foxvideo.hazard import Ends
 from foxvideo.learned import Learned
@@ -289,6 +290,31 @@ async def test_a_client_with_a_journal_begins_with_what_an_earlier_one_learned(t
             polls.append(fox.ledger.polled)
 
     assert polls[1] < 0.8 * polls[0]
+
+
+async def test_a_client_asks_as_the_simulation_has_it() -> None:
+    """Within a tenth, for tasks of the emulator, whose progress is true once they have left the queue."""
+    rng, simulated, schedule = random.Random(3), Followed(), learned()  # noqa: S311 - repeatable, not secret
+    for number in range(1000):
+        schedule = schedule if number % 100 else learned()
+        seconds = rng.uniform(30, 60)
+        age, memo = schedule.next_age(ASKED, 0.0, PENDING, b"")
+        polls = 1
+        while age < seconds:
+            shown = max(0, math.floor(100 * (age / seconds - QUEUED_SHARE) / (1 - QUEUED_SHARE)))
+            age, memo = schedule.next_age(ASKED, age, attrs.evolve(PENDING, progress=shown), memo)
+            polls += 1
+        schedule.ended(ASKED, age, memo)
+        simulated.polls.append(polls)
+
+    async with (
+        Emulator(seconds=(30.0, 60.0), render=False) as fox,
+        Client(fox.api_key, fox.base_url, schedule=learned()) as client,
+    ):
+        for number in range(100):
+            await client.generate(GrokTextToVideo(prompt=f"Kite {number}", duration=6))
+
+    assert fox.ledger.polled / 100 == pytest.approx(simulated.mean_polls, rel=0.1)
 
 
 # --- Ends ---
