@@ -412,11 +412,11 @@ class Client:
             ValueError: There is no journal, or an option is out of its range.
         """
         from foxvideo.batch.journey import quiet  # noqa: PLC0415
-        from foxvideo.batch.running import Batch  # noqa: PLC0415 - most programs have no batch
+        from foxvideo.batch.running import Batch, Order  # noqa: PLC0415 - most programs have no batch
 
         if max_active < 1:
             raise ValueError(f"max_active must be above 0, not {max_active!r}")
-        return Batch(
+        order = Order(
             client=self,
             journal=self._memory(),
             items=rows,
@@ -428,6 +428,7 @@ class Client:
             check=check,
             watch=watch or quiet,
         )
+        return Batch(order)
 
     def unfinished(self) -> tuple[VideoTask, ...]:
         """Return every task that may exist and is not known to have ended; works after ``close()``, too.

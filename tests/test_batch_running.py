@@ -430,6 +430,7 @@ async def test_a_run_that_is_stopped_before_it_begins_does_nothing(fox: Emulator
     async with opened(fox, folder) as client:
         batch = client.batch(shots(3), folder)
         batch.stop()
+        assert batch.halted == ""
         assert [outcome async for outcome in batch] == []
     assert fox.ledger.submitted == 0
 
@@ -466,8 +467,12 @@ async def test_a_row_that_is_being_sent_is_waited_for_when_a_run_is_stopped(fold
 async def test_leaving_the_loop_leaves_everything_for_the_next_run(fox: Emulator, folder: Path) -> None:
     """Nothing is bought twice, and nothing of it is lost."""
     async with opened(fox, folder) as client:
-        async for _ in client.batch(shots(6), folder, max_active=3):
-            break
+        async with contextlib.aclosing(client.batch(shots(6), folder, max_active=3)) as batch:
+            async for _ in batch:
+                break
+        again = client.batch(shots(6), folder)
+        assert (await anext(again)).status is Ending.COMPLETED
+        await again.aclose()
     outcomes_after = await ran(fox, shots(6), folder)
 
     assert [outcome.status for outcome in outcomes_after] == [Ending.COMPLETED] * 6

@@ -28,68 +28,94 @@ Items = Iterable[Item] | AsyncIterable[Item]
 """What a batch takes: the rows of a ``Manifest``, or requests, which are named by their content."""
 
 
-@attrs.define(eq=False, kw_only=True)
-class Batch:
-    """A run over some rows: ``async for outcome in batch`` yields how each ended, as it ends.
+@attrs.define(eq=False)
+class Batch(AsyncIterator[Outcome]):
+    """A run over some rows: ``async for outcome in batch`` yields how each ended, as it ends; once.
 
-    Leaving the loop early, or cancelling it, withdraws what was not sent and follows nothing any more; the journal has
-    all of it, and another run over the same rows goes on. Iterate it once.
-
-    Attributes:
-        halted: Why it began nothing more: its budget, a full disk, a key that is refused; empty if it did not.
+    Cancelling it withdraws what was not sent and follows nothing any more; the journal has all of it, and another run
+    over the same rows goes on. Who leaves the loop early says so with ``aclose``, or uses ``contextlib.aclosing``; else
+    that happens a little later, and until then no other batch may begin in the folder.
     """
 
-    _client: Submitter
-    _journal: Journal
-    _items: Items
-    _folder: Path
-    _max_active: int
-    _max_credits: float | None
-    _retry_failed: bool
-    _check: bool
-    _timeout: float | None
-    _watch: Watch = quiet
-    halted: str = attrs.field(default="", init=False)
-    _stopped: bool = attrs.field(default=False, init=False)
-    _journey: Journey | None = attrs.field(default=None, init=False)
+    _order: "Order"
+    _outcomes: AsyncGenerator[Outcome, None] = attrs.field(init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        # The generator knows the order and not the batch: so it ends when nobody holds the batch any more.
+        self._outcomes = self._order.outcomes()
+
+    @property
+    def halted(self) -> str:
+        """Why it began nothing more: its budget, a full disk, a key that is refused; empty if it did not."""
+        return self._order.halted
 
     def stop(self) -> None:
         """Begin nothing new; the loop ends when what is under way has ended."""
+        self._order.stop()
+
+    async def aclose(self) -> None:
+        """Leave at once: what was not sent is withdrawn, and the rest is left to another run."""
+        await self._outcomes.aclose()
+
+    async def __anext__(self) -> Outcome:
+        return await anext(self._outcomes)
+
+
+@attrs.define(eq=False, kw_only=True)
+class Order:
+    """What a batch was asked for, and how far it is; ``Client.batch`` has the attributes."""
+
+    client: Submitter
+    journal: Journal
+    items: Items
+    folder: Path
+    max_active: int
+    max_credits: float | None
+    retry_failed: bool
+    check: bool
+    timeout: float | None
+    watch: Watch = quiet
+    _stopped: bool = attrs.field(default=False, init=False)
+    _journey: Journey | None = attrs.field(default=None, init=False)
+
+    @property
+    def halted(self) -> str:
+        """Why nothing more is begun; empty while more is."""
+        return self._journey.halted if self._journey else ""
+
+    def stop(self) -> None:
+        """Begin nothing new."""
         self._stopped = True
         if self._journey is not None:
             self._journey.halt("stopped")
 
-    def __aiter__(self) -> AsyncIterator[Outcome]:
-        return self._outcomes()
-
-    async def _outcomes(self) -> AsyncGenerator[Outcome, None]:
-        await asyncio.to_thread(self._folder.mkdir, parents=True, exist_ok=True)
-        with Results.opened(self._folder) as results, scratch(TALLY) as tally:
+    async def outcomes(self) -> AsyncGenerator[Outcome, None]:
+        """Yield how each row ended, as it ends."""
+        await asyncio.to_thread(self.folder.mkdir, parents=True, exist_ok=True)
+        with Results.opened(self.folder) as results, scratch(TALLY) as tally:
             journey = self._journey = Journey(
-                client=self._client,
-                journal=self._journal,
-                folder=self._folder,
+                client=self.client,
+                journal=self.journal,
+                folder=self.folder,
                 results=results,
                 budget=await self._budget(),
-                retry_failed=self._retry_failed,
-                timeout=self._timeout,
-                watch=self._watch,
+                retry_failed=self.retry_failed,
+                timeout=self.timeout,
+                watch=self.watch,
             )
             if self._stopped:
                 self.stop()
-            rows = _named(self._items, Keys(tally), documented=self._check)
-            running = _Running(journey, self._max_active, rows)
+            rows = _named(self.items, Keys(tally), documented=self.check)
+            running = _Running(journey, self.max_active, rows)
             async with contextlib.aclosing(rows), contextlib.aclosing(running.outcomes()) as outcomes:
                 async for outcome in outcomes:
-                    self.halted = journey.halted
                     yield outcome
-            self.halted = journey.halted
 
     async def _budget(self) -> Budget:
         """Return the budget, less what all runs in this folder have reserved."""
-        budget = Budget(self._max_credits)
+        budget = Budget(self.max_credits)
         if budget.limit is not None:
-            for row in await self._journal.rows():
+            for row in await self.journal.rows():
                 if row.credits is not None:
                     budget.add(row.model, row.credits)
         return budget
