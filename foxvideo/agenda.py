@@ -27,13 +27,9 @@ class Work(Protocol):
 K = TypeVar("K", bound=int)
 W = TypeVar("W", bound=Work)
 
-_NEVER = 1e12  # seconds; a time may be infinite
+_NEVER = 1_000_000_000_000  # seconds; a time may be infinite
 _FEW = 64  # stale entries that are not worth a clean-up
 _Page = tuple["array[float]", list[W]]
-
-
-def _second(when: float) -> int:
-    return int(min(when, _NEVER))
 
 
 @attrs.define(eq=False)
@@ -54,8 +50,7 @@ class Agenda(Generic[K, W]):
     def add(self, when: float, kind: K, work: W) -> None:
         """Put an entry in."""
         self._size += 1
-        second = _second(when)
-        if second <= self._opened:
+        if (second := int(when) if when < _NEVER else _NEVER) <= self._opened:
             heapq.heappush(self._near, (when, next(self._order), kind, work))
             return
         if (page := self._pages.get((second, kind))) is None:
@@ -73,7 +68,7 @@ class Agenda(Generic[K, W]):
         """Take out what is due and has not ended, with its kind; more may be put in meanwhile."""
         while self._marks and self._marks[0][0] <= now:
             self._open(heapq.heappop(self._marks))
-        self._opened = max(self._opened, _second(now))
+        self._opened = max(self._opened, int(min(now, _NEVER)))
         while self._near and self._near[0][0] <= now:
             _, _, kind, work = heapq.heappop(self._near)
             self._size -= 1

@@ -125,7 +125,11 @@ class Dispatcher(Generic[W]):
         while True:
             await self._slots.acquire()
             try:
-                self._start(*await self._next())  # no name holds the entry, which would outlive its end
+                while (entry := self._pick()) is None:
+                    self._wake.clear()
+                    await self._wake.wait()
+                self._start(*entry)
+                del entry  # else it would outlive its end
             except BaseException:
                 self._slots.release()
                 raise
@@ -142,12 +146,6 @@ class Dispatcher(Generic[W]):
     def _returned(self, request: asyncio.Task[None]) -> None:
         self.in_flight.discard(request)
         self._slots.release()
-
-    async def _next(self) -> tuple[Kind, W]:
-        while (entry := self._pick()) is None:
-            self._wake.clear()
-            await self._wake.wait()
-        return entry
 
     def _pick(self) -> tuple[Kind, W] | None:
         """Take the next entry that may leave now, from the other queue than last time if that has one."""
@@ -197,5 +195,6 @@ class Dispatcher(Generic[W]):
             if kind is Kind.DEADLINE:
                 self.expire(work)
             else:
-                self.queue(kind, work)
+                self._queues[kind].append(work)
+        self._wake.set()
         self._arm()
