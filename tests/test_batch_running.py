@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import threading
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from foxvideo import Client, Every, GrokTextToVideo, Request, Video, VideoRequest
 from foxvideo.batch import Batch, Ending, Manifest, Outcome, Row, read_results
+from foxvideo.batch.rows import Keys
 from foxvideo.batch.running import Items
 from foxvideo.emulator import Emulator, Fault
 from foxvideo.parts import SavedFile
@@ -423,6 +425,32 @@ async def test_a_run_that_is_stopped_waits_for_what_is_under_way(fox: Emulator, 
     assert batch.halted == "stopped"
     assert len(await ran(fox, shots(6), folder)) == 6
     assert fox.ledger.charged == 6
+
+
+async def test_a_run_that_is_left_while_a_row_is_being_named_waits_for_that(
+    fox: Emulator, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the table of names would be closed under the thread that reads it."""
+    inside, go_on = threading.Event(), threading.Event()
+    named: list[str] = []
+    name = Keys.key
+
+    def slowly(keys: Keys, request: VideoRequest) -> str:
+        inside.set()
+        go_on.wait(5)
+        named.append(name(keys, request))
+        return named[0]
+
+    monkeypatch.setattr(Keys, "key", slowly)
+    async with opened(fox, folder) as client:
+        leaving = asyncio.ensure_future(anext(aiter(client.batch(shots(2), folder))))
+        while not inside.is_set():  # noqa: ASYNC110 - a thread sets it
+            await asyncio.sleep(0)
+        leaving.cancel()
+        threading.Timer(0.05, go_on.set).start()
+        with pytest.raises(asyncio.CancelledError):
+            await leaving
+    assert len(named) == 1
 
 
 async def test_a_run_that_is_stopped_before_it_begins_does_nothing(fox: Emulator, folder: Path) -> None:

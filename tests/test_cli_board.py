@@ -55,7 +55,7 @@ def test_no_line_is_wider_than_the_terminal(width: int) -> None:
     assert max(map(cell_len, lines)) <= width
     assert len(lines) <= 23
     assert lines[-1].strip() == "and 10 more"
-    assert lines[2].startswith("11 [")
+    assert lines[2].startswith("11 ")
 
 
 def test_the_board_counts_by_state() -> None:

@@ -6,8 +6,9 @@ What belongs here: what is begun when, and what is left behind when it stops. Wh
 
 import asyncio
 import contextlib
+import functools
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -203,7 +204,16 @@ async def _named(items: Items, keys: Keys, *, documented: bool) -> AsyncGenerato
             if isinstance(item, Row | BadRow):
                 yield item
             else:
-                yield await asyncio.to_thread(_row, item, number, keys, documented=documented)
+                yield await _to_the_end(functools.partial(_row, item, number, keys, documented=documented))
+
+
+async def _to_the_end(work: Callable[[], T]) -> T:
+    """Run something in a thread, and do not leave before it has ended: what it uses is closed then."""
+    doing = asyncio.get_running_loop().run_in_executor(None, work)
+    try:
+        return await asyncio.shield(doing)
+    finally:
+        await asyncio.wait({doing})
 
 
 async def _read(items: Items) -> AsyncGenerator[Item, None]:
