@@ -1,5 +1,7 @@
 """The asyncio-native client for FoxAPI video generation."""
 
+from typing import TYPE_CHECKING
+
 from foxvideo._version import __version__
 from foxvideo.client import Client
 from foxvideo.errors import (
@@ -27,7 +29,6 @@ from foxvideo.errors import (
     UploadError,
 )
 from foxvideo.journal import Journal, JournalRow, RowStatus
-from foxvideo.learned import Learned
 from foxvideo.parts import SavedFile
 from foxvideo.requests import (
     GrokEditVideo,
@@ -42,6 +43,9 @@ from foxvideo.schedule import Asked, Every, Schedule
 from foxvideo.states import Result, Status, TaskProblem, TaskState, Usage
 from foxvideo.task import VideoTask
 from foxvideo.video import Video
+
+if TYPE_CHECKING:
+    from foxvideo.learned import Learned
 
 __all__ = [
     "Asked",
@@ -91,3 +95,14 @@ __all__ = [
     "VideoTask",
     "__version__",
 ]
+
+
+if not TYPE_CHECKING:  # or any name at all would pass a type checker
+
+    def __getattr__(name: str) -> object:
+        """Import the default schedule when it is needed; its mathematics would take a tenth of this import's time."""
+        if name != "Learned":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from foxvideo.learned import Learned  # noqa: PLC0415
+
+        return Learned

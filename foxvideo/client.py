@@ -21,7 +21,6 @@ from foxvideo.bookkeeping import Bookkeeper, Forgetful, recalled_request, recall
 from foxvideo.checks import LocalMedia
 from foxvideo.errors import AuthenticationError, InvalidRequest
 from foxvideo.journal import Journal, JournalRow, RowStatus
-from foxvideo.learned import Learned
 from foxvideo.lifecycle import Lifecycle
 from foxvideo.requests import Request, VideoRequest
 from foxvideo.saving import Saving, Target, refuse, saved
@@ -134,7 +133,7 @@ class Client:
         )
         self._lifecycle = Lifecycle(
             transport=self._transport,
-            schedule=schedule or Learned(),
+            schedule=schedule or _default_schedule(),
             submit_attempts=submit_attempts,
             retry_429=retry_429,
             sync_upstream=sync_upstream,
@@ -517,3 +516,9 @@ class Client:
         if given is not None and not given > 0:
             raise ValueError(f"timeout must be above 0, not {given!r}")
         return given
+
+
+def _default_schedule() -> Schedule:
+    from foxvideo.learned import Learned  # noqa: PLC0415 - importing foxvideo need not wait for it
+
+    return Learned()
