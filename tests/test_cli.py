@@ -1,14 +1,13 @@
 """The commands that make, follow and fetch films, against an emulator on a real port."""
 
-import asyncio
-import contextlib
+import functools
 import json
 import re
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import commanding
 import pytest
 from click.testing import CliRunner, Result
 
@@ -19,23 +18,7 @@ from foxvideo.emulator import Emulator, Fault
 
 KEY = "sk-emulator-0123456789"
 ID = re.compile(r"accepted (task-unified-\S+)")
-
-
-@contextlib.contextmanager
-def served(**options: Any) -> Iterator[Emulator]:  # noqa: ANN401 - the options of Emulator
-    """Run an emulator in a thread, so that a command can have a loop of its own."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    emulator = Emulator(api_key=KEY, **{"seconds": 0.3, "render": False} | options)
-    try:
-        asyncio.run_coroutine_threadsafe(emulator.__aenter__(), loop).result(10)
-        yield emulator
-    finally:
-        asyncio.run_coroutine_threadsafe(emulator.__aexit__(), loop).result(10)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
+served = functools.partial(commanding.served, api_key=KEY, seconds=0.3)
 
 
 Run = Callable[..., Result]

@@ -1,19 +1,19 @@
 """``foxvideo batch`` and ``foxvideo sheet``, against an emulator on a real port."""
 
-import asyncio
 import contextlib
+import functools
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import commanding
 import pytest
 from click.testing import CliRunner, Result
 
@@ -23,23 +23,7 @@ from foxvideo.emulator import Emulator, Fault
 KEY = "sk-emulator-0123456789"
 ROWS = "prompt,duration\nA fox,2\nAn owl,2\nA fox,2\n"
 Run = Callable[..., Result]
-
-
-@contextlib.contextmanager
-def served(**options: Any) -> Iterator[Emulator]:  # noqa: ANN401 - the options of Emulator
-    """Run an emulator in a thread, so that a command can have a loop of its own."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    emulator = Emulator(api_key=KEY, **{"seconds": 0.2, "render": False} | options)
-    try:
-        asyncio.run_coroutine_threadsafe(emulator.__aenter__(), loop).result(10)
-        yield emulator
-    finally:
-        asyncio.run_coroutine_threadsafe(emulator.__aexit__(), loop).result(10)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
+served = functools.partial(commanding.served, api_key=KEY, seconds=0.2)
 
 
 @pytest.fixture

@@ -1,16 +1,16 @@
 """The commands that remember: what was submitted is shown, finished, decided and forgotten."""
 
 import asyncio
-import contextlib
+import functools
 import json
 import os
 import re
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import attrs
+import commanding
 import platformdirs
 import pytest
 from click.testing import CliRunner, Result
@@ -23,23 +23,7 @@ from foxvideo.emulator import Emulator, Fault
 
 KEY = "sk-emulator-0123456789"
 LOST = Fault("reset", after=True)
-
-
-@contextlib.contextmanager
-def served(**options: Any) -> Iterator[Emulator]:  # noqa: ANN401 - the options of Emulator
-    """Run an emulator in a thread, so that a command can have a loop of its own."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    emulator = Emulator(api_key=KEY, **{"seconds": 0.2, "render": False} | options)
-    try:
-        asyncio.run_coroutine_threadsafe(emulator.__aenter__(), loop).result(10)
-        yield emulator
-    finally:
-        asyncio.run_coroutine_threadsafe(emulator.__aexit__(), loop).result(10)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
+served = functools.partial(commanding.served, api_key=KEY, seconds=0.2)
 
 
 Run = Callable[..., Result]

@@ -1,14 +1,13 @@
 """The commands that tell what there is, what a key may call and what it has left."""
 
-import asyncio
-import contextlib
+import functools
 import json
 import shlex
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import commanding
 import pytest
 from click.shell_completion import ShellComplete
 from click.testing import CliRunner, Result
@@ -25,23 +24,7 @@ IDS = [model.id for model in MODELS]
 KINDS = {model.kind: model.id for model in MODELS}
 PROFILES = {model.id for model in MODELS if model.kind == "profile"}
 VARIANTS = ["veo-3.1[4k]", "fabric-1.0[480p]"]
-
-
-@contextlib.contextmanager
-def served(**options: Any) -> Iterator[Emulator]:  # noqa: ANN401 - the options of Emulator
-    """Run an emulator in a thread, so that a command can have a loop of its own."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    emulator = Emulator(api_key=KEY, **{"seconds": 0.0, "render": False} | options)
-    try:
-        asyncio.run_coroutine_threadsafe(emulator.__aenter__(), loop).result(10)
-        yield emulator
-    finally:
-        asyncio.run_coroutine_threadsafe(emulator.__aexit__(), loop).result(10)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
+served = functools.partial(commanding.served, api_key=KEY, seconds=0.0)
 
 
 Run = Callable[..., Result]
