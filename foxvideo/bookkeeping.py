@@ -14,10 +14,11 @@ from collections.abc import Callable, Iterable, Mapping
 
 import attrs
 
+from foxvideo.checks import LocalMedia
 from foxvideo.errors import FoxError, JournalError, KeyConflict, SubmitUncertain, TaskCancelled, TaskFailed
 from foxvideo.journal import Ask, Journal, JournalRow, Mine, RowStatus
 from foxvideo.parts import SavedFile
-from foxvideo.requests import Request, VideoRequest, media_of
+from foxvideo.requests import Request, VideoRequest
 from foxvideo.states import TaskState
 from foxvideo.task import Plan, VideoTask
 from foxvideo.uploads import digest
@@ -122,7 +123,7 @@ class Bookkeeper(Forgetful):
         Raises:
             UploadError: A local file cannot be read.
         """
-        plan.text = await asyncio.to_thread(_describe, request)
+        plan.text = await asyncio.to_thread(_describe, request, plan.media)
 
     def _ask(self, task: VideoTask, plan: Plan, key: str) -> Ask:
         text = plan.text or plan.body or b""
@@ -275,9 +276,9 @@ _ENDS: Mapping[type, RowStatus] = {
 }
 
 
-def _describe(request: VideoRequest) -> bytes:
+def _describe(request: VideoRequest, media: Mapping[int, LocalMedia]) -> bytes:
     """Return the request as JSON, local files by their content."""
-    return encode(request, {place: {"sha256": digest(media)} for place, media in media_of(request).items()})
+    return encode(request, {place: {"sha256": digest(local)} for place, local in media.items()})
 
 
 def _storable(text: str) -> str:

@@ -95,7 +95,7 @@ class Submits:
         if key is not None and (living := self.keys.get(key)) is not None and living.request == request and not media:
             share(living)
             return living
-        plan = Plan(contextvars.copy_context(), secrets.token_hex(16), retry_failed=retry_failed, risk=risk)
+        plan = Plan(contextvars.copy_context(), secrets.token_hex(16), media, retry_failed=retry_failed, risk=risk)
         task = VideoTask(request, self.life, timeout, key=key, plan=plan, following=True)
         self.life.unfinished[task] = task
         if key is not None:
@@ -141,13 +141,13 @@ class Submits:
             self.life.end(task, broken(task, error or asyncio.CancelledError()))
 
     def _queue(self, task: VideoTask, plan: Plan) -> None:
-        if plan.body is None and task.request is not None and media_of(task.request):
+        if plan.media and plan.body is None and task.request is not None:
             self._prepare(task, plan, self._upload(task, plan, task.request))
         else:
             self.dispatcher.queue(Kind.SUBMIT, task)
 
     async def _upload(self, task: VideoTask, plan: Plan, request: VideoRequest) -> None:
-        links = {place: await self.uploads.link(media) for place, media in media_of(request).items()}
+        links = {place: await self.uploads.link(media) for place, media in plan.media.items()}
         plan.body = encode(request, links)
         self.dispatcher.queue(Kind.SUBMIT, task)
 

@@ -7,11 +7,12 @@ What belongs here: waiting, following, and reading where a task stands. What mus
 import asyncio
 import contextvars
 import enum
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Mapping
 from typing import Protocol
 
 import attrs
 
+from foxvideo.checks import LocalMedia
 from foxvideo.errors import FoxError, TaskFailed
 from foxvideo.requests import VideoRequest, duration_of
 from foxvideo.retry import WELL, Trouble
@@ -36,6 +37,7 @@ class Plan:
     Attributes:
         context: The context of whoever submitted, for the request's own task.
         idempotency_key: The same for every attempt; the service does not promise to read it.
+        media: The local files of the request, as ``requests.media_of`` found them.
         body: The JSON to send; None until it is needed, or while files are being uploaded.
         attempts: How often it was sent.
         once: Whether nobody waits for it any more, so that it is not sent again.
@@ -53,6 +55,7 @@ class Plan:
 
     context: contextvars.Context
     idempotency_key: str
+    media: Mapping[int, LocalMedia] = attrs.field(factory=dict)
     body: bytes | None = None
     attempts: int = 0
     once: bool = False
