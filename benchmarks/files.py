@@ -14,7 +14,6 @@ import asyncio
 import contextlib
 import hashlib
 import json
-import multiprocessing
 import signal
 import sys
 import tempfile
@@ -25,8 +24,9 @@ from pathlib import Path
 import attrs
 from aiohttp import web
 
+from benchmarks.process import serving
+
 SHARED = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - the system's own folder in memory
-_START_SECONDS = 30.0
 _LINE = 125e6  # bytes per second; faster, what a killed process had not read yet would say nothing about it
 _BLOCK = b"".join(hashlib.sha256(bytes([high, low])).digest() for high in range(128) for low in range(256))  # 1 MB
 
@@ -105,17 +105,5 @@ def running(size: int) -> Iterator[str]:
     Args:
         size: Bytes of its film.
     """
-    spawn = multiprocessing.get_context("spawn")
-    here, there = spawn.Pipe()
-    process = spawn.Process(target=_main, args=(size, there), daemon=True)
-    process.start()
-    try:
-        if not here.poll(_START_SECONDS):
-            raise RuntimeError("the host did not start")
-        yield f"http://127.0.0.1:{here.recv()}"
-    finally:
-        process.terminate()
-        process.join()
-        process.close()
-        here.close()
-        there.close()
+    with serving(_main, size) as port:
+        yield f"http://127.0.0.1:{port}"

@@ -13,7 +13,6 @@ import http.client
 import importlib
 import itertools
 import json
-import multiprocessing
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -23,7 +22,8 @@ from typing import Any
 import attrs
 from aiohttp import web
 
-_START_SECONDS = 30.0
+from benchmarks.process import START_SECONDS, serving
+
 _MADE = "2026-01-01T00:00:00Z"
 _FILM = "https://cdn.example.com/output/film.mp4"
 
@@ -208,23 +208,13 @@ def running(seconds: float, *, lose: bool = False) -> Iterator[tuple[int, int]]:
         seconds: What each task takes.
         lose: Whether no submit gets its reply.
     """
-    spawn = multiprocessing.get_context("spawn")
-    here, there = spawn.Pipe()
-    process = spawn.Process(target=_main, args=(seconds, lose, there), daemon=True)
-    process.start()
-    try:
-        if not here.poll(_START_SECONDS):
-            raise RuntimeError("the server did not start")
-        yield here.recv()
-    finally:
-        process.terminate()
-        process.join()
-        process.close()
+    with serving(_main, seconds, lose) as ports:
+        yield ports
 
 
 def ledger(port: int, *, clear: bool = False) -> Ledger:
     """Return what the server at a port was asked, and let it count anew if ``clear``."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_START_SECONDS)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=START_SECONDS)
     try:
         connection.request("DELETE" if clear else "GET", "/ledger")
         return Ledger(**json.loads(connection.getresponse().read()))

@@ -1,15 +1,16 @@
 """Running something in a process of its own, and what that process used.
 
-What belongs here: CPU time, wall time and memory of a piece of work. What must not: the work.
+What belongs here: CPU time, wall time and memory of a piece of work, and a server beside it. What must not: the work.
 """
 
 import asyncio
 import concurrent.futures
+import contextlib
 import multiprocessing
 import resource
 import sys
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -17,6 +18,8 @@ import attrs
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+START_SECONDS = 30.0
 
 
 @attrs.frozen
@@ -41,6 +44,30 @@ def fresh(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     spawn = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(1, mp_context=spawn) as pool:
         return pool.submit(work, *args, **kwargs).result()
+
+
+@contextlib.contextmanager
+def serving(main: Callable[..., None], *args: object) -> Iterator[Any]:
+    """Run a server in a new interpreter, and yield what it says once it can be reached.
+
+    Args:
+        main: A function of a module; is called with the arguments, and with a connection to say it through.
+        args: Its arguments.
+    """
+    spawn = multiprocessing.get_context("spawn")
+    here, there = spawn.Pipe()
+    process = spawn.Process(target=main, args=(*args, there), daemon=True)
+    process.start()
+    try:
+        if not here.poll(START_SECONDS):
+            raise RuntimeError("the server did not start")
+        yield here.recv()
+    finally:
+        process.terminate()
+        process.join()
+        process.close()
+        here.close()
+        there.close()
 
 
 def use(work: Coroutine[Any, Any, object]) -> Usage:

@@ -14,7 +14,6 @@ import contextlib
 import http.client
 import itertools
 import json
-import multiprocessing
 import time
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
@@ -22,7 +21,8 @@ from multiprocessing.connection import Connection
 import attrs
 from aiohttp import web
 
-_START_SECONDS = 30.0
+from benchmarks.process import START_SECONDS, serving
+
 _MODEL = "grok-imagine-image-to-video"
 # A reply of the service comes through a proxy that adds headers; a client has to parse them.
 _HEADERS = {
@@ -125,25 +125,13 @@ def running(polls: int) -> Iterator[int]:
     Args:
         polls: The query at which a task is completed, 1 for the first.
     """
-    spawn = multiprocessing.get_context("spawn")
-    here, there = spawn.Pipe()
-    process = spawn.Process(target=_main, args=(polls, there), daemon=True)
-    process.start()
-    try:
-        if not here.poll(_START_SECONDS):
-            raise RuntimeError("the server did not start")
-        yield here.recv()
-    finally:
-        process.terminate()
-        process.join()
-        process.close()
-        here.close()
-        there.close()
+    with serving(_main, polls) as port:
+        yield port
 
 
 def ledger(port: int, *, clear: bool = False) -> Ledger:
     """Return what the server at a port was asked, and let it count anew if ``clear``."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_START_SECONDS)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=START_SECONDS)
     try:
         connection.request("DELETE" if clear else "GET", "/ledger")
         return Ledger(**json.loads(connection.getresponse().read()))
