@@ -93,7 +93,7 @@ def measure(side: Side, host: str, size: int, films: int) -> Run:
         usage = use(_probed(download(f"{host}/film.mp4", targets), lags))
         if any(target.stat().st_size != size for target in targets):
             raise RuntimeError(f"{side} did not bring the film")
-    return Run(usage, statistics.quantiles(lags, n=100)[98])
+    return Run(usage, sorted(lags)[len(lags) * 99 // 100])
 
 
 def _side(side: Side) -> Download:
@@ -108,13 +108,15 @@ def _side(side: Side) -> Download:
 
 
 async def _probed(download: Coroutine[Any, Any, None], lags: list[float]) -> None:
-    probe = asyncio.create_task(_probe(lags))
+    over = asyncio.Event()
+    probe = asyncio.create_task(_probe(over, lags))
     await download
-    probe.cancel()
+    over.set()
+    await probe  # a film may come within one tick
 
 
-async def _probe(lags: list[float]) -> None:
-    while True:
+async def _probe(over: asyncio.Event, lags: list[float]) -> None:
+    while not over.is_set():
         due = time.perf_counter() + _TICK
         await asyncio.sleep(_TICK)
         lags.append(time.perf_counter() - due)

@@ -435,11 +435,11 @@ async def test_closing_is_quick_although_requests_hang(caplog: pytest.LogCapture
         fox.fail_next("submit", Fault("hang"))
         hanging = asyncio.create_task(web.post(SUBMIT, json=TEXT))
         await until(lambda: fox.ledger.in_flight == 1)
-        began = time.monotonic()
+        began = asyncio.get_running_loop().time()
 
         await fox.__aexit__(None, None, None)
 
-        assert time.monotonic() - began < 0.4
+        assert asyncio.get_running_loop().time() - began < 0.4
         with pytest.raises(aiohttp.ClientError):
             await hanging
     assert not caplog.records
