@@ -14,6 +14,7 @@ import logging
 import re
 import shutil
 import sqlite3
+import threading
 import warnings
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -227,6 +228,9 @@ class Cut:
         self.log.clear()
         problems = self._run_loop(cancel=cancel)
         gc.collect()  # the loop itself is garbage by now, and what it forgot with it
+        for thread in threading.enumerate():  # an interpreter waits for them too before it ends
+            if thread.name.startswith("foxvideo-save"):
+                thread.join()
         assert problems == [], "an exception that nobody retrieved, or a task that was destroyed"
         assert self.pending == set(), "something is left on the loop"
         assert self.fox.ledger.max_in_flight <= MOST
