@@ -19,7 +19,7 @@ from foxvideo.errors import FoxError, JournalError, KeyConflict, SubmitUncertain
 from foxvideo.journal import Ask, Journal, JournalRow, Mine, RowStatus
 from foxvideo.parts import SavedFile
 from foxvideo.requests import Request, VideoRequest
-from foxvideo.states import TaskState
+from foxvideo.states import LINK_SECONDS, TaskState
 from foxvideo.task import Plan, VideoTask
 from foxvideo.uploads import digest
 from foxvideo.video import Video
@@ -303,3 +303,20 @@ def recalled_state(row: JournalRow) -> TaskState | None:
 def recalled_request(row: JournalRow) -> Request | None:
     """Return what was asked for; None where local files were part of it, which the journal does not keep."""
     return None if _LOCAL in row.request else Request.from_mapping(json.loads(row.request))
+
+
+def unsaved(row: JournalRow) -> bool:
+    """Whether a row is of a completed task of whose files not all were saved.
+
+    Raises:
+        JournalError: The row is damaged.
+    """
+    if row.status is not RowStatus.COMPLETED:
+        return False
+    state = recalled_state(row)
+    return state is not None and row.saved < len(state.urls)
+
+
+def expired(row: JournalRow, now: float) -> bool:
+    """Whether the links of a task that has ended are dead for sure, at a time in Unix seconds."""
+    return now - (row.ended or 0.0) > LINK_SECONDS

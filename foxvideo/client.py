@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Self
 import aiohttp
 
 from foxvideo import requests, task as tasks
-from foxvideo.bookkeeping import Bookkeeper, Forgetful, recalled_request, recalled_state
+from foxvideo.bookkeeping import Bookkeeper, Forgetful, expired, recalled_request, unsaved
 from foxvideo.checks import LocalMedia
 from foxvideo.errors import AuthenticationError, InvalidRequest
 from foxvideo.journal import Journal, JournalRow, RowStatus
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 logging.getLogger("foxvideo").addHandler(logging.NullHandler())
 
 _LONGEST_KEY = 200
-_LINK_SECONDS = 24 * 3600.0  # the life of a result's link
 DEFAULT_BASE_URL = "https://api.foxapi.cc"
 _UNLIMITED = {"max_active", "task_timeout", "upload_limit"}  # what None means for these alone
 
@@ -318,23 +317,16 @@ class Client:
         """
         self._lifecycle.bind()
         rows = await self._memory().rows(running=self._save_to is None)
-        here, since = self._transport.base_url, time.time() - _LINK_SECONDS
+        here, now = self._transport.base_url, time.time()
         tasks = [
             self._lifecycle.remembered(row, self._task_timeout)
             for row in rows
-            if row.origin == here and (row.status is RowStatus.ACCEPTED or await self._unsaved(row, since))
+            if row.origin == here and (row.status is RowStatus.ACCEPTED or (unsaved(row) and not expired(row, now)))
         ]
         if self._save_to is not None:
             for task in tasks:
                 self._saving.when_done(task, self._save_to)
         return tuple(tasks)
-
-    async def _unsaved(self, row: JournalRow, since: float) -> bool:
-        """Whether a row is of a video that can still be fetched, and was not."""
-        if row.status is not RowStatus.COMPLETED or (row.ended or 0.0) < since:
-            return False
-        state = recalled_state(row)
-        return state is not None and len(await self._memory().files(state.id)) < len(state.urls)
 
     async def adopt(self, key: str, task_id: str) -> VideoTask:
         """Say that an uncertain submit made this task, as you found it in the console, and return its handle.

@@ -15,11 +15,11 @@ from foxvideo.bookkeeping import Forgetful, recalled_request, recalled_state
 from foxvideo.dispatcher import Kind
 from foxvideo.errors import FoxError, JournalError, SubmitUncertain, TaskNotFound
 from foxvideo.journal.rows import OVER, UNDER_WAY, JournalRow, RowStatus
-from foxvideo.states import TaskState
+from foxvideo.states import LINK_SECONDS, TaskState
 from foxvideo.task import Owner, Plan, Stage, VideoTask
 from foxvideo.video import Video
 
-_LINK_SECONDS = 23 * 3600.0  # links live 24 hours; one that is about to die is asked for anew
+_USABLE_SECONDS = LINK_SECONDS - 3600.0  # a link that is about to die is asked for anew
 _RAREST_LOOK = 1.0  # seconds between two looks at a row that another client is working on
 
 
@@ -159,4 +159,4 @@ def share(living: VideoTask) -> None:
 def _stale(row: JournalRow, state: TaskState) -> bool:
     """Whether the links that were written down may be dead by now."""
     made = min(filter(None, (state.created, row.accepted)), default=0.0)
-    return row.status is RowStatus.COMPLETED and time.time() - made > _LINK_SECONDS
+    return row.status is RowStatus.COMPLETED and time.time() - made > _USABLE_SECONDS

@@ -10,6 +10,10 @@ from collections.abc import Mapping
 
 import attrs
 
+LINK_SECONDS = 24 * 3600.0
+"""How long the link of a result lives; the page that says so does not say from when on:
+https://docs.foxapi.cc/pages/en/api-manual/task-management/get-task-detail"""
+
 
 class Status(enum.StrEnum):
     """Where a task stands: https://docs.foxapi.cc/pages/en/api-manual/task-management/get-task-detail.

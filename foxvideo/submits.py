@@ -42,7 +42,6 @@ from foxvideo.wire import encode
 
 _log = logging.getLogger("foxvideo")
 
-_LINK_SECONDS = 23 * 3600.0  # links live 24 hours; one that is about to die is asked for anew
 _RAREST_LOOK = 1.0  # seconds between two looks at a row that another client is working on
 
 

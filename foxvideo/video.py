@@ -18,11 +18,9 @@ from foxvideo.downloads import Progress
 from foxvideo.errors import DownloadError, FoxError, ResultExpired, ResultsMissing
 from foxvideo.parts import Part, SavedFile
 from foxvideo.requests import VideoRequest
-from foxvideo.states import Result, TaskState, links
+from foxvideo.states import LINK_SECONDS, Result, TaskState, links
 from foxvideo.transport import Transport
 from foxvideo.wire import read_task
-
-_LIFETIME = 24 * 3600.0
 
 Noted = Callable[[str, int, SavedFile], None]
 """Told the task's id, the number of the result from 0, and its file, once that is on the disk."""
@@ -103,7 +101,7 @@ class Video:
         The page that names the 24 hours does not say when they begin:
         https://docs.foxapi.cc/pages/en/api-manual/task-management/get-task-detail
         """
-        return _moment(self.created.timestamp() + _LIFETIME) if self.created else None
+        return _moment(self.created.timestamp() + LINK_SECONDS) if self.created else None
 
     async def save(self, path: str | Path, *, overwrite: bool = False, progress: Progress | None = None) -> SavedFile:
         """Save the first result; works after the client has closed, too.

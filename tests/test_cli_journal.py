@@ -407,14 +407,25 @@ def test_resume_leaves_other_hosts_alone_and_says_so(run: Run) -> None:
     assert "1 more at another --base-url" in result.stderr
 
 
+VOICE = b'{"status": "completed", "results": [{"voice_id": "v"}]}'
+ENDED = b'{"status": "completed", "results": [{"url": "https://x/1.mp4"}, {"url": "https://x/2.mp4"}]}'
+
+
 def test_what_is_to_be_done_is_chosen_by_state_file_age_and_host() -> None:
     """Each row goes into one heap, or none."""
     day = 24 * 3600.0
     rows = [
         row(key="running"),
-        row(key="unsaved", status="completed", accepted=day),
-        row(key="saved", status="completed", accepted=day, file="/a.mp4"),
-        row(key="expired", status="completed"),
+        row(key="unsaved", status="completed", ended=day, reply=ENDED),
+        row(key="one saved", status="completed", ended=day, reply=ENDED, file="/a.mp4", saved=1),
+        row(key="saved", status="completed", ended=day, reply=ENDED, file="/a.mp4", saved=2),
+        row(
+            key="a voice",
+            status="completed",
+            ended=day,
+            reply=b'{"status": "completed", "results": [{"voice_id": "v"}]}',
+        ),
+        row(key="expired", status="completed", ended=0.0, reply=ENDED),
         row(key="failed", status="failed"),
         row(key="elsewhere", origin="http://y"),
         row(key="open", status="uncertain"),

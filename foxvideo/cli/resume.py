@@ -12,6 +12,7 @@ from pathlib import Path
 import attrs
 import click
 
+from foxvideo.bookkeeping import expired, unsaved
 from foxvideo.cli import command, outcome
 from foxvideo.cli.errand import bring, print_files
 from foxvideo.cli.journal import journal_option, ready, running, undecided
@@ -19,11 +20,9 @@ from foxvideo.cli.progress import Display
 from foxvideo.cli.target import Target
 from foxvideo.client import Client
 from foxvideo.errors import FoxError
-from foxvideo.journal import JournalRow, RowStatus
+from foxvideo.journal import JournalRow
 from foxvideo.task import VideoTask
 from foxvideo.video import Video
-
-_LINK_SECONDS = 24 * 3600.0
 
 
 @attrs.frozen
@@ -62,11 +61,11 @@ class Unfinished:
     @classmethod
     def among(cls, rows: Sequence[JournalRow], base_url: str, now: float) -> "Unfinished":
         """Choose from all rows what is to be done at a host, at a time in Unix seconds."""
-        unsaved = [row for row in rows if row.status is RowStatus.COMPLETED and row.file is None]
-        expired = [row for row in unsaved if now - (row.accepted or row.planned) > _LINK_SECONDS]
-        wanted = [*running(rows), *(row for row in unsaved if row not in expired)]
+        # Whoever saved the first result alone, as a file, wanted no more.
+        left = [row for row in rows if unsaved(row) and row.file is None]
+        wanted = [*running(rows), *(row for row in left if not expired(row, now))]
         here = [row for row in wanted if row.origin == base_url]
-        gone = [row for row in expired if row.origin == base_url]
+        gone = [row for row in left if expired(row, now) and row.origin == base_url]
         return cls(here, len(wanted) - len(here), gone, len(undecided(rows)))
 
     def told(self) -> Iterator[str]:

@@ -49,7 +49,8 @@ class JournalRow:
         credits: Credits reserved; None if not told.
         reply: The last reply that told a state; None before the first.
         error: Why it was refused, failed or is uncertain; None otherwise.
-        file: Where its first result was saved last; None if it was not.
+        file: Where its first result was saved last; None if none was.
+        saved: How many of its results were saved.
         planned: Unix seconds, as all times here.
         sent: When it last was about to be sent; None if never.
         accepted: When its id came; None if never.
@@ -71,6 +72,7 @@ class JournalRow:
     reply: bytes | None = attrs.field(repr=False)
     error: str | None
     file: str | None = None
+    saved: int = 0
     planned: float
     sent: float | None
     accepted: float | None

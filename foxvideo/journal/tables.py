@@ -69,7 +69,8 @@ CREATE TABLE durations (
 );
 """
 _ROWS = """
-    SELECT tasks.*, (SELECT path FROM files WHERE files.task_id = tasks.task_id ORDER BY place LIMIT 1) AS file
+    SELECT tasks.*, (SELECT path FROM files WHERE files.task_id = tasks.task_id ORDER BY place LIMIT 1) AS file,
+        (SELECT count(*) FROM files WHERE files.task_id = tasks.task_id) AS saved
     FROM tasks
 """
 _NOTHING = "(status IN ('refused', 'withdrawn') OR (status = 'planned' AND owner IS NULL))"
