@@ -14,7 +14,7 @@ from benchmarks.plan import HEADERS, REQUEST, Plan
 _ENDED = {"completed", "failed", "cancelled"}
 
 
-async def run(plan: Plan, *, force_close: bool) -> None:
+async def run(plan: Plan, *, force_close: bool = False) -> None:
     """Make all videos of a plan.
 
     Args:
@@ -26,13 +26,7 @@ async def run(plan: Plan, *, force_close: bool) -> None:
         submits = other if force_close else reads
 
         async def generate() -> str:
-            async with (
-                slots,
-                submits.post(
-                    "/v1/videos/generations", json=REQUEST, headers={"Idempotency-Key": secrets.token_hex(16)}
-                ) as response,
-            ):
-                task: dict[str, Any] = await response.json()
+            task = await _submitted(submits, slots)
             while task["status"] not in _ENDED:
                 await asyncio.sleep(plan.interval)
                 async with slots, reads.get(f"/v1/tasks/{task['id']}?sync_upstream=true") as response:
@@ -40,6 +34,20 @@ async def run(plan: Plan, *, force_close: bool) -> None:
             return str(task["results"][0]["url"])
 
         plan.check(await asyncio.gather(*(generate() for _ in range(plan.jobs))))
+
+
+async def submit(plan: Plan) -> None:
+    """Submit all jobs of a plan, and wait until each is accepted."""
+    slots = asyncio.Semaphore(plan.max_requests)
+    async with _session(plan) as session:
+        await asyncio.gather(*(_submitted(session, slots) for _ in range(plan.jobs)))
+
+
+async def _submitted(session: aiohttp.ClientSession, slots: asyncio.Semaphore) -> dict[str, Any]:
+    headers = {"Idempotency-Key": secrets.token_hex(16)}
+    async with slots, session.post("/v1/videos/generations", json=REQUEST, headers=headers) as response:
+        task: dict[str, Any] = await response.json()
+    return task
 
 
 def _session(plan: Plan, *, force_close: bool = False) -> aiohttp.ClientSession:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import files, imports, journal, optimum, overhead, peers, pending, profile, schedule, transfer
+from benchmarks import fanout, files, imports, journal, optimum, overhead, peers, pending, profile, schedule, transfer
 from benchmarks.durations import DURATIONS, SHAPES, Shape, progress
 from benchmarks.server import Ledger
 from benchmarks.table import table
@@ -170,6 +170,21 @@ def test_pending_counts_bytes_and_microseconds() -> None:
     assert cost["submit_us"] > 50
     assert 0 < cost["wake_us"] < 1000
     assert "B each" in pending.show(figures)
+
+
+@pytest.mark.real_clock
+def test_fanout_compares_submits_growth_and_equal_lateness() -> None:
+    """All jobs are done on each side, and asked for once."""
+    sizes = ["--jobs", "20", "--few", "5", "--many", "30"]
+    figures = figures_of("fanout", *sizes, "--scale", "0.005", "--rounds", "1")
+    runs = figures["runs"]
+
+    assert [row["jobs"] for row in runs.values()] == [20, 20, 5, 30, 20, 20]
+    assert all(row["polls_per_job"] == 0 for row in (runs["submits"], runs["bare submits"]))
+    assert all(runs[name]["polls_per_job"] >= 1 and runs[name]["late_s"] > 0 for name in ("few", "many", "bare"))
+    assert all(0 < row["most_open"] <= 64 for row in runs.values())
+    assert len(figures["ratios"]) == 5
+    assert "most connections" in fanout.show(figures)
 
 
 @pytest.mark.real_clock

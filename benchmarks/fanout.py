@@ -1,0 +1,176 @@
+"""Many jobs at once: how fast they are submitted, what more of them cost each, and what a bare loop takes instead.
+
+Three comparisons, each run in a new interpreter that warms up first; sides alternate, and a ratio is the median of the
+ratios within the rounds.
+
+- *Submits*: wall time until N submits, begun at once, are accepted, against a bare aiohttp loop with as many requests
+  in flight. The loop keeps its connections alive; foxvideo opens one for each submit.
+- *Growth*: few jobs at once against many, through ``client.generate`` with the default schedule: CPU of a job, and
+  lateness, the seconds from the end of a task to the query that finds it.
+- *Equal lateness*: the default schedule, which has learned nothing before, against a bare loop that asks at twice the
+  interval by which foxvideo was late in the mean, so that it is late by as much.
+
+The server (``server.py``) is another process; its tasks take as long as the "wide" ones of ``schedule`` and show linear
+progress. All seconds are scaled down, the schedule's too, so that a run takes less than a minute: the CPU of a request
+weighs the more, so a job's share of a busy core is shown too high rather than too low. A job that fails ends the
+benchmark. Not measured: TLS, and a service whose answers take their time.
+"""
+
+import argparse
+import functools
+import platform
+import statistics
+from collections.abc import Callable, Coroutine, Mapping
+from importlib.metadata import version
+from typing import Any, Literal
+
+import attrs
+
+from benchmarks import bare, server
+from benchmarks.plan import Plan
+from benchmarks.process import Usage, fresh, use
+from benchmarks.table import table
+
+_WARM_UP_JOBS = 20
+_NEVER = 3600.0
+
+Side = Literal["foxvideo", "bare"]
+Doing = Literal["videos", "submits"]
+
+
+@attrs.frozen
+class Run:
+    """What some jobs took, and what the server saw of them."""
+
+    jobs: int
+    usage: Usage
+    ledger: server.Ledger
+
+    @property
+    def cpu_ms(self) -> float:
+        """Milliseconds of CPU of a job."""
+        return self.usage.cpu * 1000 / self.jobs
+
+    @property
+    def polls(self) -> float:
+        """Queries of a job."""
+        return self.ledger.polls / self.jobs
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this benchmark."""
+    parser.add_argument("--jobs", type=int, default=1000, help="submits, and jobs of equal lateness")
+    parser.add_argument("--few", type=int, default=100, help="jobs at once (default: %(default)s)")
+    parser.add_argument("--many", type=int, default=5000, help="jobs at once (default: %(default)s)")
+    parser.add_argument("--scale", type=float, default=0.25, help="of all seconds (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="runs of each side (default: %(default)s)")
+
+
+def run(options: argparse.Namespace) -> Mapping[str, object]:
+    """Measure all of it."""
+    runs: dict[str, list[Run]] = {
+        name: [] for name in ("submits", "bare submits", "few", "many", "default schedule", "bare")
+    }
+    with server.running(lasting=server.Lasting("wide", options.scale)) as port:
+
+        def go(side: Side, doing: Doing, jobs: int, interval: float = _NEVER) -> Run:
+            plan = Plan(base_url=f"http://127.0.0.1:{port}", jobs=jobs, interval=interval, max_requests=32)
+            return fresh(measure, port, plan, options.scale, side, doing)
+
+        for _ in range(options.rounds):
+            runs["submits"].append(go("foxvideo", "submits", options.jobs))
+            runs["bare submits"].append(go("bare", "submits", options.jobs))
+            runs["few"].append(go("foxvideo", "videos", options.few))
+            runs["many"].append(go("foxvideo", "videos", options.many))
+            runs["default schedule"].append(go("foxvideo", "videos", options.jobs))
+            late = runs["default schedule"][-1].ledger.late_s
+            runs["bare"].append(go("bare", "videos", options.jobs, interval=2 * late))
+    return {
+        "benchmark": "fanout",
+        "python": platform.python_version(),
+        "aiohttp": version("aiohttp"),
+        "scale": options.scale,
+        "rounds": options.rounds,
+        "runs": {name: _summary(done) for name, done in runs.items()},
+        "ratios": {
+            "wall of the submits, foxvideo to bare": _ratio(runs["submits"], runs["bare submits"], _wall),
+            "CPU of a job, many to few": _ratio(runs["many"], runs["few"], _cpu),
+            "lateness (p95), many to few": _ratio(runs["many"], runs["few"], _late_p95),
+            "CPU of a job at equal lateness, foxvideo to bare": _ratio(runs["default schedule"], runs["bare"], _cpu),
+            "mean lateness then, foxvideo to bare": _ratio(runs["default schedule"], runs["bare"], _late),
+        },
+    }
+
+
+def measure(port: int, plan: Plan, scale: float, side: Side, doing: Doing) -> Run:
+    """Run one side in this process, warm-up first."""
+    work = _work(side, doing, scale)
+    use(_work(side, "submits", scale)(attrs.evolve(plan, jobs=_WARM_UP_JOBS)))
+    server.ledger(port, clear=True)
+    usage = use(work(plan))
+    return Run(plan.jobs, usage, server.ledger(port))
+
+
+def _work(side: Side, doing: Doing, scale: float) -> Callable[[Plan], Coroutine[Any, Any, None]]:
+    if side == "bare":
+        return bare.submit if doing == "submits" else bare.run
+    from benchmarks import fox  # noqa: PLC0415 - the other side's memory would count it
+    from foxvideo.learned import Learned  # noqa: PLC0415 - as above
+
+    if doing == "submits":
+        return fox.submit
+    default = Learned()
+    scaled = Learned(lateness=default.lateness * scale, floor=default.floor * scale, ceiling=default.ceiling * scale)
+    return functools.partial(fox.run, schedule=scaled)
+
+
+def _wall(run: Run) -> float:
+    return run.usage.wall
+
+
+def _cpu(run: Run) -> float:
+    return run.cpu_ms
+
+
+def _late(run: Run) -> float:
+    return run.ledger.late_s
+
+
+def _late_p95(run: Run) -> float:
+    return run.ledger.late_p95_s
+
+
+def _ratio(ours: list[Run], theirs: list[Run], figure: Callable[[Run], float]) -> list[float]:
+    """Return the median of the ratios within the rounds, the least and the greatest."""
+    ratios = [figure(one) / figure(other) for one, other in zip(ours, theirs, strict=True)]
+    return [round(number, 3) for number in (statistics.median(ratios), min(ratios), max(ratios))]
+
+
+def _summary(runs: list[Run]) -> dict[str, object]:
+    def median(figure: Callable[[Run], float]) -> float:
+        return round(statistics.median(map(figure, runs)), 3)
+
+    return {
+        "jobs": runs[0].jobs,
+        "cpu_ms_per_job": median(_cpu),
+        "polls_per_job": median(lambda run: run.polls),
+        "late_s": median(_late),
+        "late_p95_s": median(_late_p95),
+        "wall_s": median(_wall),
+        "most_open": max(run.ledger.most_open for run in runs),
+    }
+
+
+def show(figures: Mapping[str, object]) -> str:
+    """Return the tables."""
+    found: Any = figures
+    rows = [(name, *(f"{number:g}" for number in row.values())) for name, row in found["runs"].items()]
+    head = ("run", "jobs", "CPU ms/job", "polls/job", "late s", "p95 s", "wall s", "most connections")
+    ratios = [
+        (what, f"{middle:.2f}x", f"{least:.2f}-{most:.2f}") for what, (middle, least, most) in found["ratios"].items()
+    ]
+    return (
+        f"all seconds times {found['scale']:g}; medians of {found['rounds']}; "
+        f"Python {found['python']}, aiohttp {found['aiohttp']}\n\n{table(head, rows)}\n\n"
+        f"{table(('ratio', 'median', 'range'), ratios)}"
+    )
