@@ -54,7 +54,7 @@ class Record:
     sights: tuple[tuple[int, float], ...] = ()
 
     def __attrs_post_init__(self) -> None:
-        sighted = all(0 < progress <= _ALL and 0 < seen <= self.by for progress, seen in self.sights)
+        sighted = all(0 < progress <= _ALL and 0 < seen <= self.after for progress, seen in self.sights)
         if not (_SHORTEST <= self.estimate <= _LONGEST and 0 <= self.after <= self.by < inf and sighted):
             raise ValueError("no task can have gone like that")
 
@@ -135,12 +135,12 @@ class Learned(Schedule):
         return self._foretold.get(key) or self._foretold.setdefault(key, Foretold())
 
     def _learn_progress(self, record: Record) -> None:
-        end = (record.after + record.by) / 2
         for progress, seen in record.sights:
-            self._foretold_of(record.model, progress).learn(end / _extrapolated(progress, seen))
+            guess = _extrapolated(progress, seen)
+            self._foretold_of(record.model, progress).learn(record.after / guess, record.by / guess)
 
     def _due(self, asked: Asked, age: float, estimate: float, memo: bytes) -> float:
-        """Return the age at which the integral of the rate of asking has grown by one, jittered."""
+        """Return the age at which the integral of the rate of asking has grown by one, jittered; or a little later."""
         by_age = self._ends_of(asked).plan
         # In roots of seconds, as the integrals of the plans are once they are stretched from shares to seconds.
         step = 2 * self.lateness * self._random.uniform(1 - _JITTER, 1 + _JITTER) / sqrt(estimate * by_age.costs[0])
@@ -151,7 +151,7 @@ class Learned(Schedule):
             if by_progress and guess * by_progress.cost(age / guess) < _BETTER * estimate * by_age.cost(age / estimate):
                 spent = by_progress.spent(age / guess) + step / sqrt(guess)
                 if (more := spent - by_progress.rates[-1]) <= 0:
-                    return by_progress.due(spent) * guess
+                    return max(by_progress.due(spent), by_progress.soonest(self.floor / guess)) * guess
                 # It lasts longer than progress can explain: the rest goes by age.
                 age, step = max(age, by_progress.knots[-1] * guess), min(step, more * sqrt(guess))
         return by_age.due(by_age.spent(age / estimate) + step / sqrt(estimate)) * estimate
