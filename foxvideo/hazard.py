@@ -143,8 +143,12 @@ class Ends:
     """The ends of things of one kind, by their age as a share of a guess.
 
     Things that have not ended count, too: else a wave of equal things would look quick when its first have ended.
+
+    Attributes:
+        known: How many ends there were, those that have faded left out.
     """
 
+    known: float = attrs.field(default=0.0, init=False)
     _deaths: list[float] = attrs.field(factory=lambda: [0.0] * len(_LOWS), init=False)
     _ended: _Exits = attrs.field(factory=_Exits, init=False)
     _lasting: _Exits = attrs.field(factory=_Exits, init=False)
@@ -185,9 +189,10 @@ class Ends:
         for moment, weight in self._spread(after, by):
             self._ended.add(moment, weight)
             self._deaths[_bin(moment)] += weight
+        self.known += 1
         self._seen += 1
         self._news += 1
-        if sum(self._deaths) > _MOST:
+        if self.known > _MOST:
             self._forget()
 
     def _spread(self, after: float, by: float) -> list[tuple[float, float]]:
@@ -203,6 +208,7 @@ class Ends:
         return [*zip(middles, shares, strict=True)]
 
     def _forget(self) -> None:
+        self.known /= 2
         for figures in (self._deaths, self._ended.counts, self._ended.moments):
             figures[:] = [figure / 2 for figure in figures]
 

@@ -23,6 +23,7 @@ from foxvideo.states import TaskState
 _ESTIMATE = 45.0  # seconds; in every sample of the documentation, whatever the model
 _SHORTEST, _LONGEST = 1.0, 36_000.0  # seconds; what is beyond is no estimate
 _JITTER = 0.1
+_SCOUTS = 16  # of so many tasks, one is looked at some time before it is due: ends that nobody looks for stay unknown
 _BETTER = 0.8  # the share of the queries that age alone would take, from which on progress is listened to
 _ALL, _BUCKET = 100, 5  # per cent of progress
 _TICK = 64  # parts of a second, which a short float holds exactly
@@ -95,6 +96,7 @@ class Learned(Schedule):
     def next_age(self, asked: Asked, age: float, state: TaskState | None, memo: bytes) -> tuple[float, bytes]:
         """Return the age at which to ask next, and what to remember of the task."""
         ends = self._ends_of(asked)
+        scouts = not memo and self._random.random() * min(1 + ends.known, _SCOUTS) < 1
         if not memo:
             ends.begin()
             memo = _HEAD.pack(_estimate(state), 0.0)
@@ -104,6 +106,8 @@ class Learned(Schedule):
             ends.last(before / estimate, looked / estimate)
             memo = _HEAD.pack(estimate, looked) + memo[_HEAD.size :] + _new_sight(memo, state, looked)
         due = self._due(asked, age, estimate, memo)
+        if scouts:
+            due = self._random.uniform(age + self.floor, due)
         return min(max(due, age + self.floor), age + self.ceiling), memo
 
     def ended(self, asked: Asked, age: float, memo: bytes) -> str | None:

@@ -164,7 +164,26 @@ def test_a_wave_of_equal_tasks_does_not_come_due_at_once() -> None:
     schedule = Learned()
     due = sorted(schedule.next_age(ASKED, 0.0, PENDING, b"")[0] for _ in range(1000))
 
-    assert max(sum(begin <= age < begin + 0.1 for age in due) for begin in due) < 200
+    assert max(sum(begin <= age < begin + 0.1 for age in due) for begin in due) < 50
+
+
+def test_while_nothing_is_known_all_look_at_other_times() -> None:
+    """Some find early what the others would miss."""
+    schedule = Learned(random=random.Random(7))  # noqa: S311 - repeatable
+    due = sorted(schedule.next_age(ASKED, 0.0, PENDING, b"")[0] for _ in range(1000))
+
+    assert due[200] < 0.3 * due[-1]
+    assert due[500] < 0.6 * due[-1]
+
+
+def test_later_one_of_sixteen_looks_early() -> None:
+    """Since what nobody looks for is not learned."""
+    schedule = learned()
+    follow(schedule, 100)
+    due = sorted(schedule.next_age(ASKED, 0.0, PENDING, b"")[0] for _ in range(1000))
+
+    early = sum(age < 0.9 * due[500] for age in due)
+    assert 30 < early < 90
 
 
 # --- By progress ---
