@@ -58,6 +58,8 @@ DURATIONS: Mapping[str, Durations] = {
     "wide": Durations((Lane(1.0, 45.0, 0.4),)),
     "heavy": Durations((Lane(1.0, 45.0, 0.8),)),
     "two lanes": Durations((Lane(0.5, 30.0, 0.12), Lane(0.5, 90.0, 0.12))),
+    "three lanes": Durations((Lane(1 / 3, 15.0, 0.1), Lane(1 / 3, 50.0, 0.1), Lane(1 / 3, 150.0, 0.1))),
+    "some refused": Durations((Lane(0.15, 2.0, 0.3), Lane(0.85, 45.0, 0.15))),
 }
 
 

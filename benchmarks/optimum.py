@@ -1,11 +1,13 @@
-"""The best that any schedule can do that knows the distribution of durations, and nothing of a single task.
+"""The best that any schedule can do that knows the distribution of durations.
+
+Either it knows nothing of a single task, or it sees all of it at its first query.
 
 What belongs here: dynamic programming. What must not: schedules.
 """
 
 import math
 from functools import lru_cache
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import attrs
 
@@ -69,3 +71,19 @@ def at(durations: Durations, late: float) -> tuple[Effort, float]:
     share = (left.late - late) / (left.late - right.late) if left.late > right.late else 0.0
     polls = left.polls + share * (right.polls - left.polls)
     return Effort(polls, left.late + share * (right.late - left.late)), math.exp(low)
+
+
+@lru_cache
+def seeing(durations: Durations, late: float) -> float:
+    """Return what queries a task takes at least, whatever its progress tells, if ends are noticed that late.
+
+    Who asks first at some moment finds those that have ended by then. All others take one query more at least, and with
+    progress that tells all it comes in time. The bound is the dual of that choice: no price of lateness has a smaller
+    cost than the least, so each price gives a bound, and the best is returned.
+    """
+    step = durations.longest() / _STEPS
+    ended = [0.0, *(durations.ended(step * number) for number in range(1, _STEPS))]
+    lates = accumulate((step * (left + right) / 2 for left, right in pairwise(ended)), initial=0.0)
+    firsts = [*zip(ended, lates, strict=True)]
+    prices = (math.exp(number / 10) for number in range(-50, 31))
+    return max(min(2 - gone + price * (area - late) for gone, area in firsts) for price in prices)
