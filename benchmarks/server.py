@@ -66,11 +66,13 @@ class Lasting:
     Attributes:
         durations: How long they take, as ``durations.py`` names it.
         scale: What its seconds are multiplied with, and the estimate of 45 s, too.
+        submit_seconds: That a submit takes to be answered, unscaled.
         seed: Of the draws; the same one gives the same tasks.
     """
 
     durations: str
     scale: float = 1.0
+    submit_seconds: float = 0.0
     seed: int = 0
 
 
@@ -114,6 +116,7 @@ class _Service:
         self._seen[task_id] = 0
         info: dict[str, object] = {"can_cancel": True, "estimated_time": 45}
         if self.lasting:
+            await asyncio.sleep(self.lasting.submit_seconds)
             seconds = DURATIONS[self.lasting.durations].draw(self._rng) * self.lasting.scale
             self._spans[task_id] = time.monotonic(), time.monotonic() + seconds
             info["estimated_time"] = 45 * self.lasting.scale

@@ -111,7 +111,7 @@ class Lifecycle:
     def now(self) -> float:
         """Return the seconds of the loop's clock; raise RuntimeError on another loop than the client's."""
         loop = asyncio.get_running_loop()
-        if self._loop not in {None, loop}:
+        if self._loop is not None and self._loop is not loop:
             raise RuntimeError("this client belongs to another event loop; make one client for each loop")
         return loop.time()
 
