@@ -9,10 +9,8 @@ port.
 
 import asyncio
 import contextlib
-import http.client
 import importlib
 import itertools
-import json
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -22,7 +20,7 @@ from typing import Any
 import attrs
 from aiohttp import web
 
-from benchmarks.process import START_SECONDS, serving
+from benchmarks.process import ledger_of, serving
 
 _MADE = "2026-01-01T00:00:00Z"
 _FILM = "https://cdn.example.com/output/film.mp4"
@@ -214,9 +212,4 @@ def running(seconds: float, *, lose: bool = False) -> Iterator[tuple[int, int]]:
 
 def ledger(port: int, *, clear: bool = False) -> Ledger:
     """Return what the server at a port was asked, and let it count anew if ``clear``."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=START_SECONDS)
-    try:
-        connection.request("DELETE" if clear else "GET", "/ledger")
-        return Ledger(**json.loads(connection.getresponse().read()))
-    finally:
-        connection.close()
+    return Ledger(**ledger_of(port, clear=clear))

@@ -6,6 +6,8 @@ What belongs here: CPU time, wall time and memory of a piece of work, and a serv
 import asyncio
 import concurrent.futures
 import contextlib
+import http.client
+import json
 import multiprocessing
 import resource
 import sys
@@ -19,7 +21,7 @@ import attrs
 P = ParamSpec("P")
 T = TypeVar("T")
 
-START_SECONDS = 30.0
+_SECONDS = 30.0
 
 
 @attrs.frozen
@@ -59,7 +61,7 @@ def serving(main: Callable[..., None], *args: object) -> Iterator[Any]:
     process = spawn.Process(target=main, args=(*args, there), daemon=True)
     process.start()
     try:
-        if not here.poll(START_SECONDS):
+        if not here.poll(_SECONDS):
             raise RuntimeError("the server did not start")
         yield here.recv()
     finally:
@@ -68,6 +70,17 @@ def serving(main: Callable[..., None], *args: object) -> Iterator[Any]:
         process.close()
         here.close()
         there.close()
+
+
+def ledger_of(port: int, *, clear: bool) -> dict[str, Any]:
+    """Return what the server at a port of this machine was asked, and let it count anew if ``clear``."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_SECONDS)
+    try:
+        connection.request("DELETE" if clear else "GET", "/ledger")
+        told: dict[str, Any] = json.loads(connection.getresponse().read())
+        return told
+    finally:
+        connection.close()
 
 
 def use(work: Coroutine[Any, Any, object]) -> Usage:

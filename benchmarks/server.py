@@ -11,7 +11,6 @@ or rules of the service; the emulator has those, and looks after them for longer
 
 import asyncio
 import contextlib
-import http.client
 import itertools
 import json
 import random
@@ -24,7 +23,7 @@ import attrs
 from aiohttp import web
 
 from benchmarks.durations import DURATIONS, progress
-from benchmarks.process import START_SECONDS, serving
+from benchmarks.process import ledger_of, serving
 
 _MODEL = "grok-imagine-image-to-video"
 # A reply of the service comes through a proxy that adds headers; a client has to parse them.
@@ -195,9 +194,4 @@ def running(polls: int = 0, lasting: Lasting | None = None) -> Iterator[int]:
 
 def ledger(port: int, *, clear: bool = False) -> Ledger:
     """Return what the server at a port was asked, and let it count anew if ``clear``."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=START_SECONDS)
-    try:
-        connection.request("DELETE" if clear else "GET", "/ledger")
-        return Ledger(**json.loads(connection.getresponse().read()))
-    finally:
-        connection.close()
+    return Ledger(**ledger_of(port, clear=clear))

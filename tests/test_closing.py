@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import logging
 import warnings
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ from types import CoroutineType
 
 import pytest
 from aiohttp.web_app import _cached_build_middleware
+from waiting import ended, now, warned
 
 import foxvideo
 from foxvideo import (
@@ -34,29 +34,12 @@ REFUSED = Request("no-such-model", prompt="A kite")
 PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(64)
 
 
-def now() -> float:
-    """Return the seconds of the virtual clock."""
-    return asyncio.get_running_loop().time()
-
-
-async def ended(task: VideoTask) -> FoxError:
-    """Return the error that a task ends in."""
-    with pytest.raises(FoxError) as caught:
-        await task
-    return caught.value
-
-
 async def sending(client: Client) -> VideoTask:
     """Submit a task and return it as soon as its request is on its way."""
     task = client.submit(SHOT)
     while "being sent" not in repr(task):  # noqa: ASYNC110 - nothing announces it
         await asyncio.sleep(0)
     return task
-
-
-def warned(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """Return the lines of warnings and worse."""
-    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 def others() -> set["asyncio.Task[object]"]:

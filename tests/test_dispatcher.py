@@ -7,17 +7,13 @@ from collections.abc import AsyncIterator, Callable
 
 import attrs
 import pytest
+from waiting import now
 
 from foxvideo import Client, Every, GrokTextToVideo, TaskTimeout
 from foxvideo.dispatcher import Dispatcher, Kind
 from foxvideo.emulator import Emulator, Fault
 
 SHOT = GrokTextToVideo(prompt="A kite")
-
-
-def now() -> float:
-    """Return the seconds of the virtual clock."""
-    return asyncio.get_running_loop().time()
 
 
 @attrs.define(eq=False)

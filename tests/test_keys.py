@@ -14,6 +14,7 @@ from typing import Any
 
 import attrs
 import pytest
+from waiting import ended, now, warned
 
 from foxvideo import (
     Client,
@@ -75,22 +76,10 @@ async def slow() -> AsyncIterator[Emulator]:
         yield emulator
 
 
-def now() -> float:
-    """Return the seconds of the virtual clock."""
-    return asyncio.get_running_loop().time()
-
-
 def sql(folder: Path, statement: str, *values: object) -> list[Any]:
     """Run a statement behind the client's back, and return what it finds."""
     with contextlib.closing(sqlite3.connect(folder / "videos.db", isolation_level=None)) as db:
         return db.execute(statement, values).fetchall()
-
-
-async def ended(task: VideoTask) -> FoxError:
-    """Return the error that a task ends in."""
-    with pytest.raises(FoxError) as caught:
-        await task
-    return caught.value
 
 
 async def until(true: Callable[[], object]) -> None:
@@ -128,11 +117,6 @@ async def another(folder: Path, owner: str = "another") -> AsyncIterator[str]:
         yield owner
     finally:
         os.close(held)
-
-
-def warned(caplog: pytest.LogCaptureFixture, level: int = logging.WARNING) -> list[str]:
-    """Return the lines of a level and above."""
-    return [record.getMessage() for record in caplog.records if record.levelno >= level]
 
 
 # --- One key, one task ---

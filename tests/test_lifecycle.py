@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from waiting import ended, now
 
 from foxvideo import (
     Asked,
@@ -43,18 +44,6 @@ from foxvideo.emulator import Emulator, Fault
 SHOT = GrokTextToVideo(prompt="A kite")
 REFUSED = Request("no-such-model", prompt="A kite")
 PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(64)
-
-
-def now() -> float:
-    """Return the seconds of the virtual clock."""
-    return asyncio.get_running_loop().time()
-
-
-async def ended(task: VideoTask) -> FoxError:
-    """Return the error that a task ends in."""
-    with pytest.raises(FoxError) as caught:
-        await task
-    return caught.value
 
 
 async def until_sending(task: VideoTask) -> None:

@@ -6,6 +6,7 @@ import weakref
 from collections.abc import AsyncIterator
 
 import pytest
+from waiting import now
 
 from foxvideo import (
     Client,
@@ -29,11 +30,6 @@ from foxvideo.emulator import Emulator, Fault
 
 SHOT = GrokTextToVideo(prompt="A kite")
 REFUSED = Request("no-such-model", prompt="A kite")
-
-
-def now() -> float:
-    """Return the seconds of the virtual clock."""
-    return asyncio.get_running_loop().time()
 
 
 async def outcome(task: VideoTask) -> BaseException | Video:
