@@ -103,7 +103,7 @@ async def test_a_task_that_is_expected_to_take_long_is_asked_after_late() -> Non
             polled.append(fox.ledger.polled)
 
     assert polled[0] > 3
-    assert polled[1] == 0
+    assert polled[1] <= 1  # while nothing is known, each task is looked at once before that
 
 
 async def test_however_many_wait_a_task_is_asked_for_once(client: Client, fox: Emulator) -> None:
