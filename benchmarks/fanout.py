@@ -167,6 +167,7 @@ def _summary(runs: list[Run]) -> dict[str, object]:
         "late_s": median(_late),
         "late_p95_s": median(_late_p95),
         "wall_s": median(_wall),
+        "grown_mb": round(max(run.usage.grown for run in runs) / 1e6, 1),
         "most_open": max(run.ledger.most_open for run in runs),
     }
 
@@ -175,7 +176,7 @@ def show(figures: Mapping[str, object]) -> str:
     """Return the tables."""
     found: Any = figures
     rows = [(name, *(f"{number:g}" for number in row.values())) for name, row in found["runs"].items()]
-    head = ("run", "jobs", "CPU ms/job", "polls/job", "late s", "p95 s", "wall s", "most connections")
+    head = ("run", "jobs", "CPU ms/job", "polls/job", "late s", "p95 s", "wall s", "grown MB", "most connections")
     ratios = [
         (what, f"{middle:.2f}x", f"{least:.2f}-{most:.2f}") for what, (middle, least, most) in found["ratios"].items()
     ]

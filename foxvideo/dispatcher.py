@@ -29,7 +29,9 @@ class Kind(enum.IntEnum):
     DEADLINE = 2
 
 
-_REST = 1 / 256  # seconds between two looks at the agenda, so that a busy one is looked at for several entries at once
+# Seconds between two looks at the agenda. Requests that leave together cost less than half of what each costs alone,
+# when it finds all caches cold; and an eighth of a second is nothing to a film that takes a minute.
+_REST = 1 / 8
 
 
 @attrs.define(eq=False)

@@ -80,7 +80,7 @@ class Every(Schedule):
     """Ask at a fixed interval.
 
     Attributes:
-        seconds: Between two queries, above 0.
+        seconds: Between two queries, above 0. Where several come due within an eighth of a second, they leave together.
     """
 
     seconds: float = attrs.field(validator=attrs.validators.gt(0))

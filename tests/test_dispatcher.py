@@ -133,6 +133,16 @@ async def test_an_entry_whose_task_has_ended_is_passed_over(desks: Callable[...,
     assert desk.expired == [(6, "c")]
 
 
+async def test_what_comes_due_shortly_after_another_leaves_with_the_next(desks: Callable[..., Desk]) -> None:
+    """Together they are cheaper; one that is alone never waits."""
+    desk = desks(max_requests=9)
+    for when in (3, 3.01, 3.1, 4, 9):
+        desk.dispatcher.at(when, Kind.POLL, Job())
+    await asyncio.sleep(10)
+
+    assert [when for when, _ in desk.sent] == [3, 3.125, 3.125, 4, 9]
+
+
 async def test_entries_come_due_in_the_order_of_their_times(desks: Callable[..., Desk]) -> None:
     """Also those that were put in later for sooner."""
     desk = desks(max_requests=5)
