@@ -53,6 +53,29 @@ def test_a_part_becomes_the_file_when_it_is_whole(tmp_path: Path) -> None:
     assert _names(tmp_path) == ["fox.mp4"]
 
 
+def test_a_film_is_on_the_disk_before_it_has_its_name_and_its_name_before_it_is_returned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file is synced, then renamed, then the folder is synced."""
+    target, sync, happened = tmp_path / "fox.mp4", os.fsync, list[str]()
+
+    def watched(descriptor: int) -> None:
+        sync(descriptor)
+        synced = os.fstat(descriptor)
+        what = "folder" if os.path.samestat(synced, tmp_path.stat()) else f"film of {synced.st_size}"
+        happened.append(f"{what}, {'named' if target.exists() else 'hidden'}")
+
+    part = _part(target)
+    assert part.open()
+    part.begin(FACTS)
+    part.write([FILM])
+    monkeypatch.setattr(os, "fsync", watched)
+    part.publish()
+    part.close()
+
+    assert happened == [f"film of {len(FILM)}, hidden", "folder, named"]
+
+
 @given(cuts=st.lists(st.integers(0, len(FILM)), max_size=5), chunk=st.integers(1, 5000))
 @settings(max_examples=30, deadline=None)
 def test_a_part_that_is_opened_anew_goes_on_where_it_was(
