@@ -207,7 +207,7 @@ def show(figures: Mapping[str, object]) -> str:
         (
             f"{row['count']:,}",
             f"{row['memory']}",
-            f"{row['memory'] / first['memory']:.2f}x",
+            f"{row['memory'] / first['memory']:.2f}x" if first["memory"] else "",  # few fit into what is there
             f"{row['awaited']}",
             f"{row['submit_us']:.0f}",
             f"{row['submit_us'] / first['submit_us']:.2f}x",

@@ -76,8 +76,9 @@ class Agenda(Generic[K, W]):
                 yield kind, work
 
     def _open(self, mark: tuple[int, K]) -> None:
-        for when, work in zip(*self._pages.pop(mark), strict=True):
-            heapq.heappush(self._near, (when, next(self._order), mark[1], work))
+        page = zip(*self._pages.pop(mark), strict=True)
+        self._near.extend((when, next(self._order), mark[1], work) for when, work in page)
+        heapq.heapify(self._near)
 
     def ended(self) -> None:
         """Take note that one more has ended, whose entries are stale; cleans up once those are the most."""
