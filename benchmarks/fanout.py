@@ -24,6 +24,7 @@ import platform
 import statistics
 from collections.abc import Callable, Coroutine, Mapping
 from importlib.metadata import version
+from operator import attrgetter
 from typing import Any, Literal
 
 import attrs
@@ -103,11 +104,13 @@ def run(options: argparse.Namespace) -> Mapping[str, object]:
         "rounds": options.rounds,
         "runs": {name: _summary(done) for name, done in runs.items()},
         "ratios": {
-            "wall of the submits, foxvideo to bare": _ratio(runs["submits"], runs["bare submits"], _wall),
-            "CPU of a job, many to few": _ratio(runs["many"], runs["few"], _cpu),
-            "lateness (p95), many to few": _ratio(runs["many"], runs["few"], _late_p95),
-            "CPU of a job at equal lateness, foxvideo to bare": _ratio(runs["default schedule"], runs["bare"], _cpu),
-            "mean lateness then, foxvideo to bare": _ratio(runs["default schedule"], runs["bare"], _late),
+            "wall of the submits, foxvideo to bare": _ratio(runs["submits"], runs["bare submits"], "usage.wall"),
+            "CPU of a job, many to few": _ratio(runs["many"], runs["few"], "cpu_ms"),
+            "lateness (p95), many to few": _ratio(runs["many"], runs["few"], "ledger.late_p95_s"),
+            "CPU of a job at equal lateness, foxvideo to bare": _ratio(
+                runs["default schedule"], runs["bare"], "cpu_ms"
+            ),
+            "mean lateness then, foxvideo to bare": _ratio(runs["default schedule"], runs["bare"], "ledger.late_s"),
         },
     }
 
@@ -134,39 +137,25 @@ def _work(side: Side, doing: Doing, scale: float) -> Callable[[Plan], Coroutine[
     return functools.partial(fox.run, schedule=scaled)
 
 
-def _wall(run: Run) -> float:
-    return run.usage.wall
-
-
-def _cpu(run: Run) -> float:
-    return run.cpu_ms
-
-
-def _late(run: Run) -> float:
-    return run.ledger.late_s
-
-
-def _late_p95(run: Run) -> float:
-    return run.ledger.late_p95_s
-
-
-def _ratio(ours: list[Run], theirs: list[Run], figure: Callable[[Run], float]) -> list[float]:
-    """Return the median of the ratios within the rounds, the least and the greatest."""
-    ratios = [figure(one) / figure(other) for one, other in zip(ours, theirs, strict=True)]
+def _ratio(ours: list[Run], theirs: list[Run], name: str) -> list[float]:
+    """Return the median of the ratios of a figure within the rounds, the least and the greatest."""
+    figure = attrgetter(name)
+    ratios: list[float] = [figure(one) / figure(other) for one, other in zip(ours, theirs, strict=True)]
     return [round(number, 3) for number in (statistics.median(ratios), min(ratios), max(ratios))]
 
 
 def _summary(runs: list[Run]) -> dict[str, object]:
-    def median(figure: Callable[[Run], float]) -> float:
-        return round(statistics.median(map(figure, runs)), 3)
+    def median(name: str) -> float:
+        middle: float = statistics.median(map(attrgetter(name), runs))
+        return round(middle, 3)
 
     return {
         "jobs": runs[0].jobs,
-        "cpu_ms_per_job": median(_cpu),
-        "polls_per_job": median(lambda run: run.polls),
-        "late_s": median(_late),
-        "late_p95_s": median(_late_p95),
-        "wall_s": median(_wall),
+        "cpu_ms_per_job": median("cpu_ms"),
+        "polls_per_job": median("polls"),
+        "late_s": median("ledger.late_s"),
+        "late_p95_s": median("ledger.late_p95_s"),
+        "wall_s": median("usage.wall"),
         "grown_mb": round(max(run.usage.grown for run in runs) / 1e6, 1),
         "most_open": max(run.ledger.most_open for run in runs),
     }

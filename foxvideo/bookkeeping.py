@@ -21,13 +21,12 @@ from foxvideo.parts import SavedFile
 from foxvideo.requests import Request, VideoRequest
 from foxvideo.states import LINK_SECONDS, TaskState
 from foxvideo.task import Plan, VideoTask
-from foxvideo.uploads import digest
+from foxvideo.uploads import REMEMBERED_SECONDS, digest
 from foxvideo.video import Video
 from foxvideo.wire import Reply, encode, read_task
 
 _log = logging.getLogger("foxvideo")
 
-_UPLOAD_SECONDS = 24 * 3600.0  # an upload lives 72 hours, but the oldest are dropped when the storage is full
 _LESSONS = 1000  # ended tasks that the schedule learns from at the start
 _UNSENT: Mapping[str, object] = {"status": RowStatus.WITHDRAWN, "owner": None}
 _LOCAL = '{"sha256": '  # what stands for a local file in the request of a row
@@ -214,7 +213,7 @@ class Bookkeeper(Forgetful):
 
     async def upload(self, sha256: str) -> str | None:
         """Return the URL under which a content was uploaded in the last 24 hours; None if that is not known."""
-        return await self.journal.upload(sha256, self.origin, time.time() - _UPLOAD_SECONDS)
+        return await self.journal.upload(sha256, self.origin, time.time() - REMEMBERED_SECONDS)
 
     def uploaded(self, sha256: str, url: str) -> None:
         """Write down under which URL a content was uploaded, without waiting for the disk."""

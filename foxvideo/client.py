@@ -321,7 +321,7 @@ class Client:
         tasks = [
             self._lifecycle.remembered(row, self._task_timeout)
             for row in rows
-            if row.origin == here and (row.status is RowStatus.ACCEPTED or (unsaved(row) and not expired(row, now)))
+            if row.origin == here and (row.status is RowStatus.ACCEPTED or (not expired(row, now) and unsaved(row)))
         ]
         if self._save_to is not None:
             for task in tasks:

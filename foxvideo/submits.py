@@ -42,8 +42,6 @@ from foxvideo.wire import encode
 
 _log = logging.getLogger("foxvideo")
 
-_RAREST_LOOK = 1.0  # seconds between two looks at a row that another client is working on
-
 
 @attrs.define(eq=False, kw_only=True)
 class Submits:

@@ -32,7 +32,7 @@ _log = logging.getLogger("foxvideo")
 _AT_ONCE = 4  # bounded apart from requests, so that a large file holds up no query
 _PIECE = 1 << 18
 _STALL_SECONDS = 60.0  # for one piece
-_REMEMBERED = 24 * 3600.0  # an upload lives 72 hours, but the oldest are dropped when the storage is full
+REMEMBERED_SECONDS = 24 * 3600.0  # an upload lives 72 hours, but the oldest are dropped when the storage is full
 
 
 class Memory(Protocol):
@@ -134,7 +134,7 @@ class Uploads:
     async def _bring(self, content: _Content) -> str:
         clock = asyncio.get_running_loop()
         since, known = self._known.get(content.digest, (0.0, ""))
-        if known and clock.time() - since <= _REMEMBERED:
+        if known and clock.time() - since <= REMEMBERED_SECONDS:
             return known
         if (remembered := await self.memory.upload(content.digest)) is not None:
             return remembered

@@ -1,7 +1,7 @@
 """The command as a process of its own: signals, a missing extra, and the emulator that another shell uses."""
 
-import asyncio
 import contextlib
+import functools
 import json
 import os
 import re
@@ -14,11 +14,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import commanding
 import pytest
 
-from foxvideo.emulator import Emulator, Fault, read_charges
+from foxvideo.emulator import Fault, read_charges
 
 KEY = "sk-emulator-0123456789"
+served = functools.partial(commanding.served, api_key=KEY)
 GENERATE = ("generate", "A fox", "-o", "fox.mp4")
 DEADLINE = 20.0
 
@@ -29,23 +31,6 @@ def ctrl_c_counts() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
-
-
-@contextlib.contextmanager
-def served(**options: Any) -> Iterator[Emulator]:  # noqa: ANN401 - the options of Emulator
-    """Run an emulator in a thread."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    emulator = Emulator(api_key=KEY, render=False, **options)
-    try:
-        asyncio.run_coroutine_threadsafe(emulator.__aenter__(), loop).result(10)
-        yield emulator
-    finally:
-        asyncio.run_coroutine_threadsafe(emulator.__aexit__(), loop).result(10)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
 
 
 @contextlib.contextmanager

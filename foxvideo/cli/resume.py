@@ -62,7 +62,7 @@ class Unfinished:
     def among(cls, rows: Sequence[JournalRow], base_url: str, now: float) -> "Unfinished":
         """Choose from all rows what is to be done at a host, at a time in Unix seconds."""
         # Whoever saved the first result alone, as a file, wanted no more.
-        left = [row for row in rows if unsaved(row) and row.file is None]
+        left = [row for row in rows if row.file is None and unsaved(row)]
         wanted = [*running(rows), *(row for row in left if not expired(row, now))]
         here = [row for row in wanted if row.origin == base_url]
         gone = [row for row in left if expired(row, now) and row.origin == base_url]

@@ -3,19 +3,16 @@
 Not a part of the suite: ``nox -s batch`` runs it.
 """
 
-import asyncio
-import contextlib
 import json
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import av
+import commanding
 
 from foxvideo.batch import Ending, read_results
 from foxvideo.emulator import Emulator, Fault, Faults
@@ -29,23 +26,6 @@ FAULTS = Faults(
     upload={Fault("rate_limit", retry_after="1"): 0.02, Fault("reset"): 0.02},
     result={Fault("half_body"): 0.1, Fault("reset"): 0.05, Fault("error", status=503): 0.05},
 )
-
-
-@contextlib.contextmanager
-def served() -> Iterator[Emulator]:
-    """Run an emulator in a thread."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    emulator = Emulator(seconds=(1.0, 4.0), fail=0.05, faults=FAULTS)
-    try:
-        asyncio.run_coroutine_threadsafe(emulator.__aenter__(), loop).result(10)
-        yield emulator
-    finally:
-        asyncio.run_coroutine_threadsafe(emulator.__aexit__(), loop).result(30)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
 
 
 def write_picture(path: Path, number: int) -> None:
@@ -91,7 +71,7 @@ def test_a_batch_that_is_killed_three_times_ends_whole_and_buys_nothing_twice(tm
     """Every row has one outcome, every film decodes, and the folder agrees with what the service charged."""
     manifest, folder = write_manifest(tmp_path), tmp_path / "clips"
     began = time.monotonic()
-    with served() as emulator:
+    with commanding.served(render=True, seconds=(1.0, 4.0), fail=0.05, faults=FAULTS) as emulator:
         ledger = emulator.ledger
         for charged in KILLED_AFTER:
             with start(manifest, folder, emulator) as process:
