@@ -15,6 +15,7 @@ from foxvideo.errors import (
     InvalidRequest,
     JournalError,
     KeyConflict,
+    KeyStateError,
     ModelUnavailable,
     RateLimited,
     ResultExpired,
@@ -28,7 +29,7 @@ from foxvideo.errors import (
     TaskTimeout,
     UploadError,
 )
-from foxvideo.journal import Journal, JournalRow, RowStatus
+from foxvideo.journal import Journal, RecordStatus, TaskRecord
 from foxvideo.parts import SavedFile
 from foxvideo.requests import (
     GrokEditVideo,
@@ -66,16 +67,16 @@ __all__ = [
     "InvalidRequest",
     "Journal",
     "JournalError",
-    "JournalRow",
     "KeyConflict",
+    "KeyStateError",
     "Learned",
     "ModelUnavailable",
     "RateLimited",
+    "RecordStatus",
     "Request",
     "Result",
     "ResultExpired",
     "ResultsMissing",
-    "RowStatus",
     "SavedFile",
     "Schedule",
     "ServiceUnavailable",
@@ -86,6 +87,7 @@ __all__ = [
     "TaskFailed",
     "TaskNotFound",
     "TaskProblem",
+    "TaskRecord",
     "TaskState",
     "TaskTimeout",
     "UploadError",

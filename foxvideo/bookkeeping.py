@@ -16,7 +16,7 @@ import attrs
 
 from foxvideo.checks import LocalMedia
 from foxvideo.errors import FoxError, JournalError, KeyConflict, SubmitUncertain, TaskCancelled, TaskFailed
-from foxvideo.journal import Ask, Journal, JournalRow, Mine, RowStatus
+from foxvideo.journal import Ask, Journal, Mine, RecordStatus, TaskRecord
 from foxvideo.parts import SavedFile
 from foxvideo.requests import Request, VideoRequest
 from foxvideo.states import LINK_SECONDS, TaskState
@@ -28,7 +28,7 @@ from foxvideo.wire import Reply, encode, read_task
 _log = logging.getLogger("foxvideo")
 
 _LESSONS = 1000  # ended tasks that the schedule learns from at the start
-_UNSENT: Mapping[str, object] = {"status": RowStatus.WITHDRAWN, "owner": None}
+_UNSENT: Mapping[str, object] = {"status": RecordStatus.WITHDRAWN, "owner": None}
 _LOCAL = '{"sha256": '  # what stands for a local file in the request of a row
 
 
@@ -38,13 +38,13 @@ class Forgetful:
     owner: str | None = None
     failure: JournalError | None = None
 
-    def claim(self, task: VideoTask, plan: Plan) -> "asyncio.Future[Mine | JournalRow] | None":
+    def claim(self, task: VideoTask, plan: Plan) -> "asyncio.Future[Mine | TaskRecord] | None":
         """Make the key of a task this client's to send, or return its row; None where there is nothing to claim."""
 
     async def describe(self, request: VideoRequest, plan: Plan) -> None:
         """Note in the plan what local files a request has."""
 
-    async def look(self, key: str) -> JournalRow | None:
+    async def look(self, key: str) -> TaskRecord | None:
         """Return the row of a key; None if there is none."""
 
     async def sending(self, task: VideoTask, plan: Plan) -> bool:  # noqa: ARG002 - there is nothing to write
@@ -108,7 +108,7 @@ class Bookkeeper(Forgetful):
         """The name under which the client owns rows."""
         return self.journal.owner
 
-    def claim(self, task: VideoTask, plan: Plan) -> "asyncio.Future[Mine | JournalRow] | None":
+    def claim(self, task: VideoTask, plan: Plan) -> "asyncio.Future[Mine | TaskRecord] | None":
         """Make the key of a task this client's to send, or return its row; None where there is nothing to claim.
 
         A submit without a key is new, and is written down as it is sent. The future may raise ``KeyConflict``, and
@@ -136,7 +136,7 @@ class Bookkeeper(Forgetful):
             risk=plan.risk,
         )
 
-    async def look(self, key: str) -> JournalRow | None:
+    async def look(self, key: str) -> TaskRecord | None:
         """Return the row of a key; None if there is none.
 
         Raises:
@@ -145,13 +145,18 @@ class Bookkeeper(Forgetful):
         """
         row = await self.journal.look(key)
         if row is not None and row.origin != self.origin:
-            raise KeyConflict(f"the key belongs to a task at {row.origin}", task_id=row.task_id, key=key)
+            raise KeyConflict(
+                f"the key belongs to a task at {row.origin}",
+                task_id=row.task_id,
+                key=key,
+                submitted=row.status.submitted,
+            )
         return row
 
     async def sending(self, task: VideoTask, plan: Plan) -> bool:
         """Write down that a request is about to leave; False where it is not this client's to send any more."""
         if self.failure is not None:
-            raise JournalError(f"not sent, since the journal failed before: {self.failure.what}")
+            raise JournalError(f"not sent, since the journal failed before: {self.failure.what}", submitted="no")
         if plan.row is not None:
             if not await self.journal.sending(plan.row):
                 plan.row = None  # what becomes of it is for another client to say
@@ -168,7 +173,7 @@ class Bookkeeper(Forgetful):
     async def planned(self, plan: Plan) -> None:
         """Write down that a request made nothing and will be sent again."""
         assert plan.row is not None  # noqa: S101 - it was sent
-        await self.journal.change(plan.row, {"status": RowStatus.PLANNED})
+        await self.journal.change(plan.row, {"status": RecordStatus.PLANNED})
 
     async def accepted(self, plan: Plan, state: TaskState) -> None:
         """Write down the id; shown to nobody before.
@@ -178,7 +183,7 @@ class Bookkeeper(Forgetful):
         """
         assert plan.row is not None  # noqa: S101 - it was sent
         changes = {
-            "status": RowStatus.ACCEPTED,
+            "status": RecordStatus.ACCEPTED,
             "owner": None,
             "task_id": state.id,
             "credits": state.credits_reserved,
@@ -256,22 +261,22 @@ def _changes(task: VideoTask, outcome: Video | FoxError) -> dict[str, object] | 
     """Return what an end changes in the journal; None where a task goes on."""
     if isinstance(outcome, SubmitUncertain):
         why = _storable(outcome.what)
-        return {"status": RowStatus.UNCERTAIN, "owner": None, "error": why, "task_id": outcome.task_id}
+        return {"status": RecordStatus.UNCERTAIN, "owner": None, "error": why, "task_id": outcome.task_id}
     if isinstance(outcome, Video | TaskFailed):
         body = task.state.body if task.state else None
         error = None if isinstance(outcome, Video) else _storable(outcome.what)
         return {"status": _ENDS[type(outcome)], "reply": body, "error": error, "ended": time.time()}
     if task.id is None and outcome.submitted == "no":
         sent = task._plan is not None and task._plan.attempts > 0
-        status = RowStatus.REFUSED if sent else RowStatus.WITHDRAWN
+        status = RecordStatus.REFUSED if sent else RecordStatus.WITHDRAWN
         return {"status": status, "owner": None, "error": _storable(outcome.what), "ended": time.time()}
     return None
 
 
-_ENDS: Mapping[type, RowStatus] = {
-    Video: RowStatus.COMPLETED,
-    TaskFailed: RowStatus.FAILED,
-    TaskCancelled: RowStatus.CANCELLED,
+_ENDS: Mapping[type, RecordStatus] = {
+    Video: RecordStatus.COMPLETED,
+    TaskFailed: RecordStatus.FAILED,
+    TaskCancelled: RecordStatus.CANCELLED,
 }
 
 
@@ -285,7 +290,7 @@ def _storable(text: str) -> str:
     return text.encode(errors="backslashreplace").decode()
 
 
-def recalled_state(row: JournalRow) -> TaskState | None:
+def recalled_state(row: TaskRecord) -> TaskState | None:
     """Return the state that was written down last; None if there is none.
 
     Raises:
@@ -296,26 +301,28 @@ def recalled_state(row: JournalRow) -> TaskState | None:
     try:
         return read_task(Reply(200, {}, row.reply), row.task_id or "")
     except FoxError as error:
-        raise JournalError("the row of the task is damaged", task_id=row.task_id, key=row.key) from error
+        raise JournalError(
+            "the row of the task is damaged", task_id=row.task_id, key=row.key, submitted="yes"
+        ) from error
 
 
-def recalled_request(row: JournalRow) -> Request | None:
+def recalled_request(row: TaskRecord) -> Request | None:
     """Return what was asked for; None where local files were part of it, which the journal does not keep."""
     return None if _LOCAL in row.request else Request.from_mapping(json.loads(row.request))
 
 
-def unsaved(row: JournalRow) -> bool:
+def unsaved(row: TaskRecord) -> bool:
     """Whether a row is of a completed task of whose files not all were saved.
 
     Raises:
         JournalError: The row is damaged.
     """
-    if row.status is not RowStatus.COMPLETED:
+    if row.status is not RecordStatus.COMPLETED:
         return False
     state = recalled_state(row)
     return state is not None and row.saved < len(state.urls)
 
 
-def expired(row: JournalRow, now: float) -> bool:
+def expired(row: TaskRecord, now: float) -> bool:
     """Whether the links of a task that has ended are dead for sure, at a time in Unix seconds."""
     return now - (row.ended or 0.0) > LINK_SECONDS

@@ -47,7 +47,7 @@ def is_local(value: object) -> TypeGuard[LocalMedia]:
 
 def invalid(model: str, faults: tuple[FieldFault, ...]) -> InvalidRequest:
     """Return the one error that holds all faults of a request."""
-    return InvalidRequest(f"{model}: {'; '.join(map(str, faults))}", faults=faults)
+    return InvalidRequest(f"{model}: {'; '.join(map(str, faults))}", faults=faults, submitted="no")
 
 
 def show(value: object) -> str:

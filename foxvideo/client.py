@@ -5,7 +5,6 @@ What belongs here: options, their defaults and checks, and the public verbs. Wha
 
 import asyncio
 import contextlib
-import logging
 import os
 import time
 import warnings
@@ -19,8 +18,8 @@ import aiohttp
 from foxvideo import requests, task as tasks
 from foxvideo.bookkeeping import Bookkeeper, Forgetful, expired, recalled_request, unsaved
 from foxvideo.checks import LocalMedia
-from foxvideo.errors import AuthenticationError, InvalidRequest
-from foxvideo.journal import Journal, JournalRow, RowStatus
+from foxvideo.errors import AuthenticationError, KeyStateError
+from foxvideo.journal import Journal, RecordStatus, TaskRecord
 from foxvideo.lifecycle import Lifecycle
 from foxvideo.requests import Request, VideoRequest
 from foxvideo.saving import Saving, Target, refuse, saved
@@ -34,8 +33,6 @@ if TYPE_CHECKING:
     from foxvideo.account import Balance, Prices
     from foxvideo.batch.journey import Watch
     from foxvideo.batch.running import Batch, Items
-
-logging.getLogger("foxvideo").addHandler(logging.NullHandler())
 
 _LONGEST_KEY = 200
 DEFAULT_BASE_URL = "https://api.foxapi.cc"
@@ -105,7 +102,7 @@ class Client:
     ) -> None:
         key = api_key or os.environ.get("FOXAPI_API_KEY")
         if not key:
-            raise AuthenticationError("no API key: pass api_key or set FOXAPI_API_KEY")
+            raise AuthenticationError("no API key: pass api_key or set FOXAPI_API_KEY", submitted="no", hint="")
         positive: dict[str, float | None] = {
             "max_requests": max_requests,
             "max_active": max_active,
@@ -281,8 +278,7 @@ class Client:
                 given. A living handle keeps its own.
 
         Raises:
-            InvalidRequest: It cannot be an id.
-            ValueError: Both are given, or there is a key and no journal.
+            ValueError: It cannot be an id, or both are given, or there is a key and no journal.
         """
         if key is not None:
             if task_id is not None:
@@ -290,10 +286,10 @@ class Client:
             self._memory()
             return self._lifecycle.submits.look_up(key, self._timeout(timeout))
         if not is_task_id(task_id):
-            raise InvalidRequest(f"{task_id!r} is no task id")
+            raise ValueError(f"{task_id!r} cannot be a task id")
         return self._lifecycle.task(str(task_id), self._timeout(timeout))
 
-    async def history(self) -> tuple[JournalRow, ...]:
+    async def history(self) -> tuple[TaskRecord, ...]:
         """Return what the journal knows, in the order of planning; a key that was tried anew has several rows.
 
         Raises:
@@ -321,7 +317,7 @@ class Client:
         tasks = [
             self._lifecycle.remembered(row, self._task_timeout)
             for row in rows
-            if row.origin == here and (row.status is RowStatus.ACCEPTED or (not expired(row, now) and unsaved(row)))
+            if row.origin == here and (row.status is RecordStatus.ACCEPTED or (not expired(row, now) and unsaved(row)))
         ]
         if self._save_to is not None:
             for task in tasks:
@@ -332,14 +328,15 @@ class Client:
         """Say that an uncertain submit made this task, as you found it in the console, and return its handle.
 
         Raises:
-            InvalidRequest: There is no uncertain submit under the key, its client may still hear the answer, the id is
+            KeyStateError: There is no uncertain submit under the key, its client may still hear the answer, the id is
                 another submit's, or it can be no id.
             JournalError: The journal cannot be written.
             ValueError: There is no journal.
         """
         self._lifecycle.bind()
+        row = await self._memory().uncertain(key, self._transport.base_url)
         if not is_task_id(task_id):
-            raise InvalidRequest(f"{task_id!r} is no task id", key=key)
+            raise KeyStateError(f"{task_id!r} cannot be a task id", key=key, submitted=row.status.submitted)
         row = await self._memory().adopt(key, task_id, self._transport.base_url)
         self._lifecycle.settle(key)
         return self._lifecycle.remembered(row, self._task_timeout)
@@ -352,7 +349,7 @@ class Client:
             request: The same request as then; None takes it from the journal, which has no local files.
 
         Raises:
-            InvalidRequest: There is no uncertain submit under the key, its client may still hear the answer, or the
+            KeyStateError: There is no uncertain submit under the key, its client may still hear the answer, or the
                 request has local files and was not given.
             JournalError: The journal cannot be read.
             ValueError: There is no journal.
@@ -361,7 +358,12 @@ class Client:
         row = await self._memory().uncertain(key, self._transport.base_url)
         request = recalled_request(row) if request is None else request
         if request is None:
-            raise InvalidRequest("the journal does not keep local files: pass the request again", key=key)
+            raise KeyStateError(
+                "the request had local files, which the journal does not keep",
+                key=key,
+                submitted=row.status.submitted,
+                hint="pass the same request again: client.resubmit(key, request)",
+            )
         self._lifecycle.settle(key)
         return self._submit(request, self._task_timeout, key=key, risk=True, check=False)
 

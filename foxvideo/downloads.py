@@ -129,7 +129,7 @@ async def _fetch(transport: Transport, link: yarl.URL, part: Part, thread: _Thre
             failures = 1 if part.size > most else failures + 1
             most = max(most, part.size)
             if failures >= _ATTEMPTS:
-                raise DownloadError(str(error)) from None
+                raise DownloadError(str(error), submitted="yes") from None
             await asyncio.sleep(delay(failures) if error.after is None else error.after)
     progress(part.size, part.size)
     return await thread.do(part.publish)
@@ -151,7 +151,7 @@ async def _fetch_once(transport: Transport, link: yarl.URL, part: Part, thread: 
                     part.learn(total_of(response.headers))
             await _pour(response.content, part, thread, progress)
     except aiohttp.RedirectClientError as error:
-        raise DownloadError(f"it leads to no http(s) link: {error}") from None
+        raise DownloadError(f"it leads to no http(s) link: {error}", submitted="yes") from None
     except (aiohttp.ClientError, TimeoutError) as error:
         raise Interrupted(f"{type(error).__name__}: {error}") from None
     # A body that is shorter than its own length ends in an error of aiohttp; but a host may send a piece of the rest.
@@ -194,5 +194,5 @@ def _link(url: str) -> yarl.URL:
     except ValueError:
         usable = False
     if not usable:
-        raise DownloadError(f"{url[:200]!r} is no http(s) link")
+        raise DownloadError(f"{url[:200]!r} is no http(s) link", submitted="yes")
     return link

@@ -4,7 +4,8 @@
 
     FoxError
     ├── InvalidRequest        fix the request (a ValueError too)
-    │   └── KeyConflict       this key is another request's
+    │   ├── KeyConflict       this key is another request's
+    │   └── KeyStateError     the key is not in the state that this call needs
     ├── AuthenticationError   fix the key, or the User-Agent
     ├── InsufficientCredits   pay
     ├── ModelUnavailable      choose another model, or wait
@@ -29,7 +30,7 @@ of them a reply means (``wire.py``) and whether to try again (``retry.py``).
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, ClassVar, Literal, Self, TypedDict, Unpack
 
 import attrs
 
@@ -43,9 +44,9 @@ _LONGEST_NAME = 200
 
 
 class Context(TypedDict, total=False):
-    """What any error may carry beside its sentence."""
+    """What any error may carry beside its sentence and its word on money."""
 
-    submitted: Submitted
+    hint: str | None
     task_id: str | None
     key: str | None
     http_status: int | None
@@ -55,32 +56,52 @@ class Context(TypedDict, total=False):
 
 
 class FoxError(Exception):
-    """Base of all errors of foxvideo; ``str()`` is one line: what happened, to which task, what to do.
+    """Base of all errors of foxvideo; ``str()`` is the fact in one line, ``hint`` is what to do next.
 
     Attributes:
-        what: What happened, without the advice.
-        submitted: Does a task exist because of this call? ``"no"``: certainly not, a repeat is safe.
-            ``"unknown"``: perhaps, and perhaps paid for. ``"yes"``: it does, see ``task_id``.
-        task_id: The task's id; None while there is none.
-        key: The caller's name for the task; None without a journal.
-        http_status: Status of the reply that told; None where no reply arrived.
-        request_id: The service's own name for the request, for its support; None if it gave none.
+        what: What happened, in one sentence.
+        hint: What to do next, for somebody who writes Python; empty where there is nothing to do.
+        submitted: Does a task exist, and may it have cost money? It speaks of the key or the id that the error names,
+            not only of this call. ``"no"``: certainly not, a repeat is safe. ``"unknown"``: perhaps. ``"yes"``: it
+            does. An error that names a task is never ``"no"``.
+        task_id: The id of the task; None while there is none.
+        key: The caller's key for the task; None without a journal.
+        http_status: The HTTP status of the reply; None where no reply arrived.
+        request_id: The service's name for the request, for its support; None if it gave none.
         body: What the server said: the decoded JSON, else a short snippet of text; None without a reply.
         credits_reserved: Credits that the service reserved for the task; None if it did not say.
     """
 
-    advice: str = ""
+    advice: ClassVar[str] = ""  # the hint where whoever raises gives none; it says nothing about money
 
-    def __init__(self, what: str, **context: Unpack[Context]) -> None:
+    def __init__(self, what: str, *, submitted: Submitted, **context: Unpack[Context]) -> None:
         super().__init__(what)
         self.what = what
-        self.submitted: Submitted = context.get("submitted", "no")
-        self.task_id = context.get("task_id")
-        self.key = context.get("key")
-        self.http_status = context.get("http_status")
-        self.request_id = context.get("request_id")
-        self.body = context.get("body")
-        self.credits_reserved = context.get("credits_reserved")
+        hint = context.get("hint")
+        self.hint: str = self.advice if hint is None else hint
+        self.submitted: Submitted = submitted
+        self.task_id: str | None = None
+        self.key: str | None = None
+        self.http_status: int | None = context.get("http_status")
+        self.request_id: str | None = context.get("request_id")
+        self.body: object = context.get("body")
+        self.credits_reserved: float | None = context.get("credits_reserved")
+        self.name(task_id=context.get("task_id"), key=context.get("key"))
+
+    def name(self, *, task_id: str | None = None, key: str | None = None, before: Submitted = "no") -> Self:
+        """Say which task the error is about, as far as it does not say so itself, and return it.
+
+        Whoever knows the id or the key calls this, so that the word on money can only become more careful.
+
+        Args:
+            task_id: The id of the task; None if there is none.
+            key: The key of the task; None without a journal.
+            before: What earlier attempts under the key came to: an attempt that made nothing does not undo them.
+        """
+        self.task_id, self.key = self.task_id or task_id, self.key or key
+        if self.submitted == "no":
+            self.submitted = "yes" if self.task_id else before
+        return self
 
     def __str__(self) -> str:
         facts = (
@@ -90,8 +111,24 @@ class FoxError(Exception):
             f"request {self.request_id}" if self.request_id else None,
         )
         where = ", ".join(_shown(fact, _LONGEST_NAME) for fact in facts if fact)
-        what = _shown(self.what, _LONGEST)
-        return what + (f" ({where})" if where else "") + (f"; {self.advice}" if self.advice else "")
+        return _shown(self.what, _LONGEST) + (f" ({where})" if where else "")
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the error as JSON has it; what an error does not carry is None."""
+        return {
+            "schema": 1,
+            "error": type(self).__name__,
+            "message": str(self),
+            "hint": self.hint,
+            "submitted": self.submitted,
+            "task_id": self.task_id,
+            "key": self.key,
+            "http_status": self.http_status,
+            "request_id": self.request_id,
+            "credits_reserved": self.credits_reserved,
+            "code": getattr(self, "code", None),
+            "faults": [attrs.asdict(fault) for fault in getattr(self, "faults", ())],
+        }
 
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild, (type(self), self.what, dict(self.__dict__))
@@ -109,7 +146,7 @@ def _shown(text: str, most: int) -> str:
 
 
 def _rebuild(kind: type[FoxError], what: str, attributes: Mapping[str, object]) -> FoxError:
-    error = kind(what)
+    error = kind(what, submitted="unknown")
     error.__dict__.update(attributes)
     return error
 
@@ -135,24 +172,25 @@ class FieldFault:
 
 
 class InvalidRequest(FoxError, ValueError):
-    """The request cannot work as it is; nothing was made and nothing reserved.
+    """The request cannot work as it is.
 
     Attributes:
         faults: All faults found on this side, in the order of the fields; empty where the service refused.
         code: The service's own word (``error.code``); None for a local check.
     """
 
-    advice = "fix the request and submit it again, nothing was made"
+    advice: ClassVar[str] = "fix the request and submit it again"
 
     def __init__(
         self,
         what: str,
         *,
+        submitted: Submitted,
         faults: tuple[FieldFault, ...] = (),
         code: str | None = None,
         **context: Unpack[Context],
     ) -> None:
-        super().__init__(what, **context)
+        super().__init__(what, submitted=submitted, **context)
         self.faults = faults
         self.code = code
 
@@ -160,46 +198,57 @@ class InvalidRequest(FoxError, ValueError):
 class KeyConflict(InvalidRequest):
     """The key names another request, or the same one for another host, in this journal."""
 
-    advice = "use another key for another request"
+    advice: ClassVar[str] = "use another key for another request"
+
+
+class KeyStateError(InvalidRequest):
+    """The key is not in the state that this call needs: ``adopt`` and ``resubmit`` are for uncertain submissions.
+
+    It is an error about the call: ``submitted`` tells what the journal knows of the key.
+    """
+
+    advice: ClassVar[str] = "client.history() shows what the journal knows of each key"
 
 
 class AuthenticationError(FoxError):
     """The service does not take this key, or Cloudflare does not take this client."""
 
-    advice = "check the API key (FOXAPI_API_KEY) and base_url"
+    advice: ClassVar[str] = "check the API key (FOXAPI_API_KEY) and base_url"
 
 
 class InsufficientCredits(FoxError):
-    """The balance is too low; nothing was made."""
+    """The balance is too low."""
 
-    advice = "top up the account, then submit again"
+    advice: ClassVar[str] = "top up the account, then submit again"
 
 
 class ModelUnavailable(FoxError):
-    """No channel serves this model for this key at the moment; nothing was made.
+    """No channel serves this model for this key at the moment.
 
     Attributes:
         code: ``error.code``, such as ``model_not_found`` or ``no_compatible_channel``; None if not given.
     """
 
-    advice = "await client.models() lists what this key may call"
+    advice: ClassVar[str] = "await client.models() lists what this key may call"
 
-    def __init__(self, what: str, *, code: str | None = None, **context: Unpack[Context]) -> None:
-        super().__init__(what, **context)
+    def __init__(self, what: str, *, submitted: Submitted, code: str | None = None, **context: Unpack[Context]) -> None:
+        super().__init__(what, submitted=submitted, **context)
         self.code = code
 
 
 class RateLimited(FoxError):
-    """The service answered 429 to the last attempt; nothing was made.
+    """The service answered 429 to the last attempt.
 
     Attributes:
         retry_after: Seconds that the service asked to wait; None if it did not say.
     """
 
-    advice = "lower max_requests or wait, then submit again"
+    advice: ClassVar[str] = "lower max_requests or wait, then submit again"
 
-    def __init__(self, what: str, *, retry_after: float | None = None, **context: Unpack[Context]) -> None:
-        super().__init__(what, **context)
+    def __init__(
+        self, what: str, *, submitted: Submitted, retry_after: float | None = None, **context: Unpack[Context]
+    ) -> None:
+        super().__init__(what, submitted=submitted, **context)
         self.retry_after = retry_after
 
 
@@ -210,7 +259,7 @@ class SubmitUncertain(FoxError):
     ``task_id`` is set in the rare case that a broken reply still showed it.
     """
 
-    advice = (
+    advice: ClassVar[str] = (
         "do not repeat it blindly: look at the console or the balance first; "
         "with a journal, then say client.adopt(key, id) or client.resubmit(key)"
     )
@@ -225,18 +274,19 @@ class TaskFailed(FoxError):
         state: The last state, as the service sent it.
     """
 
-    advice = "a new attempt is a new, paid task"
+    advice: ClassVar[str] = "a new attempt is a new, paid task"
 
     def __init__(
         self,
         what: str,
         *,
+        submitted: Submitted,
         code: str | None = None,
         message: str = "",
         state: "TaskState | None" = None,
         **context: Unpack[Context],
     ) -> None:
-        super().__init__(what, **context)
+        super().__init__(what, submitted=submitted, **context)
         self.code = code
         self.message = message
         self.state = state
@@ -249,7 +299,9 @@ class TaskCancelled(TaskFailed):
 class TaskTimeout(FoxError, TimeoutError):
     """The deadline passed on this side; the task may go on, and stays paid for."""
 
-    advice = "where there is an id, do not submit it again: await client.task(error.task_id) goes on waiting"
+    advice: ClassVar[str] = (
+        "do not submit it again where there is an id: await client.task(error.task_id) goes on waiting"
+    )
 
 
 class TaskAbandoned(FoxError):
@@ -259,52 +311,52 @@ class TaskAbandoned(FoxError):
 class TaskNotFound(FoxError):
     """The service knows no such task for this key, and said so repeatedly."""
 
-    advice = "check the id, and that the key and base_url are those it was submitted with"
+    advice: ClassVar[str] = "check the id, and that the key and base_url are those it was submitted with"
 
 
 class ResultsMissing(FoxError):
     """The task is completed, but the service shows no result."""
 
-    advice = "ask again later with client.task(error.task_id)"
+    advice: ClassVar[str] = "ask again later with client.task(error.task_id)"
 
 
 class ServiceUnavailable(FoxError):
     """The service could not be reached or stayed broken."""
 
-    advice = "try again later"
+    advice: ClassVar[str] = "try again later"
 
 
 class BadReply(FoxError):
     """The answer is not one that FoxAPI gives: a proxy, a portal, or a wrong base_url."""
 
-    advice = "check base_url and the proxies on the way"
+    advice: ClassVar[str] = "check base_url and the proxies on the way"
 
 
 class UploadError(FoxError):
-    """A local file could not be uploaded; the task was not submitted."""
+    """A local file could not be uploaded, so the task was not submitted."""
 
-    advice = "nothing was submitted, so a repeat is safe"
+    advice: ClassVar[str] = "check the file, then submit again"
 
 
 class DownloadError(FoxError):
     """A result could not be saved; the task is complete and its link lives 24 hours."""
 
-    advice = "save again, the video is still on the server"
+    advice: ClassVar[str] = "save again, the video is still on the server"
 
 
 class ResultExpired(DownloadError):
     """The link to a result is dead, and the task gave no fresh one."""
 
-    advice = "links live 24 hours; a lost one cannot be made anew"
+    advice: ClassVar[str] = "links live 24 hours; a lost one cannot be made anew"
 
 
 class ClientClosed(FoxError):
     """The client was closed before the task ended."""
 
-    advice = "go on with client.task(error.task_id) in a new client where there is an id"
+    advice: ClassVar[str] = "go on with client.task(error.task_id) in a new client where there is an id"
 
 
 class JournalError(FoxError):
     """The memory on disk cannot be read or written. What cannot be written down is not sent."""
 
-    advice = "check the file, its folder and the space on its disk"
+    advice: ClassVar[str] = "check the file, its folder and the space on its disk"

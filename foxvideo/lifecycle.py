@@ -15,7 +15,7 @@ import attrs
 from foxvideo.bookkeeping import Forgetful, recalled_request
 from foxvideo.dispatcher import Dispatcher, Kind
 from foxvideo.errors import ClientClosed, FoxError, SubmitUncertain, TaskAbandoned, TaskFailed, TaskTimeout
-from foxvideo.journal import JournalRow
+from foxvideo.journal import TaskRecord
 from foxvideo.outcomes import broken, failed, log_end, name, reason, settled
 from foxvideo.requests import VideoRequest
 from foxvideo.retry import AskAgain, judge_read, judge_state
@@ -101,7 +101,7 @@ class Lifecycle:
             RuntimeError: The client belongs to another loop, or none runs.
         """
         if self.closed:
-            raise ClientClosed("the client is closed, nothing was sent")
+            raise ClientClosed("the client is closed, nothing was sent", submitted="no")
         self.now()
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
@@ -136,7 +136,7 @@ class Lifecycle:
         self._handles[task_id] = task
         return task
 
-    def remembered(self, row: JournalRow, timeout: float | None) -> VideoTask:
+    def remembered(self, row: TaskRecord, timeout: float | None) -> VideoTask:
         """Return the handle of a row that has an id."""
         task = self.task(row.task_id or "", timeout)
         task._key, task.request = task._key or row.key, task.request or recalled_request(row)
@@ -266,7 +266,7 @@ class Lifecycle:
             return
         seconds = self.now() - task._since if task._following else 0.0
         if isinstance(outcome, FoxError):
-            outcome.task_id, outcome.key = outcome.task_id or task._id, outcome.key or task._key
+            outcome.name(task_id=task._id, key=task._key)
             if outcome.credits_reserved is None and task.state is not None:
                 outcome.credits_reserved = task.state.credits_reserved
             if not isinstance(outcome, _OWN_DOING):
@@ -310,7 +310,9 @@ class Lifecycle:
             error = TaskTimeout(f"another client did not send it within {task._timeout:g} s", submitted="unknown")
             self.submits.withdraw(task, error)
         elif task._stage is Stage.PLANNED:
-            self.submits.withdraw(task, TaskTimeout(f"not accepted within {task._timeout:g} s, nothing was made"))
+            self.submits.withdraw(
+                task, TaskTimeout(f"not accepted within {task._timeout:g} s, nothing was made", submitted="no")
+            )
         elif task._stage is Stage.ACCEPTED:
             last = f", last status {task.state.status_text}" if task.state else ""
             trouble = f", last query: {task._trouble.error.what}" if task._trouble.error else ""
@@ -321,7 +323,7 @@ class Lifecycle:
         if task.done():
             return
         self.now()
-        self.submits.withdraw(task, TaskAbandoned("withdrawn, nothing was sent"))
+        self.submits.withdraw(task, TaskAbandoned("withdrawn, nothing was sent", submitted="no"))
         if task._plan is not None:
             task._plan.abandoned = True
         else:  # it was accepted, or has just been withdrawn
@@ -340,7 +342,7 @@ class Lifecycle:
         self.closed = True
         try:
             for task in list(self.unfinished.values()):
-                self.submits.withdraw(task, ClientClosed("the client was closed before it was sent"))
+                self.submits.withdraw(task, ClientClosed("the client was closed before it was sent", submitted="no"))
             await self._dispatcher.stop()
             if self.submits.running:
                 await asyncio.wait(self.submits.running, timeout=self.transport.request_timeout)

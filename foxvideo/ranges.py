@@ -115,18 +115,18 @@ def judge(status: int, headers: Mapping[str, str], facts: Facts | None, have: in
         DownloadError: What lies there is no film.
     """
     if status in _GONE:
-        raise ResultExpired("it is gone", http_status=status)
+        raise ResultExpired("it is gone", http_status=status, submitted="yes")
     if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         raise Interrupted(f"HTTP {status}", retry_after(Reply(status, headers, b"", True, now)))  # noqa: FBT003
     if status in _SENDING and _kind(headers) in _PAGES:
-        raise DownloadError("it answers with a web page, not with a film", http_status=status)
+        raise DownloadError("it answers with a web page, not with a film", http_status=status, submitted="yes")
     if have and facts is not None:
         if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             return Brings.NOTHING_MORE if total_of(headers) == have else Brings.ANOTHER
         if status == HTTPStatus.PARTIAL_CONTENT:
             return Brings.THE_REST if _continues(headers, facts, have) else Brings.ANOTHER
     if status != HTTPStatus.OK:
-        raise DownloadError("it cannot be fetched", http_status=status)
+        raise DownloadError("it cannot be fetched", http_status=status, submitted="yes")
     return Brings.ALL
 
 

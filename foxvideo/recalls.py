@@ -14,7 +14,7 @@ import attrs
 from foxvideo.bookkeeping import Forgetful, recalled_request, recalled_state
 from foxvideo.dispatcher import Kind
 from foxvideo.errors import FoxError, JournalError, SubmitUncertain, TaskNotFound
-from foxvideo.journal.rows import OVER, UNDER_WAY, JournalRow, RowStatus
+from foxvideo.journal.rows import OVER, UNDER_WAY, RecordStatus, TaskRecord
 from foxvideo.states import LINK_SECONDS, TaskState
 from foxvideo.task import Owner, Plan, Stage, VideoTask
 from foxvideo.video import Video
@@ -77,7 +77,7 @@ class Recalls:
     books: Forgetful
     keys: dict[str, VideoTask] = attrs.field(repr=False)
 
-    async def recall(self, task: VideoTask, plan: Plan, row: JournalRow) -> bool:
+    async def recall(self, task: VideoTask, plan: Plan, row: TaskRecord) -> bool:
         """Go on with a task that the journal knows, or end with what it knows.
 
         Returns:
@@ -88,17 +88,20 @@ class Recalls:
         """
         if row.status in UNDER_WAY and row.owner is not None:
             return await self._wait(task, plan, row)
-        if row.status is RowStatus.UNCERTAIN:
+        if row.status is RecordStatus.UNCERTAIN:
             why = row.error or "submit: the reply was lost"
             self.life.settle(row.key)
             self.life.end(task, SubmitUncertain(why, submitted="unknown", task_id=row.task_id), written=True)
         elif row.task_id is None:
-            self.life.end(task, TaskNotFound(f"no task was made under this key: {row.error or 'it was never sent'}"))
+            self.life.end(
+                task,
+                TaskNotFound(f"no task was made under this key: {row.error or 'it was never sent'}", submitted="no"),
+            )
         else:
             await self._remember(task, row)
         return True
 
-    async def _wait(self, task: VideoTask, plan: Plan, row: JournalRow) -> bool:
+    async def _wait(self, task: VideoTask, plan: Plan, row: TaskRecord) -> bool:
         """Wait for what comes of a row that is being worked on, here or by another client."""
         living = self.keys.get(row.key)
         if living is not None and living is not task:
@@ -121,7 +124,7 @@ class Recalls:
         if task._deadline is None:
             self.life.set_deadline(task, self.life.now())
 
-    async def _remember(self, task: VideoTask, row: JournalRow) -> None:
+    async def _remember(self, task: VideoTask, row: TaskRecord) -> None:
         """Go on with a task that has an id, or end as it did."""
         task_id = row.task_id or ""
         state = recalled_state(row) if row.status in OVER else None
@@ -156,7 +159,7 @@ def share(living: VideoTask) -> None:
         living._plan.shared, living._plan.once = True, living._plan.abandoned
 
 
-def _stale(row: JournalRow, state: TaskState) -> bool:
+def _stale(row: TaskRecord, state: TaskState) -> bool:
     """Whether the links that were written down may be dead by now."""
     made = min(filter(None, (state.created, row.accepted)), default=0.0)
-    return row.status is RowStatus.COMPLETED and time.time() - made > _USABLE_SECONDS
+    return row.status is RecordStatus.COMPLETED and time.time() - made > _USABLE_SECONDS

@@ -73,7 +73,7 @@ def _own(value: object, levels: int = _MOST_LEVELS) -> Any:  # noqa: ANN401 - th
     if not isinstance(value, Mapping | list | tuple):
         return value
     if not levels:
-        raise InvalidRequest(f"lists or objects lie more than {_MOST_LEVELS} deep within each other")
+        raise InvalidRequest(f"lists or objects lie more than {_MOST_LEVELS} deep within each other", submitted="no")
     if isinstance(value, Mapping):
         return {name: _own(item, levels - 1) for name, item in value.items()}
     items = [_own(item, levels - 1) for item in value]

@@ -155,8 +155,7 @@ def judge_read(
     try:
         state = read_task(answer, task_id)
     except FoxError as error:
-        error.submitted, error.task_id = "yes", task_id
-        return _judge_failure(error, trouble, now, jitter)
+        return _judge_failure(error.name(task_id=task_id), trouble, now, jitter)
     return judge_state(state, trouble, now)
 
 

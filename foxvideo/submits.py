@@ -29,7 +29,7 @@ from foxvideo.errors import (
     TaskAbandoned,
     TaskNotFound,
 )
-from foxvideo.journal.rows import JournalRow, Mine
+from foxvideo.journal.rows import Mine, TaskRecord
 from foxvideo.outcomes import broken
 from foxvideo.recalls import Follower, Recalls, share
 from foxvideo.requests import VideoRequest, media_of
@@ -87,7 +87,9 @@ class Submits:
             JournalError: The journal failed before, so that nothing new is sent.
         """
         if self.books.failure is not None:
-            raise JournalError(f"nothing was sent, since the journal failed before: {self.books.failure.what}", key=key)
+            raise JournalError(
+                f"nothing was sent, since the journal failed before: {self.books.failure.what}", key=key, submitted="no"
+            )
         media = media_of(request)
         if key is not None and (living := self.keys.get(key)) is not None and living.request == request and not media:
             share(living)
@@ -123,7 +125,7 @@ class Submits:
         else:
             claim.add_done_callback(functools.partial(self._claimed, task, plan))
 
-    def _claimed(self, task: VideoTask, plan: Plan, claim: "asyncio.Future[Mine | JournalRow]") -> None:
+    def _claimed(self, task: VideoTask, plan: Plan, claim: "asyncio.Future[Mine | TaskRecord]") -> None:
         error = claim.exception()
         found = None if error is not None else claim.result()
         if task.done():  # withdrawn meanwhile
@@ -132,7 +134,7 @@ class Submits:
             plan.row, plan.idempotency_key, plan.elsewhere = found.number, found.token, False
             self.keys[task.key or ""] = task
             self._queue(task, plan)
-        elif isinstance(found, JournalRow):
+        elif isinstance(found, TaskRecord):
             self._prepare(task, plan, self._known(task, plan, found))
         else:
             self.life.end(task, broken(task, error or asyncio.CancelledError()))
@@ -168,11 +170,11 @@ class Submits:
     async def _look(self, task: VideoTask, plan: Plan) -> None:
         row = await self.books.look(task.key or "")
         if row is None:
-            self.life.end(task, TaskNotFound("the journal has no submit under this key"))
+            self.life.end(task, TaskNotFound("the journal has no submit under this key", submitted="no"))
         elif not await self.recalls.recall(task, plan, row):
             self._prepare(task, plan, self._look(task, plan))
 
-    async def _known(self, task: VideoTask, plan: Plan, row: JournalRow) -> None:
+    async def _known(self, task: VideoTask, plan: Plan, row: TaskRecord) -> None:
         if not await self.recalls.recall(task, plan, row):
             self._claim(task, plan)
 
@@ -257,9 +259,9 @@ class Submits:
         if task.done():  # withdrawn while that was written down
             return
         if self.life.closed:
-            self.life.end(task, ClientClosed("the client was closed, nothing was made"))
+            self.life.end(task, ClientClosed("the client was closed, nothing was made", submitted="no"))
         elif plan.once:
-            self.life.end(task, TaskAbandoned("withdrawn, nothing was made"))
+            self.life.end(task, TaskAbandoned("withdrawn, nothing was made", submitted="no"))
         elif task._deadline is not None and task._deadline <= self.life.now():
             self.life.expire(task)
         elif verdict.limited:
@@ -273,13 +275,13 @@ class Submits:
         if isinstance(error, InvalidRequest) and error.code == "invalid_image_url" and plan.body:
             self.uploads.forget(plan.body)
         if plan.abandoned and error.submitted == "no":
-            error = TaskAbandoned("withdrawn, nothing was made")
+            error = TaskAbandoned("withdrawn, nothing was made", submitted="no")
         self.life.end(task, error)
 
     def give_up(self, task: VideoTask) -> None:
         """Withdraw a task since who asked for it has gone, unless it was asked for more than once."""
         if task._plan is not None and not task._plan.shared:
-            self.withdraw(task, TaskAbandoned("withdrawn, nothing was sent"))
+            self.withdraw(task, TaskAbandoned("withdrawn, nothing was sent", submitted="no"))
 
     def withdraw(self, task: VideoTask, error: FoxError) -> None:
         """End a task of which nothing was sent; one that is being sent goes on, but is not sent again."""

@@ -73,7 +73,7 @@ def _key(api_key: str) -> str:
     """Return the key; refused where a header cannot carry it, or where JSON would spell it in another way."""
     key = api_key.strip()
     if not re.fullmatch(r"[!#-\[\]-~]+", key):
-        raise AuthenticationError("the API key is empty, or has characters that no key has")
+        raise AuthenticationError("the API key is empty, or has characters that no key has", submitted="no")
     return key
 
 
@@ -138,7 +138,7 @@ class Transport:
     async def submit(self, body: bytes, idempotency_key: str) -> Answer:
         """POST one task; sent at most once. Cancelling it leaves open whether the service took it."""
         if self._closed:
-            raise ClientClosed("the client is closed")
+            raise ClientClosed("the client is closed", submitted="no")
         if self._submits is None:
             self._submits = self._session(force_close=True)
         timeout = aiohttp.ClientTimeout(

@@ -102,14 +102,14 @@ class Uploads:
         async with self._slots:
             content = await asyncio.to_thread(_look, media, self.limit)
         if self._closed:
-            raise ClientClosed("the client was closed before a file was uploaded")
+            raise ClientClosed("the client was closed before a file was uploaded", submitted="no")
         flight = self._flights.get(content.digest)
         if flight is None:
             flight = self._flights[content.digest] = asyncio.create_task(self._bring(content))
             flight.add_done_callback(lambda flight: self._landed(content.digest, flight))
         await asyncio.wait({flight})
         if flight.cancelled():
-            raise ClientClosed("the client was closed while a file was uploaded")
+            raise ClientClosed("the client was closed while a file was uploaded", submitted="no")
         return flight.result()
 
     def forget(self, body: bytes) -> None:
@@ -243,7 +243,7 @@ def _look(media: LocalMedia, limit: int | None) -> _Content:
         with Path(media).open("rb", buffering=0) as file:
             told = os.fstat(file.fileno())
             if not stat.S_ISREG(told.st_mode):
-                raise UploadError(f"{_called(media)} is no regular file")
+                raise UploadError(f"{_called(media)} is no regular file", submitted="no")
             _refuse_large(media, told.st_size, limit)
             found, size = hashlib.sha256(), 0
             while piece := file.read(_PIECE):
@@ -269,15 +269,15 @@ def _read(path: "os.PathLike[str]", offset: int, wanted: int, *, last: bool) -> 
 
 def _refuse_large(media: LocalMedia, size: int, limit: int | None) -> None:
     if limit is not None and size > limit:
-        raise UploadError(f"{_called(media)} has {size} bytes, and upload_limit allows {limit}")
+        raise UploadError(f"{_called(media)} has {size} bytes, and upload_limit allows {limit}", submitted="no")
 
 
 def _unreadable(media: LocalMedia, error: Exception) -> UploadError:
-    return UploadError(f"could not read {_called(media)}: {getattr(error, 'strerror', None) or error}")
+    return UploadError(f"could not read {_called(media)}: {getattr(error, 'strerror', None) or error}", submitted="no")
 
 
 def _changed(media: LocalMedia) -> UploadError:
-    return UploadError(f"{_called(media)} changed while it was uploaded")
+    return UploadError(f"{_called(media)} changed while it was uploaded", submitted="no")
 
 
 def _called(media: LocalMedia) -> str:

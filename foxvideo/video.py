@@ -85,13 +85,12 @@ class Video:
         """
         if not self.urls:
             names = sorted({name for result in self.results for name in result.fields})
-            error = ResultsMissing(
+            raise ResultsMissing(
                 f"the results have no link, but {', '.join(names) or 'nothing'}",
                 submitted="yes",
                 task_id=self.task_id,
+                hint="read video.results",
             )
-            error.advice = "read video.results"
-            raise error
         return self.urls[0]
 
     @property
@@ -177,8 +176,8 @@ class Video:
         try:
             saved = await self._fetch(url, index, part, progress)
         except FoxError as error:
-            error.task_id, error.submitted = self.task_id, "yes"
-            raise
+            error.submitted = "yes"
+            raise error.name(task_id=self.task_id) from error.__cause__
         if self._noted is not None:
             self._noted(self.task_id, index, saved)
         return saved
@@ -186,7 +185,7 @@ class Video:
     async def _fetch(self, url: str, index: int, part: Part, progress: Progress | None) -> SavedFile:
         transport = self._transport
         if transport is None:
-            raise DownloadError("this is a copy without a client: use client.task(video.task_id)")
+            raise DownloadError("this is a copy without a client: use client.task(video.task_id)", submitted="yes")
         try:
             return await downloads.save(transport, url, part, progress=progress)
         except ResultExpired:

@@ -216,24 +216,28 @@ def refusal(reply: Reply, doing: str) -> FoxError:  # noqa: PLR0911 - a table, a
     match reply.status:
         case 400 | 422:
             if said.code in _NO_CHANNEL or said.kind == "service_unavailable_error":
-                return ModelUnavailable(what, code=said.code, **context)
-            return InvalidRequest(what, code=said.code, **context)
+                return ModelUnavailable(what, code=said.code, **context, submitted="no")
+            return InvalidRequest(what, code=said.code, **context, submitted="no")
         case 401:
-            return AuthenticationError(what, **context)
+            return AuthenticationError(what, **context, submitted="no")
         case 402:
-            return InsufficientCredits(what, **context)
+            return InsufficientCredits(what, **context, submitted="no")
         case 403:
             return _forbidden(reply, what, context)
         case 413:
-            return InvalidRequest(f"{doing}: the body is too large: {said.message}", code=said.code, **context)
+            return InvalidRequest(
+                f"{doing}: the body is too large: {said.message}", code=said.code, **context, submitted="no"
+            )
         case 429:
-            return RateLimited(what, retry_after=retry_after(reply), **context)
+            return RateLimited(what, retry_after=retry_after(reply), **context, submitted="no")
         case status if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
             target = reply.headers.get("Location", "nowhere")[:_SNIPPET]
-            return BadReply(f"{doing}: redirected to {target}, which is not followed: is base_url right?", **context)
+            return BadReply(
+                f"{doing}: redirected to {target}, which is not followed: is base_url right?", **context, submitted="no"
+            )
         case status if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            return ServiceUnavailable(what, **context)
-    return BadReply(what, **context)
+            return ServiceUnavailable(what, **context, submitted="no")
+    return BadReply(what, **context, submitted="no")
 
 
 _OTHER_CLIENT = re.compile(rb"error[ -]code\W+1010\b", re.IGNORECASE)  # Cloudflare, as text or as a page
@@ -242,11 +246,13 @@ _OTHER_CLIENT = re.compile(rb"error[ -]code\W+1010\b", re.IGNORECASE)  # Cloudfl
 def _forbidden(reply: Reply, what: str, context: Context) -> FoxError:
     if _OTHER_CLIENT.search(reply.body):
         return AuthenticationError(
-            f"{what}: Cloudflare refuses this User-Agent, pass another as Client(user_agent=...)", **context
+            f"{what}: Cloudflare refuses this User-Agent, pass another as Client(user_agent=...)",
+            **context,
+            submitted="no",
         )
     if isinstance(context["body"], dict):
-        return AuthenticationError(what, **context)
-    return BadReply(what, **context)
+        return AuthenticationError(what, **context, submitted="no")
+    return BadReply(what, **context, submitted="no")
 
 
 # Nothing was made: FoxAPI's own refusals and those of any HTTP server that did not take the request in.
@@ -265,7 +271,7 @@ def read_submit(answer: Answer) -> TaskState:
     if isinstance(answer, NoReply):
         if answer.sent:
             raise SubmitUncertain(f"submit: {answer.reason}", submitted="unknown") from answer.cause
-        raise ServiceUnavailable(f"submit: could not connect: {answer.reason}") from answer.cause
+        raise ServiceUnavailable(f"submit: could not connect: {answer.reason}", submitted="no") from answer.cause
     if answer.status in _REFUSED | _MOVED:
         raise refusal(answer, "submit")
     reply = _unwrapped(answer, "id", "task_id")
@@ -281,7 +287,7 @@ def _ids(reply: Mapping[str, object]) -> Iterator[str]:
 def _uncertain(reply: Reply) -> SubmitUncertain:
     said = _Refusal.of(reply)
     cut = "" if reply.complete else "the reply was cut: "
-    error = SubmitUncertain(f"submit: {cut}{said.message}", **said.context(reply))
+    error = SubmitUncertain(f"submit: {cut}{said.message}", **said.context(reply), submitted="unknown")
     error.submitted = "unknown"
     # A reply that was cut may still show the id, and that is worth money.
     if seen := re.search(rb'"(?:task_)?id"\s*:\s*"(task-[\w.-]{1,190})"', reply.body):
@@ -304,7 +310,7 @@ def read_task(answer: Answer, task_id: str) -> TaskState:
     """
     if isinstance(answer, Reply) and answer.status == HTTPStatus.NOT_FOUND and mapping(_decoded(answer)):
         said = _Refusal.of(answer)
-        raise TaskNotFound(f"task query: {said.message}", **said.context(answer))
+        raise TaskNotFound(f"task query: {said.message}", **said.context(answer), submitted="no")
     reply = _expect(answer, "task query")
     found = _unwrapped(reply, "id", "task_id", "status")
     status = found.get("status")
@@ -327,7 +333,7 @@ def read_upload(answer: Answer) -> str:
     except FoxError as error:
         if _is_untaken(error):
             told: Context = {"http_status": error.http_status, "request_id": error.request_id, "body": error.body}
-            raise UploadError(error.what, **told) from None
+            raise UploadError(error.what, **told, submitted="no") from None
         raise
     url = _unwrapped(reply, "url").get("url")
     if not isinstance(url, str) or not is_web_url(url):
@@ -381,7 +387,7 @@ def read_object(answer: Answer, doing: str, *names: str) -> dict[str, object]:
 def _expect(answer: Answer, doing: str) -> Reply:
     """Return a reply of success that arrived whole, else raise what it means."""
     if isinstance(answer, NoReply):
-        raise ServiceUnavailable(f"{doing}: {answer.reason}") from answer.cause
+        raise ServiceUnavailable(f"{doing}: {answer.reason}", submitted="no") from answer.cause
     if answer.ok and answer.complete:
         return answer
     if answer.ok:
@@ -391,4 +397,4 @@ def _expect(answer: Answer, doing: str) -> Reply:
 
 def _bad(reply: Reply, what: str) -> BadReply:
     said = _Refusal.of(reply)
-    return BadReply(f"{what}: {said.message}", **said.context(reply))
+    return BadReply(f"{what}: {said.message}", **said.context(reply), submitted="no")

@@ -7,6 +7,7 @@ import sys
 import uuid
 from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -63,8 +64,8 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
         return (yield)
     watch, logger, init = _Watch(), logging.getLogger("foxvideo"), FoxError.__init__
 
-    def watched(error: FoxError, what: str, **context: object) -> None:
-        init(error, what, **context)  # type: ignore[arg-type]
+    def watched(error: FoxError, what: str, **context: Any) -> None:  # noqa: ANN401 - whatever an error carries
+        init(error, what, **context)
         watch.look(f"{what} {context!r}")
 
     level = logger.level

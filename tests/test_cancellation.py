@@ -28,9 +28,9 @@ from foxvideo import (
     Every,
     GrokImageToVideo,
     GrokTextToVideo,
-    JournalRow,
-    RowStatus,
+    RecordStatus,
     SubmitUncertain,
+    TaskRecord,
     virtual_clock,
 )
 from foxvideo.emulator import Emulator, Fault
@@ -272,12 +272,12 @@ class Cut:
         for token, charged in charges.items():
             attempts = [row for row in rows if row.token == token]  # several where an uncertain one was sent again
             known = {row.task_id for row in attempts if row.task_id is not None}
-            uncertain = [row for row in attempts if row.status is RowStatus.UNCERTAIN]
+            uncertain = [row for row in attempts if row.status is RecordStatus.UNCERTAIN]
             assert known <= charged
             assert len(charged - known) <= len(uncertain), f"cycle {self.cut_at}: {charged} were charged for {attempts}"
 
 
-async def _remembered(path: Path) -> tuple[JournalRow, ...]:
+async def _remembered(path: Path) -> tuple[TaskRecord, ...]:
     async with Journal(path) as journal:
         return await journal.rows()
 

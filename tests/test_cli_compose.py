@@ -101,20 +101,20 @@ def test_what_is_set_beside_the_options_is_sent_too() -> None:
 @pytest.mark.parametrize(
     ("error", "code"),
     [
-        (FoxError("x"), 1),
+        (FoxError("x", submitted="no"), 1),
         (OSError("x"), 1),
-        (TaskFailed("x", task_id="t"), 1),
-        (TaskNotFound("x", task_id="t"), 1),
-        (ServiceUnavailable("x"), 1),
-        (InvalidRequest("x"), 2),
+        (TaskFailed("x", task_id="t", submitted="no"), 1),
+        (TaskNotFound("x", task_id="t", submitted="no"), 1),
+        (ServiceUnavailable("x", submitted="no"), 1),
+        (InvalidRequest("x", submitted="no"), 2),
         (click.UsageError("x"), 2),
-        (AuthenticationError("x"), 3),
-        (SubmitUncertain("x"), 4),
-        (TaskTimeout("x", task_id="t"), 5),
-        (TaskAbandoned("x", task_id="t"), 5),
-        (ClientClosed("x", task_id="t"), 5),
-        (ServiceUnavailable("x", task_id="t"), 5),
-        (outcome.Interrupted("x"), 130),
+        (AuthenticationError("x", submitted="no"), 3),
+        (SubmitUncertain("x", submitted="unknown"), 4),
+        (TaskTimeout("x", task_id="t", submitted="no"), 5),
+        (TaskAbandoned("x", task_id="t", submitted="no"), 5),
+        (ClientClosed("x", task_id="t", submitted="no"), 5),
+        (ServiceUnavailable("x", task_id="t", submitted="no"), 5),
+        (outcome.Interrupted("x", submitted="no"), 130),
     ],
 )
 def test_every_error_has_its_exit_code(error: Exception, code: int) -> None:
@@ -131,10 +131,10 @@ def test_an_error_is_told_in_one_line() -> None:
 def test_the_command_that_goes_on_keeps_the_options() -> None:
     """Address and file are those of the command that ended."""
     options = {"output": Path("my fox.mp4"), "overwrite": True, "base_url": "http://x"}
-    command = outcome.fetching(TaskTimeout("x", task_id="task-1"), options)
+    command = outcome.fetching(TaskTimeout("x", task_id="task-1", submitted="no"), options)
     assert command == "foxvideo fetch task-1 --base-url http://x --overwrite -o 'my fox.mp4'"
-    assert outcome.fetching(TaskTimeout("x", task_id="task-1"), {}) == "foxvideo fetch task-1"
-    assert outcome.fetching(TaskFailed("x", task_id="task-1"), {}) is None
+    assert outcome.fetching(TaskTimeout("x", task_id="task-1", submitted="no"), {}) == "foxvideo fetch task-1"
+    assert outcome.fetching(TaskFailed("x", task_id="task-1", submitted="no"), {}) is None
     assert outcome.fetching(OSError("x"), {}) is None
 
 
@@ -146,12 +146,19 @@ def test_what_cannot_be_saved_is_saved_by_resume() -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [SubmitUncertain("x"), KeyConflict("x"), TaskTimeout("x"), ClientClosed("x"), ResultsMissing("x")]
+    "error",
+    [
+        SubmitUncertain("x", submitted="unknown"),
+        KeyConflict("x", submitted="no"),
+        TaskTimeout("x", submitted="no"),
+        ClientClosed("x", submitted="no"),
+        ResultsMissing("x", submitted="no"),
+    ],
 )
 def test_advice_is_for_a_shell(error: FoxError) -> None:
     """Nobody there can await anything, and the error itself stays as it was."""
     before = str(error)
-    assert not re.search(r"client\.|await|error\.", outcome.message(error))
+    assert not re.search(r"client\.|await|error\.", outcome.message(error) + outcome.shell_hint(error))
     assert str(error) == before
 
 
@@ -159,7 +166,7 @@ def test_what_another_process_is_sending_is_waited_for_by_its_key() -> None:
     """It has no id yet."""
     waiting = TaskTimeout("x", key="shot 1", submitted="unknown")
     assert outcome.fetching(waiting, {}) == "foxvideo fetch --key 'shot 1'"
-    assert outcome.fetching(TaskTimeout("x", key="shot 1"), {}) is None
+    assert outcome.fetching(TaskTimeout("x", key="shot 1", submitted="no"), {}) is None
 
 
 def test_an_uncertain_submit_whose_broken_reply_showed_an_id_is_adopted_by_it() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from foxvideo import JournalRow, RowStatus
+from foxvideo import RecordStatus, TaskRecord
 from foxvideo.cli import doctor
 from foxvideo.cli.app import app
 from foxvideo.cli.doctor import Check, examine
@@ -144,12 +144,12 @@ def test_models_that_a_key_may_not_call_are_named() -> None:
     assert doctor.GROK[0] in some.detail
 
 
-def row(number: int, status: str, **known: Any) -> JournalRow:  # noqa: ANN401 - as the fields are
+def row(number: int, status: str, **known: Any) -> TaskRecord:  # noqa: ANN401 - as the fields are
     """Return a row of a journal."""
     needed = {"attempt": 1, "origin": "http://x", "fingerprint": "f", "model": "m", "request": "{}", "token": "t"}
     unknown = dict.fromkeys(("owner", "task_id", "credits", "reply", "error", "sent", "accepted", "ended"))
     values: dict[str, Any] = {**needed, **unknown, "key": f"k{number}", "planned": 0.0, **known}
-    return JournalRow(number=number, status=RowStatus(status), **values)
+    return TaskRecord(number=number, status=RecordStatus(status), **values)
 
 
 def test_a_journal_that_is_not_there_yet_is_not_made(tmp_path: Path) -> None:

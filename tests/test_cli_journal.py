@@ -15,7 +15,7 @@ import platformdirs
 import pytest
 from click.testing import CliRunner, Result
 
-from foxvideo import Client, GrokTextToVideo, JournalRow
+from foxvideo import Client, GrokTextToVideo, TaskRecord
 from foxvideo.cli import errand, journal as journals, memory, spans
 from foxvideo.cli.app import app
 from foxvideo.cli.resume import Unfinished
@@ -116,12 +116,12 @@ def test_tasks_makes_no_journal(run: Run, journal: Path) -> None:
     assert not journal.exists()
 
 
-def row(**known: Any) -> JournalRow:  # noqa: ANN401 - as the fields are
+def row(**known: Any) -> TaskRecord:  # noqa: ANN401 - as the fields are
     """Return a row of a journal; accepted where it is not told otherwise."""
     unknown = dict.fromkeys(("owner", "credits", "reply", "error", "sent", "ended"))
     values: dict[str, Any] = {"number": 1, "key": "k", "attempt": 1, "origin": "http://x", "fingerprint": "f"}
     values |= {"model": "m", "request": "{}", "token": "t", "status": "accepted", "task_id": "task-1"}
-    return JournalRow(**values | unknown | {"planned": 0.0, "accepted": 0.0} | known)
+    return TaskRecord(**values | unknown | {"planned": 0.0, "accepted": 0.0} | known)
 
 
 def test_a_table_is_never_cut_short_and_stands_in_columns() -> None:

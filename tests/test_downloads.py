@@ -482,7 +482,7 @@ async def test_a_fresh_link_that_is_dead_too_is_told(
 
     error = caught.value
     assert (error.task_id, error.submitted, error.http_status) == (video.task_id, "yes", status)
-    assert "links live 24 hours" in str(error)
+    assert "links live 24 hours" in error.hint
     assert (fox.ledger.polled, len(host.heard)) == (polled + 1, 1)
     assert _names(tmp_path) == []
 

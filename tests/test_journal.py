@@ -21,7 +21,7 @@ from typing import Any
 import attrs
 import pytest
 
-from foxvideo import InvalidRequest, JournalError, JournalRow, KeyConflict, RowStatus
+from foxvideo import InvalidRequest, JournalError, KeyConflict, KeyStateError, RecordStatus, TaskRecord
 from foxvideo.journal import Ask, Journal, Mine, file, owners, tables
 from foxvideo.journal.rows import Right, right
 
@@ -67,20 +67,20 @@ def files(path: Path) -> dict[str, bytes]:
     return {found.name: found.read_bytes() for found in path.parent.iterdir()}
 
 
-def left_by_the_dead(path: Path, status: RowStatus, key: str = "shot-1") -> None:
+def left_by_the_dead(path: Path, status: RecordStatus, key: str = "shot-1") -> None:
     """Give the row of a key to an owner that died: its lock file is there, and nobody holds it."""
     owners.path_of(path, "dead").touch()
     sql(path, "UPDATE tasks SET status = ?, owner = 'dead' WHERE key = ?", status, key)
 
 
-async def newest(journal: Journal, key: str = "shot-1") -> JournalRow:
+async def newest(journal: Journal, key: str = "shot-1") -> TaskRecord:
     """Return the row that counts for a key."""
     row = await journal.look(key)
     assert row is not None
     return row
 
 
-async def settle(journal: Journal, status: RowStatus, key: str = "shot-1", **columns: object) -> JournalRow:
+async def settle(journal: Journal, status: RecordStatus, key: str = "shot-1", **columns: object) -> TaskRecord:
     """Claim a key, and note what became of it."""
     row, mine = await claimed(journal, asking(key=key))
     assert mine
@@ -88,7 +88,7 @@ async def settle(journal: Journal, status: RowStatus, key: str = "shot-1", **col
     return await newest(journal, key)
 
 
-async def claimed(journal: Journal, ask: Ask) -> tuple[JournalRow, bool]:
+async def claimed(journal: Journal, ask: Ask) -> tuple[TaskRecord, bool]:
     """Claim a key; return its row, and whether that is now the client's to send."""
     found = await journal.claim(ask)
     rows = {row.number: row for row in await journal.rows()}
@@ -549,7 +549,7 @@ async def test_two_clients_of_one_process_are_two_owners(journal: Journal, path:
         assert await claimed(other, ASK) == (row, False)
         assert not await other.sending(row.number)
         assert await journal.sending(row.number)
-        assert (await newest(other)).status is RowStatus.SENDING
+        assert (await newest(other)).status is RecordStatus.SENDING
     assert (await newest(journal)).owner == journal.owner
 
 
@@ -573,7 +573,7 @@ async def test_another_process_does_not_take_the_log_away_from_two_clients_of_on
 async def test_what_a_dead_owner_planned_is_free(journal: Journal, path: Path) -> None:
     """It was never sent, so its token stays, too."""
     row, _ = await claimed(journal, ASK)
-    left_by_the_dead(path, RowStatus.PLANNED)
+    left_by_the_dead(path, RecordStatus.PLANNED)
     assert await claimed(journal, ASK) == (row, True)
     assert not owners.path_of(path, "dead").exists()
 
@@ -582,7 +582,7 @@ async def test_what_a_dead_owner_planned_is_free(journal: Journal, path: Path) -
 async def test_what_a_dead_owner_was_sending_is_uncertain(journal: Journal, path: Path, ask: str) -> None:
     """Whoever looks first finds out."""
     await journal.claim(ASK)
-    left_by_the_dead(path, RowStatus.SENDING)
+    left_by_the_dead(path, RecordStatus.SENDING)
     match ask:
         case "claim":
             row, mine = await claimed(journal, ASK)
@@ -593,7 +593,7 @@ async def test_what_a_dead_owner_was_sending_is_uncertain(journal: Journal, path
             (row,) = await journal.rows()
         case _:
             row = await journal.uncertain("shot-1", ORIGIN)
-    assert (row.status, row.owner) == (RowStatus.UNCERTAIN, None)
+    assert (row.status, row.owner) == (RecordStatus.UNCERTAIN, None)
     assert "died before the reply" in str(row.error)
     assert sql(path, "SELECT status FROM tasks") == [("uncertain",)]
 
@@ -680,23 +680,23 @@ def test_a_lock_that_the_system_refuses_leaves_nothing_open(tmp_path: Path, monk
 # --- What a key may have ---
 
 
-@pytest.mark.parametrize("status", RowStatus)
+@pytest.mark.parametrize("status", RecordStatus)
 @pytest.mark.parametrize("leave", ["", "retry_failed", "risk"])
-def test_what_is_bought_anew_was_allowed_to_be(status: RowStatus, leave: str) -> None:
+def test_what_is_bought_anew_was_allowed_to_be(status: RecordStatus, leave: str) -> None:
     """The whole table: nothing under way, accepted or completed is ever sent again."""
     for owned, sent in itertools.product((True, False), repeat=2):
-        row = JournalRow(
+        row = TaskRecord(
             number=1, key="shot-1", attempt=1, origin=ORIGIN, fingerprint="f", model="grok", request="{}", token="t",
             status=status, owner="living" if owned else None, task_id=None, credits=None, reply=None, error=None,
             planned=0.0, sent=1.0 if sent else None, accepted=None, ended=None,
         )  # fmt: skip
         expected = {
-            RowStatus.PLANNED: Right.NONE if owned else Right.TAKE,
-            RowStatus.REFUSED: Right.ANEW if sent or owned else Right.TAKE,
-            RowStatus.WITHDRAWN: Right.ANEW if sent or owned else Right.TAKE,
-            RowStatus.FAILED: Right.ANEW if leave == "retry_failed" else Right.NONE,
-            RowStatus.CANCELLED: Right.ANEW if leave == "retry_failed" else Right.NONE,
-            RowStatus.UNCERTAIN: Right.ANEW if leave == "risk" else Right.NONE,
+            RecordStatus.PLANNED: Right.NONE if owned else Right.TAKE,
+            RecordStatus.REFUSED: Right.ANEW if sent or owned else Right.TAKE,
+            RecordStatus.WITHDRAWN: Right.ANEW if sent or owned else Right.TAKE,
+            RecordStatus.FAILED: Right.ANEW if leave == "retry_failed" else Right.NONE,
+            RecordStatus.CANCELLED: Right.ANEW if leave == "retry_failed" else Right.NONE,
+            RecordStatus.UNCERTAIN: Right.ANEW if leave == "risk" else Right.NONE,
         }
         assert right(row, asking(**({leave: True} if leave else {}))) is expected.get(status, Right.NONE)
 
@@ -704,10 +704,10 @@ def test_what_is_bought_anew_was_allowed_to_be(status: RowStatus, leave: str) ->
 @pytest.mark.parametrize("other", [{"fingerprint": "g"}, {"origin": "http://elsewhere"}], ids=["request", "origin"])
 async def test_a_key_is_of_one_request_for_one_host(journal: Journal, other: dict[str, str]) -> None:
     """Whatever became of it."""
-    await settle(journal, RowStatus.FAILED, task_id="task-1")
+    await settle(journal, RecordStatus.FAILED, task_id="task-1")
     with pytest.raises(KeyConflict) as caught:
         await journal.claim(asking(retry_failed=True, **other))
-    assert (caught.value.task_id, caught.value.key, caught.value.submitted) == ("task-1", "shot-1", "no")
+    assert (caught.value.task_id, caught.value.key, caught.value.submitted) == ("task-1", "shot-1", "yes")
     assert "grok at https://api.foxapi.cc" in str(caught.value)
 
 
@@ -715,24 +715,24 @@ async def test_a_submit_without_a_key_is_written_down_as_it_is_sent(journal: Jou
     """Its row is never planned, and its key is taken from nobody."""
     number = await journal.begin(ASK, "token")
     row = await newest(journal)
-    assert (row.number, row.status, row.owner, row.token) == (number, RowStatus.SENDING, journal.owner, "token")
+    assert (row.number, row.status, row.owner, row.token) == (number, RecordStatus.SENDING, journal.owner, "token")
     with pytest.raises(JournalError, match="UNIQUE"):
         await journal.begin(ASK, "token")
 
 
 async def test_a_withdrawn_row_is_taken_again_as_if_nothing_had_been(journal: Journal) -> None:
     """Nothing of its end is left."""
-    before = await settle(journal, RowStatus.WITHDRAWN, ended=5.0, error="withdrawn")
+    before = await settle(journal, RecordStatus.WITHDRAWN, ended=5.0, error="withdrawn")
     row, mine = await claimed(journal, ASK)
     assert (mine, row.number, row.token, row.attempt) == (True, before.number, before.token, 1)
     assert (row.status, row.error, row.ended) == ("planned", None, None)
     assert await newest(journal) == row
 
 
-@pytest.mark.parametrize("nothing", [RowStatus.WITHDRAWN, RowStatus.REFUSED, RowStatus.PLANNED])
-@pytest.mark.parametrize(("made", "leave"), [(RowStatus.FAILED, "retry_failed"), (RowStatus.UNCERTAIN, "risk")])
+@pytest.mark.parametrize("nothing", [RecordStatus.WITHDRAWN, RecordStatus.REFUSED, RecordStatus.PLANNED])
+@pytest.mark.parametrize(("made", "leave"), [(RecordStatus.FAILED, "retry_failed"), (RecordStatus.UNCERTAIN, "risk")])
 async def test_an_attempt_that_made_nothing_hides_no_earlier_one(
-    journal: Journal, made: RowStatus, leave: str, nothing: RowStatus
+    journal: Journal, made: RecordStatus, leave: str, nothing: RecordStatus
 ) -> None:
     """Else a later submit of the key would pay without leave for what failed, or may be paid for already."""
     first = await settle(journal, made)
@@ -748,8 +748,8 @@ async def test_an_attempt_that_made_nothing_hides_no_earlier_one(
 
 async def test_only_an_uncertain_attempt_hands_its_token_on(journal: Journal) -> None:
     """A service that reads it sees a repeat there, and a new task everywhere else."""
-    lost = await settle(journal, RowStatus.UNCERTAIN, "lost")
-    failed = await settle(journal, RowStatus.FAILED, "failed")
+    lost = await settle(journal, RecordStatus.UNCERTAIN, "lost")
+    failed = await settle(journal, RecordStatus.FAILED, "failed")
     again, _ = await claimed(journal, asking(key="lost", risk=True))
     anew, _ = await claimed(journal, asking(key="failed", retry_failed=True))
     assert again.token == lost.token
@@ -773,9 +773,9 @@ async def test_what_another_client_took_over_is_not_changed_but_for_an_id(journa
     async with Journal(path) as other:
         await other.look("shot-1")
         sql(path, "UPDATE tasks SET owner = ?", other.owner)
-        await journal.change(row.number, {"status": RowStatus.WITHDRAWN, "owner": None})
-        assert (await newest(journal)).status is RowStatus.PLANNED
-        await journal.accepted(row.number, {"status": RowStatus.ACCEPTED, "owner": None, "task_id": "task-1"})
+        await journal.change(row.number, {"status": RecordStatus.WITHDRAWN, "owner": None})
+        assert (await newest(journal)).status is RecordStatus.PLANNED
+        await journal.accepted(row.number, {"status": RecordStatus.ACCEPTED, "owner": None, "task_id": "task-1"})
         assert (await newest(journal)).task_id == "task-1"
 
 
@@ -784,7 +784,7 @@ async def test_what_another_client_took_over_is_not_changed_but_for_an_id(journa
 
 async def test_an_uncertain_submit_takes_the_id_that_its_caller_found(journal: Journal) -> None:
     """From then on it is like any other."""
-    await settle(journal, RowStatus.UNCERTAIN, error="lost")
+    await settle(journal, RecordStatus.UNCERTAIN, error="lost")
     row = await journal.adopt("shot-1", "task-1", ORIGIN)
     assert (row.status, row.task_id, row.error) == ("accepted", "task-1", None)
     assert row.accepted == pytest.approx(time.time(), abs=60)
@@ -793,22 +793,22 @@ async def test_an_uncertain_submit_takes_the_id_that_its_caller_found(journal: J
 
 async def test_an_id_of_another_submit_is_not_adopted(journal: Journal) -> None:
     """One task is one row's."""
-    await settle(journal, RowStatus.COMPLETED, "shot-0", task_id="task-1")
-    await settle(journal, RowStatus.UNCERTAIN)
-    with pytest.raises(InvalidRequest, match="made by the submit 'shot-0'") as caught:
+    await settle(journal, RecordStatus.COMPLETED, "shot-0", task_id="task-1")
+    await settle(journal, RecordStatus.UNCERTAIN)
+    with pytest.raises(KeyStateError, match="task-1 was made by the submit 'shot-0'") as caught:
         await journal.adopt("shot-1", "task-1", ORIGIN)
-    assert (caught.value.key, caught.value.task_id) == ("shot-1", "task-1")
-    assert (await newest(journal)).status is RowStatus.UNCERTAIN
+    assert (caught.value.key, caught.value.submitted) == ("shot-1", "unknown")
+    assert (await newest(journal)).status is RecordStatus.UNCERTAIN
 
 
 async def test_an_uncertain_submit_may_be_given_the_id_that_its_broken_reply_showed(journal: Journal) -> None:
     """It stands in its own row."""
-    await settle(journal, RowStatus.UNCERTAIN, task_id="task-1")
-    assert (await journal.adopt("shot-1", "task-1", ORIGIN)).status is RowStatus.ACCEPTED
+    await settle(journal, RecordStatus.UNCERTAIN, task_id="task-1")
+    assert (await journal.adopt("shot-1", "task-1", ORIGIN)).status is RecordStatus.ACCEPTED
 
 
-@pytest.mark.parametrize("status", [status for status in RowStatus if status != RowStatus.UNCERTAIN])
-async def test_only_what_is_uncertain_is_adopted(journal: Journal, status: RowStatus) -> None:
+@pytest.mark.parametrize("status", [status for status in RecordStatus if status != RecordStatus.UNCERTAIN])
+async def test_only_what_is_uncertain_is_adopted(journal: Journal, status: RecordStatus) -> None:
     """What is being sent is not, while its owner lives."""
     row, _ = await claimed(journal, ASK)
     await journal.change(row.number, {"status": status, "task_id": "task-1"})
@@ -821,7 +821,7 @@ async def test_neither_an_unknown_key_nor_another_host_is_adopted(journal: Journ
     """The id would be asked for where it is not."""
     with pytest.raises(InvalidRequest, match="not in the journal"):
         await journal.uncertain("shot-1", ORIGIN)
-    await settle(journal, RowStatus.UNCERTAIN)
+    await settle(journal, RecordStatus.UNCERTAIN)
     with pytest.raises(InvalidRequest, match=f"went to {ORIGIN}"):
         await journal.uncertain("shot-1", "http://elsewhere")
 
@@ -831,16 +831,16 @@ async def test_neither_an_unknown_key_nor_another_host_is_adopted(journal: Journ
 
 async def test_an_end_is_noted_in_the_row_of_its_task_alone(journal: Journal) -> None:
     """By its id, under which anybody may have followed it."""
-    await settle(journal, RowStatus.ACCEPTED, task_id="task-1")
-    await settle(journal, RowStatus.ACCEPTED, "shot-2", task_id="task-2")
-    await journal.ended("task-1", {"status": RowStatus.COMPLETED, "ended": 5.0})
+    await settle(journal, RecordStatus.ACCEPTED, task_id="task-1")
+    await settle(journal, RecordStatus.ACCEPTED, "shot-2", task_id="task-2")
+    await journal.ended("task-1", {"status": RecordStatus.COMPLETED, "ended": 5.0})
     assert [row.key for row in await journal.rows(running=True)] == ["shot-2"]
     assert (await newest(journal)).ended == 5.0
 
 
 async def test_a_row_tells_where_its_first_result_was_saved_last(journal: Journal, tmp_path: Path) -> None:
     """By an absolute path."""
-    await settle(journal, RowStatus.COMPLETED, task_id="task-1")
+    await settle(journal, RecordStatus.COMPLETED, task_id="task-1")
     assert (await newest(journal)).file is None
     for place, name in ((1, "second.mp4"), (0, "old.mp4"), (0, "first.mp4")):
         await journal.saved("task-1", place, Path(name), 5, "0")
@@ -866,12 +866,12 @@ async def test_the_newest_durations_are_handed_back_in_their_order(journal: Jour
 
 async def test_only_what_is_settled_and_old_is_forgotten(journal: Journal, path: Path) -> None:
     """What may be paid for, or runs, is not; what was accepted so long ago that nothing is left to fetch is."""
-    for status in RowStatus:
+    for status in RecordStatus:
         await settle(journal, status, status, task_id=f"task-{status}", ended=5.0)
         await journal.saved(f"task-{status}", 0, Path("a.mp4"), 5, "0")
-    await settle(journal, RowStatus.WITHDRAWN, "new")
+    await settle(journal, RecordStatus.WITHDRAWN, "new")
     await journal.uploaded("hash", ORIGIN, "https://files/1")
-    await settle(journal, RowStatus.ACCEPTED, "old", accepted=5.0)
+    await settle(journal, RecordStatus.ACCEPTED, "old", accepted=5.0)
     sql(path, "UPDATE tasks SET accepted = ? WHERE key = 'accepted'", time.time())
     assert await journal.forget(10.0) == 7
     assert {row.key for row in await journal.rows()} == {"sending", "accepted", "uncertain", "new"}
@@ -883,5 +883,5 @@ async def test_only_what_is_settled_and_old_is_forgotten(journal: Journal, path:
 
 def test_the_secrets_of_a_row_do_not_show() -> None:
     """Its request may quote a prompt."""
-    shown = {field.name for field in attrs.fields(JournalRow) if field.repr}
+    shown = {field.name for field in attrs.fields(TaskRecord) if field.repr}
     assert not shown & {"request", "reply", "token", "fingerprint"}

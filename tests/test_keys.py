@@ -25,15 +25,16 @@ from foxvideo import (
     GrokTextToVideo,
     InvalidRequest,
     JournalError,
-    JournalRow,
     KeyConflict,
+    KeyStateError,
+    RecordStatus,
     Request,
-    RowStatus,
     SubmitUncertain,
     TaskAbandoned,
     TaskCancelled,
     TaskFailed,
     TaskNotFound,
+    TaskRecord,
     TaskTimeout,
     Video,
     VideoTask,
@@ -104,7 +105,7 @@ async def uncertain(client: Client, fox: Emulator, key: str = "shot-1") -> Video
     return task
 
 
-async def newest(client: Client) -> JournalRow:
+async def newest(client: Client) -> TaskRecord:
     """Return the last row."""
     return (await client.history())[-1]
 
@@ -222,7 +223,7 @@ async def test_a_completed_key_is_answered_without_a_request(fox: Emulator, tmp_
         assert await client.generate(SHOT, key="shot-1") == video
         assert (await client.task(key="shot-1")).url == video.url
         (row,) = await client.history()
-    assert (row.status, row.task_id, row.attempt) == (RowStatus.COMPLETED, video.task_id, 1)
+    assert (row.status, row.task_id, row.attempt) == (RecordStatus.COMPLETED, video.task_id, 1)
     assert (fox.ledger.charged, fox.ledger.polled) == (1, polled)
 
 
@@ -307,7 +308,7 @@ async def test_a_task_that_ended_under_its_id_has_ended_under_its_key(fox: Emula
         task_id = await client.submit(SHOT, key="shot-1").wait_accepted()
     async with opened(fox, tmp_path) as client:
         await client.task(task_id)
-        assert (await newest(client)).status is RowStatus.COMPLETED
+        assert (await newest(client)).status is RecordStatus.COMPLETED
 
 
 async def test_a_task_whose_submit_told_no_status_is_followed_by_its_key(fox: Emulator, tmp_path: Path) -> None:
@@ -349,7 +350,7 @@ async def test_another_request_under_a_key_is_refused_with_nothing_sent(fox: Emu
     video = await keeper.generate(SHOT, key="shot-1")
     with pytest.raises(KeyConflict) as caught:
         await keeper.generate(LOCAL, key="shot-1")
-    assert (caught.value.task_id, caught.value.key, caught.value.submitted) == (video.task_id, "shot-1", "no")
+    assert (caught.value.task_id, caught.value.key, caught.value.submitted) == (video.task_id, "shot-1", "yes")
     assert fox.ledger.charged == 1
 
 
@@ -384,7 +385,7 @@ async def test_a_key_is_of_one_host(fox: Emulator, tmp_path: Path) -> None:
         for verb in ("submit", "task"):
             error = await ended(client.submit(SHOT, key="shot-1") if verb == "submit" else client.task(key="shot-1"))
             assert isinstance(error, KeyConflict)
-            assert (error.task_id, error.submitted, fox.base_url in str(error)) == (task_id, "no", True)
+            assert (error.task_id, error.submitted, fox.base_url in str(error)) == (task_id, "yes", True)
         assert await client.resume() == ()
         assert (other.ledger.submitted, other.ledger.polled) == (0, 0)
 
@@ -451,8 +452,8 @@ async def test_a_failed_key_is_tried_anew_where_that_is_asked_for(fox: Emulator,
         video = await client.generate(SHOT, key="shot-1", retry_failed=True)
         assert await client.generate(SHOT, key="shot-1", retry_failed=True) == video
         first, second = await client.history()
-    assert (first.status, first.attempt, first.task_id) == (RowStatus.FAILED, 1, task.id)
-    assert (second.status, second.attempt, second.task_id) == (RowStatus.COMPLETED, 2, video.task_id)
+    assert (first.status, first.attempt, first.task_id) == (RecordStatus.FAILED, 1, task.id)
+    assert (second.status, second.attempt, second.task_id) == (RecordStatus.COMPLETED, 2, video.task_id)
     assert first.error
     assert fox.ledger.charged == 2
 
@@ -484,8 +485,8 @@ async def test_a_refused_key_is_sent_anew(fox: Emulator, keeper: Client) -> None
     assert error.submitted == "no"
     assert isinstance(await keeper.generate(SHOT, key="shot-1"), Video)
     first, second = await keeper.history()
-    assert (first.status, first.error, first.owner) == (RowStatus.REFUSED, error.what, None)
-    assert (second.status, second.attempt) == (RowStatus.COMPLETED, 2)
+    assert (first.status, first.error, first.owner) == (RecordStatus.REFUSED, error.what, None)
+    assert (second.status, second.attempt) == (RecordStatus.COMPLETED, 2)
     assert fox.ledger.charged == 1
 
 
@@ -497,10 +498,10 @@ async def test_a_withdrawn_key_is_sent_when_it_is_asked_for_again(fox: Emulator,
         await asyncio.sleep(0.1)
         task.abandon()
         assert isinstance(await ended(task), TaskAbandoned)
-        assert (await newest(client)).status is RowStatus.WITHDRAWN
+        assert (await newest(client)).status is RecordStatus.WITHDRAWN
         assert isinstance(await client.generate(SHOT, key="shot-1"), Video)
         _, row = await client.history()
-    assert (row.status, row.attempt, fox.ledger.submitted) == (RowStatus.COMPLETED, 1, 2)
+    assert (row.status, row.attempt, fox.ledger.submitted) == (RecordStatus.COMPLETED, 1, 2)
 
 
 @pytest.mark.parametrize("steps", range(12))
@@ -562,7 +563,7 @@ async def test_what_cannot_be_adopted_is_refused(fox: Emulator, keeper: Client) 
         with pytest.raises(InvalidRequest) as caught:
             await keeper.adopt(key, task_id)
         assert caught.value.key == key
-    assert (await newest(keeper)).status is RowStatus.UNCERTAIN
+    assert (await newest(keeper)).status is RecordStatus.UNCERTAIN
 
 
 async def test_an_uncertain_key_is_sent_again_on_an_explicit_word(fox: Emulator, keeper: Client) -> None:
@@ -571,7 +572,7 @@ async def test_an_uncertain_key_is_sent_again_on_an_explicit_word(fox: Emulator,
     task = await keeper.resubmit("shot-1")
     assert isinstance(await task, Video)
     first, second = await keeper.history()
-    assert (first.status, second.status, second.attempt) == (RowStatus.UNCERTAIN, RowStatus.COMPLETED, 2)
+    assert (first.status, second.status, second.attempt) == (RecordStatus.UNCERTAIN, RecordStatus.COMPLETED, 2)
     tokens = {record.headers["Idempotency-Key"] for record in fox.ledger.tasks.values()}
     assert (fox.ledger.charged, tokens) == (2, {first.token})
 
@@ -588,7 +589,7 @@ async def test_local_files_are_needed_again_to_resubmit(fox: Emulator, keeper: C
     """The journal has but their hashes, and knows others from them."""
     fox.fail_next("submit", Fault("reset"))
     await ended(keeper.submit(LOCAL, key="shot-1"))
-    with pytest.raises(InvalidRequest, match="pass the request again"):
+    with pytest.raises(KeyStateError, match="local files"):
         await keeper.resubmit("shot-1")
     assert isinstance(await ended(await keeper.resubmit("shot-1", SHOT)), KeyConflict)
     assert isinstance(await (await keeper.resubmit("shot-1", LOCAL)), Video)
@@ -630,7 +631,7 @@ async def test_a_late_reply_still_makes_an_uncertain_row_certain(slow: Emulator,
         sql(tmp_path, "UPDATE tasks SET status = 'uncertain', owner = NULL, error = 'taken for dead'")
         task_id = await task.wait_accepted()
         row = await newest(client)
-    assert (row.status, row.task_id, row.error) == (RowStatus.ACCEPTED, task_id, None)
+    assert (row.status, row.task_id, row.error) == (RecordStatus.ACCEPTED, task_id, None)
     assert row.credits == 12.5
 
 
@@ -641,7 +642,7 @@ async def test_a_late_refusal_makes_an_uncertain_row_certain_too(slow: Emulator,
         task = await sending(client)
         sql(tmp_path, "UPDATE tasks SET status = 'uncertain', owner = NULL")
         await ended(task)
-        assert (await newest(client)).status is RowStatus.REFUSED
+        assert (await newest(client)).status is RecordStatus.REFUSED
 
 
 async def test_an_id_that_a_broken_reply_showed_is_kept(fox: Emulator, tmp_path: Path) -> None:
@@ -670,16 +671,16 @@ async def test_an_unknown_key_is_not_found(fox: Emulator, keeper: Client) -> Non
 
 
 WITHOUT_A_TASK = {
-    RowStatus.PLANNED: TaskNotFound,
-    RowStatus.SENDING: SubmitUncertain,  # its owner is dead
-    RowStatus.REFUSED: TaskNotFound,
-    RowStatus.WITHDRAWN: TaskNotFound,
-    RowStatus.UNCERTAIN: SubmitUncertain,
+    RecordStatus.PLANNED: TaskNotFound,
+    RecordStatus.SENDING: SubmitUncertain,  # its owner is dead
+    RecordStatus.REFUSED: TaskNotFound,
+    RecordStatus.WITHDRAWN: TaskNotFound,
+    RecordStatus.UNCERTAIN: SubmitUncertain,
 }
 
 
 @pytest.mark.parametrize("status", WITHOUT_A_TASK)
-async def test_a_key_that_made_no_task_says_so(fox: Emulator, tmp_path: Path, status: RowStatus) -> None:
+async def test_a_key_that_made_no_task_says_so(fox: Emulator, tmp_path: Path, status: RecordStatus) -> None:
     """Or that it may have."""
     async with opened(fox, tmp_path) as client:
         await client.submit(SHOT, key="shot-1").wait_accepted()
@@ -829,7 +830,7 @@ async def test_a_generate_of_its_own_that_is_cancelled_is_withdrawn(fox: Emulato
         work.cancel()
         await asyncio.wait([work])
         row = await newest(client)
-    assert (row.key, row.status, row.owner) == ("shot-1", RowStatus.WITHDRAWN, None)
+    assert (row.key, row.status, row.owner) == ("shot-1", RecordStatus.WITHDRAWN, None)
     assert fox.ledger.charged == 1
 
 
@@ -1140,7 +1141,7 @@ async def test_a_reply_that_was_written_down_after_the_close_gave_up_changes_no_
     async with opened(fox, tmp_path) as client:
         task = client.submit(SHOT, key="shot-1")
         await disk.begun.wait()
-        client._lifecycle.end(task, ClientClosed("closed"), written=True)
+        client._lifecycle.end(task, ClientClosed("closed", submitted="no"), written=True)
         disk.done.set()
         await asyncio.sleep(1)
         assert isinstance(await ended(task), ClientClosed)
@@ -1161,7 +1162,7 @@ async def test_what_is_given_up_while_a_429_is_written_down_is_not_sent_again(
         disk.done.set()
         await asyncio.sleep(10)
         row = await newest(client)
-    assert (row.status, row.owner, fox.ledger.submitted) == (RowStatus.REFUSED, None, 1)
+    assert (row.status, row.owner, fox.ledger.submitted) == (RecordStatus.REFUSED, None, 1)
 
 
 async def test_what_is_given_up_while_its_leaving_is_written_down_does_not_leave(
@@ -1177,7 +1178,7 @@ async def test_what_is_given_up_while_its_leaving_is_written_down_does_not_leave
         disk.done.set()
         await asyncio.sleep(1)
         row = await newest(client)
-    assert (row.status, row.owner, fox.ledger.submitted) == (RowStatus.WITHDRAWN, None, 0)
+    assert (row.status, row.owner, fox.ledger.submitted) == (RecordStatus.WITHDRAWN, None, 0)
 
 
 @pytest.mark.parametrize("verb", ["submit", "task"])
@@ -1225,7 +1226,7 @@ async def test_a_submit_goes_out_under_one_idempotency_key(fox: Emulator, tmp_pa
         await until(lambda: fox.ledger.submitted)
         await asyncio.sleep(1)
         (row,) = await client.history()
-        assert row.status is RowStatus.PLANNED
+        assert row.status is RecordStatus.PLANNED
         assert row.sent is not None
         await asyncio.sleep(1000)
     (record,) = fox.ledger.tasks.values()
@@ -1272,7 +1273,7 @@ async def test_an_error_that_utf_8_cannot_spell_is_remembered(fox: Emulator, tmp
         fox.fail(await task.wait_accepted(), "odd", "half a smile \ud83d")
         await ended(task)
         row = await newest(client)
-    assert (row.status, row.error) == (RowStatus.FAILED, "failed: odd: half a smile \\ud83d")
+    assert (row.status, row.error) == (RecordStatus.FAILED, "failed: odd: half a smile \\ud83d")
 
 
 async def test_the_api_key_stands_nowhere_in_the_journal(tmp_path: Path) -> None:

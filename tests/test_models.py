@@ -170,7 +170,7 @@ async def test_a_profile_has_its_id_in_the_results_and_says_so_when_asked_for_a_
     assert str(video.results[0].fields[field]).startswith(field.removesuffix("_id")[:4])
     with pytest.raises(ResultsMissing, match=rf"no link, but {field}") as caught:
         _ = video.url
-    assert caught.value.advice == "read video.results"
+    assert caught.value.hint == "read video.results"
 
 
 async def test_results_keep_what_a_model_adds_to_its_link() -> None:

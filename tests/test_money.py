@@ -143,7 +143,7 @@ async def test_a_submit_whose_answer_is_lost_is_uncertain_and_never_sent_again(
 
     assert (type(error), error.submitted) == (SubmitUncertain, "unknown")
     assert (fox.ledger.submitted, fox.ledger.charged) == (1, int(after))
-    assert "do not repeat it blindly" in str(error)
+    assert "do not repeat it blindly" in error.hint
     assert len(client.unfinished()) == 1
 
 
@@ -327,7 +327,7 @@ async def test_a_channel_that_stays_missing_is_told(client: Client, fox: Emulato
 
     assert isinstance(error, ModelUnavailable)
     assert (error.submitted, error.code) == ("no", "no_compatible_channel")
-    assert "client.models()" in str(error)
+    assert "client.models()" in error.hint
     assert (fox.ledger.submitted, fox.ledger.charged) == (4, 0)
 
 

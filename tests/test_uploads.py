@@ -223,7 +223,7 @@ async def test_an_upload_that_is_refused_is_not_repeated(
         await client.generate(_from(PICTURE))
 
     assert type(caught.value) is kind
-    assert says in str(caught.value)
+    assert says in f"{caught.value}; {caught.value.hint}"
     assert caught.value.submitted == "no"
     assert (fox.ledger.uploaded, fox.ledger.submitted) == (0, 0)
 
@@ -237,7 +237,7 @@ async def test_a_file_that_cannot_be_read_is_named_and_nothing_is_submitted(
         await client.generate(_from(tmp_path / name))
 
     assert repr(str(tmp_path / name)) in caught.value.what
-    assert "nothing was submitted" in str(caught.value)
+    assert caught.value.submitted == "no"
     assert (fox.ledger.uploaded, fox.ledger.submitted) == (0, 0)
 
 
@@ -313,7 +313,7 @@ async def test_a_full_storage_is_told_as_such(client: Client, fox: Emulator) -> 
     with pytest.raises(UploadError, match="HTTP 403") as caught:
         await client.upload(PICTURE)
 
-    assert "nothing was submitted" in str(caught.value)
+    assert caught.value.submitted == "no"
 
 
 @pytest.mark.parametrize("limit", ["body_limit", "file_limit"], ids=["Cloudflare", "gateway"])

@@ -27,7 +27,7 @@ from foxvideo.errors import (
     TaskCancelled,
     TaskFailed,
 )
-from foxvideo.journal import Journal, RowStatus
+from foxvideo.journal import Journal, RecordStatus
 from foxvideo.parts import SavedFile
 from foxvideo.requests import VideoRequest, fields_of, media_of
 from foxvideo.task import Stage, VideoTask
@@ -36,8 +36,10 @@ from foxvideo.video import Video
 Watch = Callable[[Row, str, float | None], None]
 """Is told where a row stands: the row, a word, and per cent or None."""
 
-_FREE = frozenset({RowStatus.ACCEPTED, RowStatus.COMPLETED, RowStatus.UNCERTAIN})  # nothing is bought for these
-_LOST = frozenset({RowStatus.FAILED, RowStatus.CANCELLED})
+_FREE = frozenset(
+    {RecordStatus.ACCEPTED, RecordStatus.COMPLETED, RecordStatus.UNCERTAIN}
+)  # nothing is bought for these
+_LOST = frozenset({RecordStatus.FAILED, RecordStatus.CANCELLED})
 _HOPELESS = (AuthenticationError, InsufficientCredits, JournalError, ClientClosed)  # no other row would fare better
 WITHDRAWN = "withdrawn"
 _NAME_LENGTH = 40

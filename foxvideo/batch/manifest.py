@@ -54,7 +54,7 @@ def _requests(lines: Iterator[Line], composer: Composer) -> Iterator[tuple[int, 
 
 def _request(line: Line, composer: Composer) -> Request | InvalidRequest:
     if line.fields is None:
-        return InvalidRequest(line.fault)
+        return InvalidRequest(line.fault, submitted="no")
     try:
         return composer.request(line.fields, cells=line.cells)
     except InvalidRequest as error:

@@ -52,12 +52,14 @@ def read(stream: Iterable[str]) -> Iterator[Line]:
             break
         blank += 1
     else:
-        raise InvalidRequest("the manifest is empty")
+        raise InvalidRequest("the manifest is empty", submitted="no")
     match first.lstrip()[0]:
         case "{":
             yield from _read_json(chain([first], lines), blank)
         case "[":
-            raise InvalidRequest("the manifest is one JSON list: write one object a line (jq -c '.[]' does)")
+            raise InvalidRequest(
+                "the manifest is one JSON list: write one object a line (jq -c '.[]' does)", submitted="no"
+            )
         case _:
             yield from _read_csv(first, lines, blank)
 
@@ -84,9 +86,11 @@ def _read_csv(header: str, lines: Iterator[str], before: int) -> Iterator[Line]:
     try:
         names = [name.strip() for name in next(table)]
     except csv.Error as error:
-        raise InvalidRequest(f"the first line of the manifest, which names the fields, is broken: {error}") from error
+        raise InvalidRequest(
+            f"the first line of the manifest, which names the fields, is broken: {error}", submitted="no"
+        ) from error
     if twice := sorted({name for name in names if name and names.count(name) > 1}):
-        raise InvalidRequest(f"the manifest has two columns {', '.join(twice)}")
+        raise InvalidRequest(f"the manifest has two columns {', '.join(twice)}", submitted="no")
     while True:
         number = before + table.line_num + 1
         try:

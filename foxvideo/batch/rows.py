@@ -215,7 +215,9 @@ def _sha256(media: Any) -> str:  # noqa: ANN401 - LocalMedia
         found = Path(media).stat()
         return _file_sha256(Path(media), found.st_mtime_ns, found.st_size)
     except (OSError, ValueError) as error:
-        raise UploadError(f"could not read {str(media)!r}: {getattr(error, 'strerror', None) or error}") from error
+        raise UploadError(
+            f"could not read {str(media)!r}: {getattr(error, 'strerror', None) or error}", submitted="no"
+        ) from error
 
 
 @functools.lru_cache(_DIGESTS)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 import attrs
 
 from foxvideo.batch.rows import BadRow, Row
-from foxvideo.journal import Journal, RowStatus
+from foxvideo.journal import Journal, RecordStatus
 
 _AT_ONCE = 1000  # rows; the journal answers for all of them in one transaction
 _MODULUS = 1 << 128
@@ -36,21 +36,21 @@ class Survey:
     bad: int = 0
     repeats: int = 0
     models: Counter[str] = attrs.field(factory=Counter)
-    known: Counter[RowStatus] = attrs.field(factory=Counter)
+    known: Counter[RecordStatus] = attrs.field(factory=Counter)
     new: int = 0
     sum: int = 0
 
     @property
     def failed(self) -> int:
         """Known rows whose task ended without a film."""
-        return self.known[RowStatus.FAILED] + self.known[RowStatus.CANCELLED]
+        return self.known[RecordStatus.FAILED] + self.known[RecordStatus.CANCELLED]
 
     @property
     def digest(self) -> str:
         """The name of this set of rows."""
         return f"{self.rows - self.bad}-{self.sum:032x}"
 
-    def add(self, row: Row | BadRow, status: RowStatus | None) -> None:
+    def add(self, row: Row | BadRow, status: RecordStatus | None) -> None:
         """Count a row.
 
         Args:
@@ -65,7 +65,7 @@ class Survey:
         self.models[row.request.model] += 1
         digest = hashlib.blake2b(row.key.encode(), digest_size=16).digest()
         self.sum = (self.sum + int.from_bytes(digest)) % _MODULUS
-        if status in {None, RowStatus.PLANNED, RowStatus.WITHDRAWN, RowStatus.REFUSED}:
+        if status in {None, RecordStatus.PLANNED, RecordStatus.WITHDRAWN, RecordStatus.REFUSED}:
             self.new += 1
         else:
             self.known[status] += 1

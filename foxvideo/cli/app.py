@@ -3,6 +3,8 @@
 What belongs here: the group. What must not: any command; each has a room of its own.
 """
 
+import logging
+
 import click
 
 from foxvideo._version import __version__
@@ -39,6 +41,8 @@ def app() -> None:
       5    waiting ended, the task goes on
       130  interrupted; what goes on is named, with the command to fetch it
     """  # noqa: D301 - click wants the control character itself
+    # Each command says in its own words what became of its tasks; what it cannot know of is printed all the same.
+    logging.getLogger("foxvideo").setLevel(logging.ERROR)
 
 
 for _command in (

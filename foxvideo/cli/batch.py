@@ -131,7 +131,7 @@ def batch(
     if as_json:
         command.print_json(board.tally.as_json(counted.rows, running.halted))
     if interrupted:
-        raise outcome.Interrupted("interrupted; the same command goes on")
+        raise outcome.Interrupted("interrupted; the same command goes on", submitted="no")
     done = board.tally.complete and board.tally.rows == counted.rows
     raise click.exceptions.Exit(outcome.Exit.OK if done else outcome.Exit.FAILED)
 

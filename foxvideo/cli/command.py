@@ -77,7 +77,7 @@ def _reported(ctx: click.Context, *, as_json: bool) -> Iterator[None]:
             print_json(outcome.error_as_json(error, ctx.params))
         raise
     except KeyboardInterrupt:
-        _report(outcome.Interrupted("interrupted"), ctx, as_json=as_json)
+        _report(outcome.Interrupted("interrupted", submitted="no"), ctx, as_json=as_json)
     except (FoxError, OSError) as error:
         _report(error, ctx, as_json=as_json)
     except (click.ClickException, click.exceptions.Exit):

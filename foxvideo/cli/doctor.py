@@ -19,7 +19,7 @@ from foxvideo.cli.command import Command, base_url_option, json_option, print_js
 from foxvideo.cli.journal import PLACE, journal_option, place, read, running, undecided
 from foxvideo.client import DEFAULT_BASE_URL, Client
 from foxvideo.errors import AuthenticationError, FoxError, JournalError
-from foxvideo.journal import JournalRow
+from foxvideo.journal import TaskRecord
 from foxvideo.requests import (
     GrokEditVideo,
     GrokImageToVideo,
@@ -154,7 +154,7 @@ def journal_check(path: Path) -> Check:
         return Check("journal", "fail", error.what, _OTHER_JOURNAL)
 
 
-def rows_check(path: Path, rows: Sequence[JournalRow]) -> Check:
+def rows_check(path: Path, rows: Sequence[TaskRecord]) -> Check:
     """Count what is in a journal, and say what is to be done about it."""
     going_on, open_ones = len(running(rows)), len(undecided(rows))
     found = f"{path}: {len(rows)} submits, {going_on} unfinished, {open_ones} uncertain"

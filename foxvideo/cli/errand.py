@@ -68,15 +68,17 @@ class Errand:
     def _interrupted(self) -> outcome.Interrupted:
         task = self.task
         if task is None:
-            return outcome.Interrupted("interrupted, nothing was sent")
+            return outcome.Interrupted("interrupted, nothing was sent", submitted="no")
         error = task.exception() if task.done() else None
         if task.id is not None:
             goes_on = "its film was not saved" if task.status is Status.COMPLETED else "the task goes on"
             return outcome.Interrupted(f"interrupted, {goes_on}", submitted="yes", task_id=task.id, key=task.key)
         if error is not None and error.submitted != "no":
             told = f"interrupted: {outcome.message(error)}"
-            return outcome.Interrupted(told, submitted="unknown", task_id=error.task_id, key=error.key)
-        return outcome.Interrupted("interrupted, nothing was made")
+            return outcome.Interrupted(
+                told, submitted="unknown", hint=outcome.shell_hint(error), task_id=error.task_id, key=error.key
+            )
+        return outcome.Interrupted("interrupted, nothing was made", submitted="no")
 
 
 async def bring(

@@ -12,10 +12,10 @@ from pathlib import Path
 import click
 import platformdirs
 
-from foxvideo.journal import Journal, JournalRow, RowStatus
+from foxvideo.journal import Journal, RecordStatus, TaskRecord
 
 PLACE = "FOXVIDEO_JOURNAL"
-_NOTHING_MADE = {RowStatus.REFUSED, RowStatus.WITHDRAWN}
+_NOTHING_MADE = {RecordStatus.REFUSED, RecordStatus.WITHDRAWN}
 
 journal_option = click.option(
     "--journal",
@@ -44,7 +44,7 @@ def ready(given: Path | None) -> Path:
     return path
 
 
-async def read(path: Path) -> tuple[JournalRow, ...]:
+async def read(path: Path) -> tuple[TaskRecord, ...]:
     """Return all rows in the order of planning; makes a journal where none is.
 
     Raises:
@@ -54,12 +54,12 @@ async def read(path: Path) -> tuple[JournalRow, ...]:
         return await journal.rows()
 
 
-def undecided(rows: Iterable[JournalRow]) -> list[JournalRow]:
+def undecided(rows: Iterable[TaskRecord]) -> list[TaskRecord]:
     """Return the rows that are uncertain and wait for a decision: nothing was made since under their keys."""
     newest = {row.key: row for row in rows if row.status not in _NOTHING_MADE}
-    return [row for row in newest.values() if row.status is RowStatus.UNCERTAIN]
+    return [row for row in newest.values() if row.status is RecordStatus.UNCERTAIN]
 
 
-def running(rows: Iterable[JournalRow]) -> list[JournalRow]:
+def running(rows: Iterable[TaskRecord]) -> list[TaskRecord]:
     """Return the rows of tasks that were accepted and are not known to have ended."""
-    return [row for row in rows if row.status is RowStatus.ACCEPTED]
+    return [row for row in rows if row.status is RecordStatus.ACCEPTED]

@@ -14,7 +14,7 @@ from rich.cells import cell_len
 
 from foxvideo.cli import command, spans
 from foxvideo.cli.journal import journal_option, place, read, undecided
-from foxvideo.journal import Journal, JournalRow, RowStatus
+from foxvideo.journal import Journal, RecordStatus, TaskRecord
 
 _NONE = "-"
 
@@ -45,7 +45,7 @@ def tasks(*, uncertain: bool, journal: Path | None, as_json: bool) -> None:
         click.echo(f"{len(open_ones)} uncertain: foxvideo tasks --uncertain", err=True)
 
 
-def _told_of(path: Path, rows: Sequence[JournalRow], open_ones: Sequence[JournalRow]) -> Iterator[str]:
+def _told_of(path: Path, rows: Sequence[TaskRecord], open_ones: Sequence[TaskRecord]) -> Iterator[str]:
     if not rows:
         yield f"nothing in {path}" if path.exists() else f"there is no journal at {path} yet"
     for row in open_ones:
@@ -54,7 +54,7 @@ def _told_of(path: Path, rows: Sequence[JournalRow], open_ones: Sequence[Journal
         yield "look at the console; then foxvideo adopt KEY ID, or foxvideo resubmit KEY if it was not made"
 
 
-def table(rows: Sequence[JournalRow], undecided_numbers: set[int], now: float) -> Iterator[str]:
+def table(rows: Sequence[TaskRecord], undecided_numbers: set[int], now: float) -> Iterator[str]:
     """Return a table, whose lines are as long as they must be: an id that is cut short cannot be copied.
 
     Args:
@@ -62,7 +62,7 @@ def table(rows: Sequence[JournalRow], undecided_numbers: set[int], now: float) -
         undecided_numbers: Which of them are uncertain and wait for a decision.
         now: Unix seconds.
     """
-    columns: dict[str, Callable[[JournalRow], str]] = {
+    columns: dict[str, Callable[[TaskRecord], str]] = {
         "KEY": lambda row: _NONE if row.task_id and row.key.startswith("auto-") else row.key,
         "ID": lambda row: row.task_id or _NONE,
         "MODEL": lambda row: row.model,
@@ -82,8 +82,8 @@ def table(rows: Sequence[JournalRow], undecided_numbers: set[int], now: float) -
         yield "  ".join(cells).rstrip()
 
 
-def _state(row: JournalRow, undecided_numbers: set[int]) -> str:
-    decided = row.status is RowStatus.UNCERTAIN and row.number not in undecided_numbers
+def _state(row: TaskRecord, undecided_numbers: set[int]) -> str:
+    decided = row.status is RecordStatus.UNCERTAIN and row.number not in undecided_numbers
     return "uncertain, submitted again" if decided else str(row.status)
 
 
@@ -95,7 +95,7 @@ def _moment(seconds: float) -> str:
     return f"{dt.datetime.fromtimestamp(seconds, dt.UTC).astimezone():%Y-%m-%d %H:%M:%S}"
 
 
-def _as_json(row: JournalRow) -> dict[str, object]:
+def _as_json(row: TaskRecord) -> dict[str, object]:
     return {
         "key": row.key,
         "attempt": row.attempt,

@@ -17,7 +17,6 @@ What belongs here: pure functions from errors and outcomes to codes, texts and J
 must not: printing (``command.py``), and what a command does.
 """
 
-import copy
 import enum
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,6 +34,7 @@ from foxvideo.errors import (
     InvalidRequest,
     JournalError,
     KeyConflict,
+    KeyStateError,
     ModelUnavailable,
     ResultsMissing,
     ServiceUnavailable,
@@ -50,11 +50,12 @@ from foxvideo.video import Video
 KEYS_PAGE = "https://api.foxapi.cc/console/token"
 NO_KEY = f"keys are made at {KEYS_PAGE}; foxvideo demo needs none"
 
-# What to do, for somebody in a shell where the library's advice is for somebody in Python.
-_ADVICE: Mapping[type[FoxError], str] = {
+# What to do, for somebody in a shell where the library's hint is for somebody in Python.
+_SHELL_HINTS: Mapping[type[FoxError], str] = {
     SubmitUncertain: "do not repeat it blindly: look at the console or the balance first",
     KeyConflict: "give another request another --key",
-    TaskTimeout: "where there is an id, do not submit it again",
+    KeyStateError: "foxvideo tasks shows the state of every key",
+    TaskTimeout: "do not submit it again where there is an id",
     ClientClosed: "go on by its id where there is one",
     ResultsMissing: "ask again later",
     ModelUnavailable: "choose another model, or wait",
@@ -97,11 +98,15 @@ def exit_code(error: Exception) -> Exit:
 
 def message(error: Exception) -> str:
     """Return what happened, in one line."""
-    if isinstance(error, FoxError) and type(error) in _ADVICE and "advice" not in vars(error):
-        error = copy.copy(error)
-        error.advice = _ADVICE[type(error)]
     text = error.format_message() if isinstance(error, click.ClickException) else str(error)
     return " ".join(text.split()) or type(error).__name__
+
+
+def shell_hint(error: Exception) -> str:
+    """Return what to do next, in the words of a shell; empty where there is nothing to do."""
+    if not isinstance(error, FoxError):
+        return ""
+    return _SHELL_HINTS.get(type(error), error.hint) if error.hint == error.advice else error.hint
 
 
 def next_command(options: Mapping[str, Any], *words: str) -> str:
@@ -139,7 +144,12 @@ def fetching(error: Exception, options: Mapping[str, Any]) -> str | None:
 
 
 def hints(error: Exception, options: Mapping[str, Any]) -> Iterator[str]:
-    """Say what to type next."""
+    """Say what to do next, and what to type."""
+    yield from filter(None, [shell_hint(error), *_typed(error, options)])
+    yield from _going_on(error, options)
+
+
+def _typed(error: Exception, options: Mapping[str, Any]) -> Iterator[str]:
     match error:
         case AuthenticationError(http_status=None):
             yield NO_KEY
@@ -155,6 +165,9 @@ def hints(error: Exception, options: Mapping[str, Any]) -> Iterator[str]:
             yield f"what was made is not lost: {next_command(options, 'resume')}"
         case TaskFailed(key=str(key)) if "retry_failed" in options and key == options.get("key"):
             yield "--retry-failed makes it anew, which is paid anew"
+
+
+def _going_on(error: Exception, options: Mapping[str, Any]) -> Iterator[str]:
     if command := fetching(error, options):
         yield f"go on with: {command}"
     if exit_code(error) in {Exit.STILL_RUNNING, Exit.INTERRUPTED} and getattr(error, "submitted", "no") == "yes":
@@ -176,20 +189,17 @@ def _journal_of(options: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def error_as_json(error: Exception, options: Mapping[str, Any]) -> dict[str, object]:
     """Return an error as ``--json`` prints it; what an error does not carry is null."""
-    told = {
-        name: getattr(error, name, None)
-        for name in ("task_id", "key", "submitted", "code", "http_status", "request_id", "credits_reserved")
-    }
-    faults = error.faults if isinstance(error, InvalidRequest) else ()
-    return {
-        "error": type(error).__name__,
+    told = error.as_dict() if isinstance(error, FoxError) else dict(_NOTHING_KNOWN) | {"error": type(error).__name__}
+    return told | {
         "message": message(error),
-        **told,
-        "submitted": told["submitted"] or "no",
-        "faults": [attrs.asdict(fault) for fault in faults],
+        "hint": shell_hint(error),
         "go_on": fetching(error, options),
         "exit_code": int(exit_code(error)),
     }
+
+
+# A bad command line sends nothing; of an error of the system nobody knows.
+_NOTHING_KNOWN: Mapping[str, object] = FoxError("", submitted="unknown").as_dict()
 
 
 def video_as_json(video: Video, files: Sequence[Path]) -> dict[str, object]:

@@ -20,7 +20,7 @@ from foxvideo.cli.progress import Display
 from foxvideo.cli.target import Target
 from foxvideo.client import Client
 from foxvideo.errors import FoxError
-from foxvideo.journal import JournalRow
+from foxvideo.journal import TaskRecord
 from foxvideo.task import VideoTask
 from foxvideo.video import Video
 
@@ -36,7 +36,7 @@ class Found:
         error: Why it was not; None where it was.
     """
 
-    row: JournalRow
+    row: TaskRecord
     video: Video | None = None
     files: Sequence[Path] = ()
     error: FoxError | OSError | None = None
@@ -53,13 +53,13 @@ class Unfinished:
         uncertain: How many are for their owner to decide.
     """
 
-    here: Sequence[JournalRow]
+    here: Sequence[TaskRecord]
     elsewhere: int
-    expired: Sequence[JournalRow]
+    expired: Sequence[TaskRecord]
     uncertain: int
 
     @classmethod
-    def among(cls, rows: Sequence[JournalRow], base_url: str, now: float) -> "Unfinished":
+    def among(cls, rows: Sequence[TaskRecord], base_url: str, now: float) -> "Unfinished":
         """Choose from all rows what is to be done at a host, at a time in Unix seconds."""
         # Whoever saved the first result alone, as a file, wanted no more.
         left = [row for row in rows if row.file is None and unsaved(row)]
@@ -175,7 +175,7 @@ class Round:
                 work = [self._one(row, task, display) for row, task in zip(unfinished.here, tasks, strict=True)]
                 return await asyncio.gather(*work), unfinished
 
-    async def _one(self, row: JournalRow, task: VideoTask, display: Display) -> Found:
+    async def _one(self, row: TaskRecord, task: VideoTask, display: Display) -> Found:
         name = row.task_id if row.key.startswith("auto-") else row.key
         try:
             video, files = await bring(task, self.target, display.bar(name or ""))

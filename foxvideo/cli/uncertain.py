@@ -20,7 +20,7 @@ from foxvideo.cli.outcome import Interrupted, next_command, state_as_json
 from foxvideo.cli.target import Target
 from foxvideo.cli.tasks import told
 from foxvideo.client import Client
-from foxvideo.journal import Journal, JournalRow
+from foxvideo.journal import Journal, TaskRecord
 from foxvideo.states import TaskState
 from foxvideo.task import VideoTask
 
@@ -59,7 +59,7 @@ def adopt(
     click.echo(f"go on with: {next_command(ctx.params, 'fetch', task_id)}", err=True)
 
 
-async def _adopt(client: Client, path: Path, key: str, task_id: str) -> tuple[JournalRow, TaskState]:
+async def _adopt(client: Client, path: Path, key: str, task_id: str) -> tuple[TaskRecord, TaskState]:
     async with client:
         row = await _uncertain(path, key, client.base_url)
         state = await anext(aiter(client.task(task_id)))  # before it is written down: an id may be mistyped
@@ -67,7 +67,7 @@ async def _adopt(client: Client, path: Path, key: str, task_id: str) -> tuple[Jo
     return row, state
 
 
-async def _uncertain(path: Path, key: str, origin: str) -> JournalRow:
+async def _uncertain(path: Path, key: str, origin: str) -> TaskRecord:
     async with Journal(path) as journal:
         return await journal.uncertain(key, origin)
 
@@ -120,7 +120,7 @@ def resubmit(
     print_video(video, files, as_json=as_json)
 
 
-def _ask(row: JournalRow) -> None:
+def _ask(row: TaskRecord) -> None:
     """Ask on a terminal whether it is meant.
 
     Raises:
@@ -132,4 +132,4 @@ def _ask(row: JournalRow) -> None:
     click.echo(f"{row.key}: {row.model}, {row.error or 'no reply'}", err=True)
     click.echo("If it was made after all, you pay twice. Submit it again? [y/N] ", err=True, nl=False)
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
-        raise Interrupted("nothing was sent")
+        raise Interrupted("nothing was sent", submitted="no")

@@ -11,6 +11,6 @@ before anybody sees it. So whatever is killed, and when: a row that was not *sen
 """
 
 from foxvideo.journal.file import Journal
-from foxvideo.journal.rows import Ask, JournalRow, Mine, RowStatus
+from foxvideo.journal.rows import Ask, Mine, RecordStatus, TaskRecord
 
-__all__ = ["Ask", "Journal", "JournalRow", "Mine", "RowStatus"]
+__all__ = ["Ask", "Journal", "Mine", "RecordStatus", "TaskRecord"]

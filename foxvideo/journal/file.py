@@ -22,7 +22,7 @@ import attrs
 
 from foxvideo.errors import FoxError, JournalError
 from foxvideo.journal import owners, tables
-from foxvideo.journal.rows import Ask, JournalRow, Mine
+from foxvideo.journal.rows import Ask, Mine, TaskRecord
 
 if TYPE_CHECKING:
     import sqlite3
@@ -72,7 +72,7 @@ class Journal:
 
     # --- What can be asked ---
 
-    def claim(self, ask: Ask) -> "asyncio.Future[Mine | JournalRow]":
+    def claim(self, ask: Ask) -> "asyncio.Future[Mine | TaskRecord]":
         """Make the row of a key this client's to send, or return it as it is, or raise ``KeyConflict``."""
         return self._do(functools.partial(tables.claim, ask=ask, owner=self.owner, lives=self._lives, now=time.time()))
 
@@ -96,20 +96,20 @@ class Journal:
         """Change columns of every row of a task."""
         return self._do(functools.partial(tables.ended, task_id=task_id, changes=changes))
 
-    def adopt(self, key: str, task_id: str, origin: str) -> "asyncio.Future[JournalRow]":
+    def adopt(self, key: str, task_id: str, origin: str) -> "asyncio.Future[TaskRecord]":
         """Note that an uncertain submit made a task, or raise ``InvalidRequest``."""
         change = functools.partial(tables.adopt, key=key, task_id=task_id, origin=origin)
         return self._do(functools.partial(change, lives=self._lives, now=time.time()))
 
-    def uncertain(self, key: str, origin: str) -> "asyncio.Future[JournalRow]":
+    def uncertain(self, key: str, origin: str) -> "asyncio.Future[TaskRecord]":
         """Return the newest row of a key, or raise ``InvalidRequest`` where it is not uncertain."""
         return self._do(functools.partial(tables.uncertain, key=key, origin=origin, lives=self._lives))
 
-    def look(self, key: str) -> "asyncio.Future[JournalRow | None]":
+    def look(self, key: str) -> "asyncio.Future[TaskRecord | None]":
         """Return the newest row of a key; None if there is none."""
         return self._do(functools.partial(tables.look, key=key, lives=self._lives))
 
-    def rows(self, *, key: str | None = None, running: bool = False) -> "asyncio.Future[tuple[JournalRow, ...]]":
+    def rows(self, *, key: str | None = None, running: bool = False) -> "asyncio.Future[tuple[TaskRecord, ...]]":
         """Return rows in the order of planning: all, or those of a key, or those that are accepted and not ended."""
         return self._do(functools.partial(tables.rows, key=key, running=running, lives=self._lives))
 
@@ -167,7 +167,7 @@ class Journal:
         future: asyncio.Future[T] = loop.create_future()
         future.add_done_callback(_look)
         if self.closed:
-            future.set_exception(JournalError(f"{self.path}: the journal is closed"))
+            future.set_exception(JournalError(f"{self.path}: the journal is closed", submitted="no"))
             return future
         with self._mutex:
             self._waiting.append((operation, future))
@@ -202,7 +202,7 @@ class Journal:
                 if db.in_transaction:
                     db.execute("ROLLBACK")
         except Exception as error:  # noqa: BLE001 - whatever it is, somebody waits for an answer
-            return [JournalError(f"{self.path}: {error}") for _ in operations]
+            return [JournalError(f"{self.path}: {error}", submitted="no") for _ in operations]
         self.commits += 1
         return outcomes
 
@@ -218,7 +218,7 @@ class Journal:
         except Exception as error:  # such as a text that is no UTF-8
             if not db.in_transaction:
                 raise
-            return JournalError(f"{self.path}: cannot write this down: {error}")
+            return JournalError(f"{self.path}: cannot write this down: {error}", submitted="no")
 
     def _open(self) -> "sqlite3.Connection":
         import sqlite3  # noqa: PLC0415 - most programs that import foxvideo have no journal

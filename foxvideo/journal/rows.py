@@ -7,10 +7,10 @@ import enum
 
 import attrs
 
-from foxvideo.errors import KeyConflict
+from foxvideo.errors import KeyConflict, Submitted
 
 
-class RowStatus(enum.StrEnum):
+class RecordStatus(enum.StrEnum):
     """Where a submit stands, as far as the disk knows."""
 
     PLANNED = "planned"
@@ -23,15 +23,22 @@ class RowStatus(enum.StrEnum):
     WITHDRAWN = "withdrawn"
     UNCERTAIN = "uncertain"
 
+    @property
+    def submitted(self) -> Submitted:
+        """What an error about a key in this state says of money."""
+        if self in _NOTHING_MADE or self is RecordStatus.PLANNED:
+            return "no"
+        return "unknown" if self in {RecordStatus.SENDING, RecordStatus.UNCERTAIN} else "yes"
 
-UNDER_WAY = frozenset({RowStatus.PLANNED, RowStatus.SENDING})
-OVER = frozenset({RowStatus.COMPLETED, RowStatus.FAILED, RowStatus.CANCELLED})
-_LOST = frozenset({RowStatus.FAILED, RowStatus.CANCELLED})
-_NOTHING_MADE = frozenset({RowStatus.REFUSED, RowStatus.WITHDRAWN})
+
+UNDER_WAY = frozenset({RecordStatus.PLANNED, RecordStatus.SENDING})
+OVER = frozenset({RecordStatus.COMPLETED, RecordStatus.FAILED, RecordStatus.CANCELLED})
+_LOST = frozenset({RecordStatus.FAILED, RecordStatus.CANCELLED})
+_NOTHING_MADE = frozenset({RecordStatus.REFUSED, RecordStatus.WITHDRAWN})
 
 
 @attrs.frozen(kw_only=True)
-class JournalRow:
+class TaskRecord:
     """One attempt under one key.
 
     Attributes:
@@ -65,7 +72,7 @@ class JournalRow:
     model: str
     request: str = attrs.field(repr=False)
     token: str = attrs.field(repr=False)
-    status: RowStatus = attrs.field(converter=RowStatus)
+    status: RecordStatus = attrs.field(converter=RecordStatus)
     owner: str | None
     task_id: str | None
     credits: float | None
@@ -99,9 +106,9 @@ class Ask:
     Attributes:
         key: Its name.
         origin: Where it goes.
-        fingerprint: As in ``JournalRow``.
+        fingerprint: As in ``TaskRecord``.
         model: The model.
-        request: As in ``JournalRow``.
+        request: As in ``TaskRecord``.
         retry_failed: Whether a task that failed is tried anew.
         risk: Whether an uncertain one is, too: the explicit decision to risk paying twice.
     """
@@ -123,7 +130,7 @@ class Right(enum.Enum):
     NONE = "take it as it is"
 
 
-def right(row: JournalRow, ask: Ask) -> Right:
+def right(row: TaskRecord, ask: Ask) -> Right:
     """Decide what one who asks may do with the newest row of the key, whose owner lives if it has one.
 
     Raises:
@@ -131,10 +138,15 @@ def right(row: JournalRow, ask: Ask) -> Right:
     """
     if (row.origin, row.fingerprint) != (ask.origin, ask.fingerprint):
         what = f"{row.model} at {row.origin}"
-        raise KeyConflict(f"the key belongs to another request, for {what}", task_id=row.task_id, key=row.key)
-    if row.owner is None and (row.status is RowStatus.PLANNED or (row.status in _NOTHING_MADE and row.sent is None)):
+        raise KeyConflict(
+            f"the key belongs to another request, for {what}",
+            task_id=row.task_id,
+            key=row.key,
+            submitted=row.status.submitted,
+        )
+    if row.owner is None and (row.status is RecordStatus.PLANNED or (row.status in _NOTHING_MADE and row.sent is None)):
         return Right.TAKE
     again = row.status in _NOTHING_MADE
     again |= ask.retry_failed and row.status in _LOST
-    again |= ask.risk and row.status is RowStatus.UNCERTAIN
+    again |= ask.risk and row.status is RecordStatus.UNCERTAIN
     return Right.ANEW if again else Right.NONE

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from foxvideo.errors import InvalidRequest
-from foxvideo.journal.rows import Ask, JournalRow, Mine, Right, RowStatus, right
+from foxvideo.errors import KeyStateError
+from foxvideo.journal.rows import Ask, Mine, RecordStatus, Right, TaskRecord, right
 from foxvideo.parts import SavedFile
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ Lives = Callable[[str], bool]
 # --- Submits -----------------------------------------------------------------------------------------------------
 
 
-def claim(db: "Connection", ask: Ask, *, owner: str, lives: Lives, now: float) -> Mine | JournalRow:
+def claim(db: "Connection", ask: Ask, *, owner: str, lives: Lives, now: float) -> Mine | TaskRecord:
     """Make the row of a key the owner's to send, or return it as it is.
 
     Raises:
@@ -95,19 +95,19 @@ def claim(db: "Connection", ask: Ask, *, owner: str, lives: Lives, now: float) -
             case Right.NONE:
                 return row
             case Right.TAKE:
-                change(db, row.number, {"status": RowStatus.PLANNED, "owner": owner, "error": None, "ended": None})
+                change(db, row.number, {"status": RecordStatus.PLANNED, "owner": owner, "error": None, "ended": None})
                 return Mine(row.number, row.token)
         (last,) = db.execute("SELECT max(attempt) FROM tasks WHERE key = ?", (row.key,)).fetchone()
         attempt = last + 1
-        if row.status is RowStatus.UNCERTAIN:  # should the service read it, it sees that this is a repeat
+        if row.status is RecordStatus.UNCERTAIN:  # should the service read it, it sees that this is a repeat
             token = row.token
-    number = _insert(db, ask, attempt, status=RowStatus.PLANNED, owner=owner, token=token, planned=now)
+    number = _insert(db, ask, attempt, status=RecordStatus.PLANNED, owner=owner, token=token, planned=now)
     return Mine(number, token)
 
 
 def begin(db: "Connection", ask: Ask, *, owner: str, token: str, now: float) -> int:
     """Note that the request of a submit that is nobody else's is about to leave; return the number of its row."""
-    return _insert(db, ask, 1, status=RowStatus.SENDING, owner=owner, token=token, planned=now, sent=now)
+    return _insert(db, ask, 1, status=RecordStatus.SENDING, owner=owner, token=token, planned=now, sent=now)
 
 
 def sending(db: "Connection", number: int, *, owner: str, now: float) -> bool:
@@ -130,54 +130,57 @@ def ended(db: "Connection", task_id: str, changes: Mapping[str, Any]) -> None:
         change(db, number, changes)
 
 
-def update(db: "Connection", row: JournalRow, changes: Mapping[str, Any]) -> JournalRow:
+def update(db: "Connection", row: TaskRecord, changes: Mapping[str, Any]) -> TaskRecord:
     """Change columns of a row, and return it as it is then."""
     change(db, row.number, changes)
     return attrs.evolve(row, **changes)
 
 
-def adopt(db: "Connection", key: str, task_id: str, *, origin: str, lives: Lives, now: float) -> JournalRow:
+def adopt(db: "Connection", key: str, task_id: str, *, origin: str, lives: Lives, now: float) -> TaskRecord:
     """Note that an uncertain submit made a task.
 
     Raises:
-        InvalidRequest: There is no uncertain submit under the key, or the id is another submit's.
+        KeyStateError: There is no uncertain submit under the key, or the id is another submit's.
     """
     row = uncertain(db, key, origin=origin, lives=lives)
     other = db.execute("SELECT key FROM tasks WHERE task_id = ? AND number != ?", (task_id, row.number)).fetchone()
     if other is not None:
-        raise InvalidRequest(f"this task was made by the submit {other[0]!r}", task_id=task_id, key=key)
-    return update(db, row, {"status": RowStatus.ACCEPTED, "task_id": task_id, "error": None, "accepted": now})
+        what = f"the task {task_id} was made by the submit {other[0]!r}"
+        raise KeyStateError(what, key=key, submitted=row.status.submitted)
+    return update(db, row, {"status": RecordStatus.ACCEPTED, "task_id": task_id, "error": None, "accepted": now})
 
 
-def uncertain(db: "Connection", key: str, *, origin: str, lives: Lives) -> JournalRow:
+def uncertain(db: "Connection", key: str, *, origin: str, lives: Lives) -> TaskRecord:
     """Return the newest row of a key, which is uncertain.
 
     Raises:
-        InvalidRequest: It is not, or there is none; a row that is being sent is not, while its owner lives.
+        KeyStateError: It is not, or there is none; a row that is being sent is not, while its owner lives.
     """
     row = look(db, key, lives=lives)
-    if row is None or row.status is not RowStatus.UNCERTAIN:
+    if row is None or row.status is not RecordStatus.UNCERTAIN:
         found = "is not in the journal" if row is None else f"is {row.status}"
-        task_id = None if row is None else row.task_id
-        error = InvalidRequest(f"the submit {found}, not uncertain", key=key, task_id=task_id)
-        error.advice = "only what is uncertain can be adopted or submitted again"
-        raise error
+        raise KeyStateError(
+            f"the submit {found}, not uncertain",
+            submitted="no" if row is None else row.status.submitted,
+            key=key,
+            task_id=None if row is None else row.task_id,
+        )
     if row.origin != origin:
-        raise InvalidRequest(f"the submit went to {row.origin}", key=key)
+        raise KeyStateError(f"the submit went to {row.origin}", key=key, submitted=row.status.submitted)
     return row
 
 
-def newest(db: "Connection", key: str) -> JournalRow | None:
+def newest(db: "Connection", key: str) -> TaskRecord | None:
     """Return the last attempt under a key; None if there is none.
 
     One that made nothing does not hide an earlier one that did, or may have.
     """
     order = f"ORDER BY {_NOTHING}, attempt DESC"
     found = db.execute(f"{_ROWS} WHERE key = ? {order} LIMIT 1", (key,)).fetchone()
-    return None if found is None else JournalRow(**found)
+    return None if found is None else TaskRecord(**found)
 
 
-def look(db: "Connection", key: str, *, lives: Lives) -> JournalRow | None:
+def look(db: "Connection", key: str, *, lives: Lives) -> TaskRecord | None:
     """Return the last attempt under a key, with what its owner's death makes of it; None if there is none."""
     row = newest(db, key)
     settled = None if row is None else _settled(db, row, lives)
@@ -185,7 +188,7 @@ def look(db: "Connection", key: str, *, lives: Lives) -> JournalRow | None:
     return settled if settled is row else newest(db, key)
 
 
-def rows(db: "Connection", *, key: str | None, running: bool, lives: Lives) -> tuple[JournalRow, ...]:
+def rows(db: "Connection", *, key: str | None, running: bool, lives: Lives) -> tuple[TaskRecord, ...]:
     """Return rows in the order of planning.
 
     Args:
@@ -195,10 +198,10 @@ def rows(db: "Connection", *, key: str | None, running: bool, lives: Lives) -> t
         lives: Whether an owner lives.
     """
     for found in db.execute(f"{_ROWS} WHERE owner IS NOT NULL").fetchall():
-        _settled(db, JournalRow(**found), lives)
+        _settled(db, TaskRecord(**found), lives)
     which = "status = 'accepted'" if running else "? IS NULL OR key = ?"
     query = f"{_ROWS} WHERE {which} ORDER BY number"
-    return tuple(JournalRow(**found) for found in db.execute(query, () if running else (key, key)))
+    return tuple(TaskRecord(**found) for found in db.execute(query, () if running else (key, key)))
 
 
 def forget(db: "Connection", before: float, *, lives: Lives, now: float) -> int:
@@ -215,13 +218,13 @@ def forget(db: "Connection", before: float, *, lives: Lives, now: float) -> int:
     return db.execute(f"DELETE FROM tasks WHERE {which}", times).rowcount  # noqa: S608 - our text
 
 
-def _settled(db: "Connection", row: JournalRow, lives: Lives) -> JournalRow:
+def _settled(db: "Connection", row: TaskRecord, lives: Lives) -> TaskRecord:
     """Take a row away from a dead owner: what was planned is free, what was being sent is uncertain."""
     if row.owner is None or lives(row.owner):
         return row
-    if row.status is RowStatus.SENDING:
+    if row.status is RecordStatus.SENDING:
         why = "submit: the client that sent it died before the reply"
-        return update(db, row, {"owner": None, "status": RowStatus.UNCERTAIN, "error": why})
+        return update(db, row, {"owner": None, "status": RecordStatus.UNCERTAIN, "error": why})
     return update(db, row, {"owner": None})
 
 
