@@ -128,7 +128,7 @@ def _work(side: Side, doing: Doing, scale: float) -> Callable[[Plan], Coroutine[
     if side == "bare":
         return bare.submit if doing == "submits" else bare.run
     from benchmarks import fox  # noqa: PLC0415 - the other side's memory would count it
-    from foxvideo.learned import Learned  # noqa: PLC0415 - as above
+    from foxvideo.schedule.adaptive import Learned  # noqa: PLC0415 - as above
 
     if doing == "submits":
         return fox.submit

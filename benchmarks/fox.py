@@ -7,7 +7,7 @@ import asyncio
 
 from benchmarks.plan import API_KEY, REQUEST, Plan
 from foxvideo import Client
-from foxvideo.schedule import Every, Schedule
+from foxvideo.schedule.base import Every, Schedule
 
 
 async def run(plan: Plan, schedule: Schedule | None = None) -> None:

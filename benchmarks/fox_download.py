@@ -15,10 +15,10 @@ from pathlib import Path
 from benchmarks.plan import API_KEY
 from benchmarks.process import use
 from foxvideo import Result, SavedFile, Video
-from foxvideo.downloads import save
-from foxvideo.parts import Part
-from foxvideo.transport import Transport
-from foxvideo.uploads import Uploads
+from foxvideo._http import Transport
+from foxvideo._transfer.download import save
+from foxvideo._transfer.part import Part
+from foxvideo._transfer.upload import Uploads
 
 
 def _transport(base_url: str = "http://127.0.0.1") -> Transport:

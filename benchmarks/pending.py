@@ -30,7 +30,7 @@ from benchmarks.plan import API_KEY, REQUEST
 from benchmarks.process import fresh
 from benchmarks.table import table
 from foxvideo import Client, Every, Request
-from foxvideo.dispatcher import Dispatcher, Kind
+from foxvideo._engine.dispatcher import Dispatcher, Kind
 
 _NEVER = 1_000_000_000  # the query at which a task ends
 _PAGE = 4096

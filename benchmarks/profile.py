@@ -20,12 +20,12 @@ from benchmarks import overhead, pending, server
 from benchmarks.plan import Plan
 from benchmarks.process import fresh
 from benchmarks.table import table
-from foxvideo.learned import Learned
-from foxvideo.retry import WELL, judge_read
-from foxvideo.schedule import Asked
-from foxvideo.shapes import task_state
-from foxvideo.states import TaskState
-from foxvideo.wire import Reply
+from foxvideo._wire.decode import Reply
+from foxvideo._wire.structure import task_state
+from foxvideo._wire.verdict import WELL, judge_read
+from foxvideo.schedule.adaptive import Learned
+from foxvideo.schedule.base import Asked
+from foxvideo.state import TaskState
 
 _POLLS = 10
 _TIMES = 20_000

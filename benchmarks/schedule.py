@@ -34,9 +34,9 @@ import attrs
 from benchmarks import optimum
 from benchmarks.durations import DURATIONS, SHAPES, Durations, Shape, progress
 from benchmarks.table import table
-from foxvideo.learned import Learned
-from foxvideo.schedule import Asked, Every, Schedule
-from foxvideo.states import Status, TaskState
+from foxvideo.schedule.adaptive import Learned
+from foxvideo.schedule.base import Asked, Every, Schedule
+from foxvideo.state import Status, TaskState
 
 _ASKED = Asked("grok-imagine-image-to-video", 6)
 _FIRST = (10, 30, 100, 1000)

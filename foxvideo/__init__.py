@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from foxvideo._journal import Journal, RecordStatus, TaskRecord
+from foxvideo._transfer.part import SavedFile
 from foxvideo._version import __version__
 from foxvideo.client import Client
 from foxvideo.errors import (
@@ -29,9 +31,7 @@ from foxvideo.errors import (
     TaskTimeout,
     UploadError,
 )
-from foxvideo.journal import Journal, RecordStatus, TaskRecord
-from foxvideo.parts import SavedFile
-from foxvideo.requests import (
+from foxvideo.requests.generic import (
     GrokEditVideo,
     GrokImageToVideo,
     GrokReferenceToVideo,
@@ -40,13 +40,13 @@ from foxvideo.requests import (
     Request,
     VideoRequest,
 )
-from foxvideo.schedule import Asked, Every, Schedule
-from foxvideo.states import Result, Status, TaskProblem, TaskState, Usage
+from foxvideo.schedule.base import Asked, Every, Schedule
+from foxvideo.state import Result, Status, TaskProblem, TaskState, Usage
 from foxvideo.task import VideoTask
 from foxvideo.video import Video
 
 if TYPE_CHECKING:
-    from foxvideo.learned import Learned
+    from foxvideo.schedule.adaptive import Learned
 
 __all__ = [
     "Asked",
@@ -105,6 +105,6 @@ if not TYPE_CHECKING:  # or any name at all would pass a type checker
         """Import the default schedule when it is needed; its mathematics would take a tenth of this import's time."""
         if name != "Learned":
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from foxvideo.learned import Learned  # noqa: PLC0415
+        from foxvideo.schedule.adaptive import Learned  # noqa: PLC0415
 
         return Learned

@@ -1,7 +1,7 @@
 """What a key has left, and what things cost.
 
 What belongs here: balance and price list as values, and how they are read, whatever is missing in them. What must not:
-what a reply means (``wire.py``), and which models a key may call (``wire.read_models``).
+what a reply means (``_wire/decode.py``), and which models a key may call (``wire.read_models``).
 
 Imported when first needed, so that importing foxvideo is quick. No page of FoxAPI shows these bodies; the names are
 those that public clients of the service read.
@@ -13,9 +13,9 @@ from typing import Self
 
 import attrs
 
+from foxvideo._wire.decode import Answer, read_object, read_rows
+from foxvideo._wire.structure import mapping, number, text
 from foxvideo.errors import FoxError
-from foxvideo.shapes import mapping, number, text
-from foxvideo.wire import Answer, read_object, read_rows
 
 QUOTA_PER_DOLLAR = 500_000
 _FIXED = 1  # the quota_type of a price per call; 0 is metered

@@ -15,19 +15,20 @@ from typing import TYPE_CHECKING, Self
 
 import aiohttp
 
-from foxvideo import requests, task as tasks
-from foxvideo.bookkeeping import Bookkeeper, Forgetful, expired, recalled_request, unsaved
-from foxvideo.checks import LocalMedia
+from foxvideo import task as tasks
+from foxvideo._engine.autosave import Saving, Target, refuse, saved
+from foxvideo._engine.engine import Lifecycle
+from foxvideo._http import USER_AGENT, ConnectorFactory, Transport
+from foxvideo._journal import Journal, RecordStatus, TaskRecord
+from foxvideo._journal.recorder import Bookkeeper, Forgetful, expired, recalled_request, unsaved
+from foxvideo._wire.decode import is_task_id, read_models
 from foxvideo.errors import AuthenticationError, KeyStateError
-from foxvideo.journal import Journal, RecordStatus, TaskRecord
-from foxvideo.lifecycle import Lifecycle
-from foxvideo.requests import Request, VideoRequest
-from foxvideo.saving import Saving, Target, refuse, saved
-from foxvideo.schedule import Schedule
+from foxvideo.requests import generic as requests
+from foxvideo.requests.generic import Request, VideoRequest
+from foxvideo.requests.validation import LocalMedia
+from foxvideo.schedule.base import Schedule
 from foxvideo.task import VideoTask
-from foxvideo.transport import USER_AGENT, ConnectorFactory, Transport
 from foxvideo.video import Video
-from foxvideo.wire import is_task_id, read_models
 
 if TYPE_CHECKING:
     from foxvideo.account import Balance, Prices
@@ -513,6 +514,6 @@ class Client:
 
 
 def _default_schedule() -> Schedule:
-    from foxvideo.learned import Learned  # noqa: PLC0415 - importing foxvideo need not wait for it
+    from foxvideo.schedule.adaptive import Learned  # noqa: PLC0415 - importing foxvideo need not wait for it
 
     return Learned()

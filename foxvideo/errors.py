@@ -26,7 +26,7 @@
     └── JournalError          the memory on disk cannot be read or written
 
 What belongs here: the classes, what they carry and how they read. What must not: deciding which
-of them a reply means (``wire.py``) and whether to try again (``retry.py``).
+of them a reply means (``_wire/decode.py``) and whether to try again (``_wire/verdict.py``).
 """
 
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self, TypedDict, Unpack
 import attrs
 
 if TYPE_CHECKING:
-    from foxvideo.states import TaskState
+    from foxvideo.state import TaskState
 
 Submitted = Literal["no", "unknown", "yes"]
 

@@ -1,7 +1,7 @@
 """The handle: one task as its owner sees it.
 
 What belongs here: waiting, following, and reading where a task stands. What must not: requests, retries and money
-(``lifecycle.py``), which drives the handle through the methods under *For the lifecycle*.
+(``_engine/engine.py``), which drives the handle through the methods under *For the lifecycle*.
 """
 
 import asyncio
@@ -12,12 +12,12 @@ from typing import Protocol
 
 import attrs
 
-from foxvideo.checks import LocalMedia
+from foxvideo._wire.verdict import WELL, Trouble
 from foxvideo.errors import FoxError, TaskFailed
-from foxvideo.requests import VideoRequest, duration_of
-from foxvideo.retry import WELL, Trouble
-from foxvideo.schedule import Asked
-from foxvideo.states import Status, TaskState
+from foxvideo.requests.generic import VideoRequest, duration_of
+from foxvideo.requests.validation import LocalMedia
+from foxvideo.schedule.base import Asked
+from foxvideo.state import Status, TaskState
 from foxvideo.video import Video
 
 

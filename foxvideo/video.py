@@ -1,7 +1,7 @@
 """What a task ends in when all goes well.
 
 What belongs here: the outcome as a value, and where its files go. What must not: bytes on their way
-(``downloads.py``).
+(``_transfer/download.py``).
 """
 
 import asyncio
@@ -13,14 +13,14 @@ from typing import Any
 
 import attrs
 
-from foxvideo import downloads, parts
-from foxvideo.downloads import Progress
+from foxvideo._http import Transport
+from foxvideo._transfer import download as downloads, part as parts
+from foxvideo._transfer.download import Progress
+from foxvideo._transfer.part import Part, SavedFile
+from foxvideo._wire.decode import read_task
 from foxvideo.errors import DownloadError, FoxError, ResultExpired, ResultsMissing
-from foxvideo.parts import Part, SavedFile
-from foxvideo.requests import VideoRequest
-from foxvideo.states import LINK_SECONDS, Result, TaskState, links
-from foxvideo.transport import Transport
-from foxvideo.wire import read_task
+from foxvideo.requests.generic import VideoRequest
+from foxvideo.state import LINK_SECONDS, Result, TaskState, links
 
 Noted = Callable[[str, int, SavedFile], None]
 """Told the task's id, the number of the result from 0, and its file, once that is on the disk."""

@@ -13,7 +13,6 @@ import pytest
 
 from foxvideo import Client, Every, FoxError
 from foxvideo.emulator import Emulator
-from foxvideo.virtual_clock import VirtualClockLoop
 
 # For the benchmarks; last, so that a foxvideo that is installed comes first.
 sys.path.append(str(Path(__file__).parent.parent))
@@ -30,6 +29,8 @@ def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Let the time of a test jump, so that a task of an hour takes milliseconds."""
+    from foxvideo.testing.clock import VirtualClockLoop  # noqa: PLC0415 - pytest is to import the plugin first
+
     if item.get_closest_marker("real_clock"):
         return {"real": asyncio.new_event_loop}
     return {"virtual": VirtualClockLoop}

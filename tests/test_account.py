@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from foxvideo import AuthenticationError, BadReply, Client, GrokTextToVideo, Request, ServiceUnavailable
+from foxvideo._wire.decode import Answer, NoReply, Reply
 from foxvideo.account import Balance, Price, Prices
 from foxvideo.emulator import Emulator, Fault
-from foxvideo.wire import Answer, NoReply, Reply
 
 SAMPLES = Path(__file__).parent / "samples"
 NONE = NoReply(sent=True, reason="reset")

@@ -6,7 +6,7 @@ import attrs
 import pytest
 from hypothesis import given, strategies as st
 
-from foxvideo.agenda import Agenda
+from foxvideo._engine.timers import Agenda
 
 
 @attrs.define(eq=False)

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from foxvideo import Client, Every, GrokTextToVideo, Request, Video, VideoRequest
+from foxvideo._transfer.part import SavedFile
 from foxvideo.batch import Batch, Ending, Manifest, Outcome, Row, read_results
 from foxvideo.batch.rows import Keys
 from foxvideo.batch.running import Items
 from foxvideo.emulator import Emulator, Fault
-from foxvideo.parts import SavedFile
 
 TEXT = "prompt,duration\nA fox,6\nAn owl,4\nA fox,6\n"
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import attrs
 
 from foxvideo import GrokTextToVideo
+from foxvideo._journal import Ask, Journal
 from foxvideo.batch import BadRow, Ending, Manifest, Outcome, Row, survey
 from foxvideo.batch.budget import Verdict
 from foxvideo.batch.running import _Running
-from foxvideo.journal import Ask, Journal
 
 
 def ask(row: Row) -> Ask:

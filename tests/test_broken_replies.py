@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from multidict import CIMultiDict
 
 from foxvideo import Client, FoxError, GrokTextToVideo, SubmitUncertain
-from foxvideo.retry import WELL, judge_read, judge_submit
-from foxvideo.virtual_clock import run
-from foxvideo.wire import Reply, read_models, read_submit, read_task, read_upload
+from foxvideo._wire.decode import Reply, read_models, read_submit, read_task, read_upload
+from foxvideo._wire.verdict import WELL, judge_read, judge_submit
+from foxvideo.testing.clock import run
 
 SAMPLES = {path.stem: path.read_bytes() for path in sorted((Path(__file__).parent / "samples").glob("*.json"))}
 SHOT = GrokTextToVideo(prompt="A fox trots through snow")

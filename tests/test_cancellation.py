@@ -23,22 +23,14 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import pytest
 
-from foxvideo import (
-    Client,
-    Every,
-    GrokImageToVideo,
-    GrokTextToVideo,
-    RecordStatus,
-    SubmitUncertain,
-    TaskRecord,
-    virtual_clock,
-)
+from foxvideo import Client, Every, GrokImageToVideo, GrokTextToVideo, RecordStatus, SubmitUncertain, TaskRecord
+from foxvideo._journal import Journal
 from foxvideo.emulator import Emulator, Fault
-from foxvideo.journal import Journal
-from foxvideo.virtual_clock import VirtualClockLoop
+from foxvideo.testing import clock as virtual_clock
+from foxvideo.testing.clock import VirtualClockLoop
 
 if TYPE_CHECKING:
-    from foxvideo.requests import VideoRequest
+    from foxvideo.requests.generic import VideoRequest
 
 Scenario = Callable[[Client, Emulator, Path], Coroutine[Any, Any, object]]
 

@@ -22,11 +22,11 @@ from foxvideo import (
     Request,
     catalogue,
 )
+from foxvideo._wire.decode import Reply, read_task
 from foxvideo.catalogue import Parameter
-from foxvideo.checks import undocumented
 from foxvideo.emulator import Emulator
-from foxvideo.requests import check
-from foxvideo.wire import Reply, read_task
+from foxvideo.requests.generic import check
+from foxvideo.requests.validation import undocumented
 
 LINK = "https://example.com/a"
 ESCAPE = "(pass check=False to send it all the same)"
@@ -117,10 +117,10 @@ import sys
 opened = []
 sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event == "open" else None)
 import foxvideo
-foxvideo.requests.check(foxvideo.GrokTextToVideo(prompt="A kite"))
+foxvideo.requests.generic.check(foxvideo.GrokTextToVideo(prompt="A kite"))
 assert not any("models.json" in path for path in opened)
 assert not {"sqlite3", "_sqlite3", "foxvideo.account"} & sys.modules.keys()
-foxvideo.requests.check(foxvideo.Request("veo-3.1", prompt="A kite"))
+foxvideo.requests.generic.check(foxvideo.Request("veo-3.1", prompt="A kite"))
 assert any("models.json" in path for path in opened)
 """
     unwatched = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}

@@ -25,9 +25,9 @@ from foxvideo import (
     TaskTimeout,
     Video,
     VideoTask,
-    virtual_clock,
 )
 from foxvideo.emulator import Emulator, Fault
+from foxvideo.testing import clock as virtual_clock
 
 SHOT = GrokTextToVideo(prompt="A kite")
 REFUSED = Request("no-such-model", prompt="A kite")

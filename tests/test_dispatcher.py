@@ -10,7 +10,7 @@ import pytest
 from waiting import now
 
 from foxvideo import Client, Every, GrokTextToVideo, TaskTimeout
-from foxvideo.dispatcher import Dispatcher, Kind
+from foxvideo._engine.dispatcher import Dispatcher, Kind
 from foxvideo.emulator import Emulator, Fault
 
 SHOT = GrokTextToVideo(prompt="A kite")

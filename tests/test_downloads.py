@@ -24,13 +24,13 @@ from foxvideo import (
     TaskNotFound,
     Video,
 )
-from foxvideo.downloads import save as download
+from foxvideo._http import Transport
+from foxvideo._transfer.download import save as download
+from foxvideo._transfer.part import Part, SavedFile
 from foxvideo.emulator import Emulator, Fault
 from foxvideo.emulator.films import stored_film
-from foxvideo.parts import Part, SavedFile
-from foxvideo.states import Result
-from foxvideo.transport import Transport
-from foxvideo.virtual_clock import run
+from foxvideo.state import Result
+from foxvideo.testing.clock import run
 
 DAY = 24 * 3600.0
 SHOT = GrokTextToVideo(prompt="A fox trots through snow")
@@ -987,7 +987,7 @@ async def test_a_full_disk_keeps_what_it_took(
 
     host.answers = [store]
     with monkeypatch.context() as patch:
-        patch.setattr("foxvideo.parts.os.write", limited)
+        patch.setattr("foxvideo._transfer.part.os.write", limited)
         with pytest.raises(OSError, match="no space"):
             await save(transport, host.link, path)
 

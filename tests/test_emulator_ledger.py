@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from foxvideo import Client, Every, GrokTextToVideo, InsufficientCredits, Request, SubmitUncertain
+from foxvideo._wire.decode import encode
 from foxvideo.emulator import Emulator, Fault, read_charges
-from foxvideo.wire import encode
 
 SHOT = GrokTextToVideo(prompt="A fox trots through snow")
 

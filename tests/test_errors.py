@@ -24,7 +24,7 @@ from foxvideo.errors import (
     TaskFailed,
     TaskTimeout,
 )
-from foxvideo.states import Status, TaskState
+from foxvideo.state import Status, TaskState
 
 CLASSES = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, FoxError)]
 CONTEXT: Context = {

@@ -22,8 +22,8 @@ import attrs
 import pytest
 
 from foxvideo import InvalidRequest, JournalError, KeyConflict, KeyStateError, RecordStatus, TaskRecord
-from foxvideo.journal import Ask, Journal, Mine, file, owners, tables
-from foxvideo.journal.rows import Right, right
+from foxvideo._journal import Ask, Journal, Mine, owners, sql as tables, sqlite as file
+from foxvideo._journal.record import Right, right
 
 ORIGIN = "https://api.foxapi.cc"
 ASK = Ask(key="shot-1", origin=ORIGIN, fingerprint="f", model="grok", request='{"prompt": "A fox"}')

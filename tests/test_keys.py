@@ -38,11 +38,10 @@ from foxvideo import (
     TaskTimeout,
     Video,
     VideoTask,
-    bookkeeping,
 )
-from foxvideo.bookkeeping import Bookkeeper
+from foxvideo._journal import Journal, owners, recorder as bookkeeping
+from foxvideo._journal.recorder import Bookkeeper
 from foxvideo.emulator import Emulator, Fault
-from foxvideo.journal import Journal, owners
 
 SHOT = GrokTextToVideo(prompt="A fox trots through snow")
 OTHER = GrokTextToVideo(prompt="A kite")

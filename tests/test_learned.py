@@ -13,11 +13,11 @@ from hypothesis import given, strategies as st
 from foxvideo import Client, GrokTextToVideo
 from foxvideo.emulator import Emulator
 from foxvideo.emulator.tasks import QUEUED_SHARE
-from foxvideo.foretold import Foretold
-from foxvideo.hazard import Ends
-from foxvideo.learned import Learned
-from foxvideo.schedule import Asked
-from foxvideo.states import Status, TaskState
+from foxvideo.schedule.adaptive import Learned
+from foxvideo.schedule.base import Asked
+from foxvideo.schedule.hazard import Ends
+from foxvideo.schedule.progress import Foretold
+from foxvideo.state import Status, TaskState
 
 ASKED = Asked("grok-imagine-text-to-video", 6)
 PENDING = TaskState(id="task-1", status=Status.PENDING, status_text="pending", estimated_time=45)

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from foxvideo import Client, Every, InvalidRequest, Request, ResultsMissing, Video, catalogue, relations, requests
+from foxvideo import Client, Every, InvalidRequest, Request, ResultsMissing, Video, catalogue
+from foxvideo._wire.decode import encode
 from foxvideo.catalogue import Model, Parameter
 from foxvideo.emulator import Emulator, rules
-from foxvideo.wire import encode
+from foxvideo.requests import generic as requests, rules as relations
 
 MODELS = catalogue.models()
 IDS = [model.id for model in MODELS]

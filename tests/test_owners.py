@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from foxvideo.journal import owners
+from foxvideo._journal import owners
 
 
 def test_an_owner_lives_as_long_as_it_holds_its_lock(tmp_path: Path) -> None:

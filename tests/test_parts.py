@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from foxvideo import parts
-from foxvideo.parts import Part, SavedFile, begun
-from foxvideo.ranges import Facts
+from foxvideo._transfer import part as parts
+from foxvideo._transfer.part import Part, SavedFile, begun
+from foxvideo._transfer.resume import Facts
 
 FILM = bytes(range(256)) * 100
 FACTS = Facts("task-1#0", etag='"v1"', total=len(FILM), kind="video/mp4")
@@ -159,7 +159,8 @@ def test_only_one_holds_a_part(tmp_path: Path) -> None:
 def test_the_lock_of_a_process_that_was_killed_is_free(tmp_path: Path) -> None:
     """However it died; until then nobody else gets it."""
     code = (
-        "import sys; from pathlib import Path; from foxvideo.parts import Part; from foxvideo.ranges import Facts\n"
+        "import sys; from pathlib import Path\n"
+        "from foxvideo._transfer.part import Part; from foxvideo._transfer.resume import Facts\n"
         "part = Part(path=Path(sys.argv[1]), source='task-1#0', overwrite=False); assert part.open()\n"
         "part.begin(Facts('task-1#0', etag='\"v1\"')); part.write([b'film']); print('held', flush=True); input()"
     )

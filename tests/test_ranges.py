@@ -5,7 +5,7 @@ from hypothesis import given, strategies as st
 from multidict import CIMultiDict
 
 from foxvideo import DownloadError, ResultExpired
-from foxvideo.ranges import Brings, Facts, Interrupted, asking, judge, total_of
+from foxvideo._transfer.resume import Brings, Facts, Interrupted, asking, judge, total_of
 
 DATE = "Mon, 21 Sep 2026 14:13:21 GMT"
 TAGGED = Facts("task-1#0", etag='"v1"', total=1000)

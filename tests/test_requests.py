@@ -17,10 +17,10 @@ import attrs
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from foxvideo import requests
-from foxvideo.checks import is_local, is_web_url
+from foxvideo._wire.decode import encode
 from foxvideo.errors import FieldFault, InvalidRequest
-from foxvideo.requests import (
+from foxvideo.requests import generic as requests
+from foxvideo.requests.generic import (
     GrokEditVideo,
     GrokImageToVideo,
     GrokReferenceToVideo,
@@ -32,7 +32,7 @@ from foxvideo.requests import (
     fields_of,
     media_of,
 )
-from foxvideo.wire import encode
+from foxvideo.requests.validation import is_local, is_web_url
 
 LINK = "https://example.com/cat.jpg"
 ESCAPE = "(pass check=False to send it all the same)"

@@ -8,6 +8,18 @@ import pytest
 from hypothesis import given, strategies as st
 from multidict import CIMultiDict
 
+from foxvideo._wire.decode import Answer, NoReply, Reply
+from foxvideo._wire.verdict import (
+    WELL,
+    AskAgain,
+    Pace,
+    SendAgain,
+    Trouble,
+    delay,
+    judge_read,
+    judge_state,
+    judge_submit,
+)
 from foxvideo.errors import (
     AuthenticationError,
     BadReply,
@@ -21,9 +33,7 @@ from foxvideo.errors import (
     SubmitUncertain,
     TaskNotFound,
 )
-from foxvideo.retry import WELL, AskAgain, Pace, SendAgain, Trouble, delay, judge_read, judge_state, judge_submit
-from foxvideo.states import Result, Status, TaskState
-from foxvideo.wire import Answer, NoReply, Reply
+from foxvideo.state import Result, Status, TaskState
 
 ID = "task-unified-1790000001-k3v9q2ma"
 HTML = b"<html>Bad gateway</html>"

@@ -23,11 +23,11 @@ from foxvideo import (
     Video,
     VideoTask,
 )
-from foxvideo.bookkeeping import Forgetful
+from foxvideo._engine.autosave import Saving, Target, saved
+from foxvideo._http import Transport
+from foxvideo._journal.recorder import Forgetful
 from foxvideo.emulator import Emulator, Fault
 from foxvideo.emulator.films import stored_film
-from foxvideo.saving import Saving, Target, saved
-from foxvideo.transport import Transport
 
 SHOT = GrokTextToVideo(prompt="A fox trots through snow")
 FILM = bytes(range(256)) * 4000

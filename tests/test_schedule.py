@@ -3,8 +3,8 @@
 import pytest
 from hypothesis import example, given, strategies as st
 
-from foxvideo.schedule import Asked, Every, Schedule, clip
-from foxvideo.states import Status, TaskState
+from foxvideo.schedule.base import Asked, Every, Schedule, clip
+from foxvideo.state import Status, TaskState
 
 ASKED = Asked("grok-imagine-text-to-video", 6)
 PENDING = TaskState(id="task-1", status=Status.PENDING, status_text="pending")

@@ -15,8 +15,8 @@ import pytest
 from aiohttp import web
 
 from foxvideo import Client, Every, FoxError, GrokImageToVideo, GrokTextToVideo, TaskFailed
+from foxvideo._http import Transport
 from foxvideo.emulator import Emulator, Fault
-from foxvideo.transport import Transport
 
 KEY = "sk-Top/Secret+0123456789~abc="
 SHOT = GrokTextToVideo(prompt="A fox trots through snow")

@@ -5,7 +5,7 @@ import pickle
 import attrs
 import pytest
 
-from foxvideo.states import Result, Status, TaskState, Usage
+from foxvideo.state import Result, Status, TaskState, Usage
 
 STATE = TaskState(
     id="task-1",

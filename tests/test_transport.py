@@ -22,8 +22,8 @@ import pytest
 import yarl
 
 from foxvideo import AuthenticationError, Client, ClientClosed, __version__
-from foxvideo.transport import Transport
-from foxvideo.wire import Answer, NoReply, Reply
+from foxvideo._http import Transport
+from foxvideo._wire.decode import Answer, NoReply, Reply
 
 KEY = "sk-0123456789abcdefghij"
 

@@ -25,9 +25,9 @@ from foxvideo import (
     ServiceUnavailable,
     UploadError,
 )
+from foxvideo._http import Transport
+from foxvideo._transfer.upload import Uploads, _Content, _Sent, digest
 from foxvideo.emulator import Emulator, Fault
-from foxvideo.transport import Transport
-from foxvideo.uploads import Uploads, _Content, _Sent, digest
 
 DAY = 24 * 3600.0
 PICTURE = b"\x89PNG a fox"

@@ -10,7 +10,7 @@ import attrs
 import pytest
 
 from foxvideo import GrokTextToVideo, Request, Result, ResultsMissing, Status, TaskState, Usage, Video
-from foxvideo.transport import Transport
+from foxvideo._http import Transport
 
 KEY = "sk-0123456789abcdefghij"
 SHOT = GrokTextToVideo(prompt="A fox trots through snow")

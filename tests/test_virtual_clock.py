@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from foxvideo import virtual_clock
+from foxvideo.testing import clock as virtual_clock
 
 
 def test_an_hour_of_sleep_takes_no_time() -> None:

@@ -13,6 +13,17 @@ import pytest
 from hypothesis import example, given, settings, strategies as st
 from multidict import CIMultiDict
 
+from foxvideo._wire.decode import (
+    NoReply,
+    Reply,
+    encode,
+    is_task_id,
+    read_models,
+    read_submit,
+    read_task,
+    read_upload,
+    retry_after,
+)
 from foxvideo.errors import (
     AuthenticationError,
     BadReply,
@@ -26,19 +37,8 @@ from foxvideo.errors import (
     TaskNotFound,
     UploadError,
 )
-from foxvideo.requests import GrokTextToVideo, Request
-from foxvideo.states import Result, Status, TaskProblem, TaskState, Usage
-from foxvideo.wire import (
-    NoReply,
-    Reply,
-    encode,
-    is_task_id,
-    read_models,
-    read_submit,
-    read_task,
-    read_upload,
-    retry_after,
-)
+from foxvideo.requests.generic import GrokTextToVideo, Request
+from foxvideo.state import Result, Status, TaskProblem, TaskState, Usage
 
 SAMPLES = {path.stem: path.read_bytes() for path in (Path(__file__).parent / "samples").glob("*.json")}
 ID = "task-unified-1790000001-k3v9q2ma"

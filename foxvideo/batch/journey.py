@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from foxvideo._journal import Journal, RecordStatus
+from foxvideo._transfer.part import SavedFile
 from foxvideo.batch.budget import Budget, Verdict
 from foxvideo.batch.records import Ending, Outcome, Results
 from foxvideo.batch.rows import BadRow, Row
@@ -27,9 +29,7 @@ from foxvideo.errors import (
     TaskCancelled,
     TaskFailed,
 )
-from foxvideo.journal import Journal, RecordStatus
-from foxvideo.parts import SavedFile
-from foxvideo.requests import VideoRequest, fields_of, media_of
+from foxvideo.requests.generic import VideoRequest, fields_of, media_of
 from foxvideo.task import Stage, VideoTask
 from foxvideo.video import Video
 

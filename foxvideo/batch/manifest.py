@@ -13,7 +13,7 @@ from foxvideo.batch.reading import Line, read
 from foxvideo.batch.rows import TALLY, BadRow, Composer, Keys, Row, rows_of
 from foxvideo.batch.scratch import scratch
 from foxvideo.errors import InvalidRequest
-from foxvideo.requests import Request
+from foxvideo.requests.generic import Request
 
 
 @attrs.frozen

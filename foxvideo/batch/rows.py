@@ -1,7 +1,7 @@
 """From what a line says to a request, and to the key that its content gives it.
 
 What belongs here: models, values, local files, keys. What must not: formats (``reading.py``), and what a model accepts
-(``foxvideo/requests.py``).
+(``requests/``).
 """
 
 import functools
@@ -16,9 +16,9 @@ from typing import Any
 import attrs
 
 from foxvideo import catalogue
-from foxvideo.checks import invalid, is_web_url, show
+from foxvideo._wire.decode import encode
 from foxvideo.errors import FieldFault, InvalidRequest, UploadError
-from foxvideo.requests import (
+from foxvideo.requests.generic import (
     GrokEditVideo,
     GrokImageToVideo,
     GrokReferenceToVideo,
@@ -28,7 +28,7 @@ from foxvideo.requests import (
     check,
     media_of,
 )
-from foxvideo.wire import encode
+from foxvideo.requests.validation import invalid, is_web_url, show
 
 TALLY = "CREATE TABLE seen (digest INTEGER PRIMARY KEY, times INTEGER NOT NULL)"
 _COUNT = "INSERT INTO seen VALUES (?, 1) ON CONFLICT DO UPDATE SET times = times + 1 RETURNING times"

@@ -14,14 +14,14 @@ from typing import Any, TypeVar
 
 import attrs
 
+from foxvideo._journal import Journal
 from foxvideo.batch.budget import Budget, Verdict
 from foxvideo.batch.journey import Journey, Submitter, Watch, quiet
 from foxvideo.batch.records import Outcome, Results
 from foxvideo.batch.rows import TALLY, BadRow, Keys, Row
 from foxvideo.batch.scratch import scratch
 from foxvideo.errors import InvalidRequest, UploadError
-from foxvideo.journal import Journal
-from foxvideo.requests import Request, VideoRequest, check
+from foxvideo.requests.generic import Request, VideoRequest, check
 
 T = TypeVar("T")
 Item = Row | BadRow | VideoRequest | Mapping[str, object]

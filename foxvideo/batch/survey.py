@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable
 
 import attrs
 
+from foxvideo._journal import Journal, RecordStatus
 from foxvideo.batch.rows import BadRow, Row
-from foxvideo.journal import Journal, RecordStatus
 
 _AT_ONCE = 1000  # rows; the journal answers for all of them in one transaction
 _MODULUS = 1 << 128

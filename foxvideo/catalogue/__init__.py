@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import attrs
 
-from foxvideo.catalogue.values import Model, Parameter, Scalar, Type
+from foxvideo.catalogue.model import Model, Parameter, Scalar, Type
 
 __all__ = ["Model", "Parameter", "Scalar", "Type", "find", "models", "read_date"]
 

@@ -17,12 +17,12 @@ from pathlib import Path
 import attrs
 import click
 
+from foxvideo._journal import Journal
 from foxvideo.batch import BadRow, Batch, Ending, Manifest, Survey, survey
 from foxvideo.cli import command, outcome
 from foxvideo.cli.board import Board
 from foxvideo.cli.consent import Consent
 from foxvideo.client import Client
-from foxvideo.journal import Journal
 
 JOURNAL = "journal.db"
 

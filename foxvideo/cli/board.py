@@ -19,7 +19,7 @@ from foxvideo.batch.journey import WITHDRAWN
 from foxvideo.batch.records import Ending, Outcome
 from foxvideo.batch.rows import Row
 from foxvideo.cli.tally import Tally, clock
-from foxvideo.requests import fields_of
+from foxvideo.requests.generic import fields_of
 
 _PER_SECOND = 4  # how often the board is drawn
 _STYLES = {Ending.COMPLETED: "green", Ending.UNSAVED: "yellow", Ending.UNFINISHED: "yellow", Ending.UNCERTAIN: "yellow"}

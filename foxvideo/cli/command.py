@@ -17,7 +17,7 @@ import click
 from foxvideo.cli import outcome
 from foxvideo.client import Client
 from foxvideo.errors import FoxError
-from foxvideo.schedule import Every
+from foxvideo.schedule.base import Every
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")

@@ -1,7 +1,7 @@
 """From the words of a command line to a request.
 
 What belongs here: which model is meant, and what a value is. What must not: what a model accepts, which
-``foxvideo/requests.py`` checks.
+``requests/`` checks.
 """
 
 import json
@@ -11,7 +11,7 @@ from pathlib import Path
 import attrs
 import click
 
-from foxvideo.requests import (
+from foxvideo.requests.generic import (
     GrokEditVideo,
     GrokImageToVideo,
     GrokReferenceToVideo,

@@ -20,8 +20,8 @@ from foxvideo.cli.serve import NO_FILMS, draws
 from foxvideo.cli.target import Target
 from foxvideo.client import Client
 from foxvideo.emulator import Emulator
-from foxvideo.requests import GrokImageToVideo, GrokTextToVideo
-from foxvideo.schedule import Every
+from foxvideo.requests.generic import GrokImageToVideo, GrokTextToVideo
+from foxvideo.schedule.base import Every
 from foxvideo.video import Video
 
 _TASK_SECONDS = (2.5, 5.0)

@@ -14,13 +14,13 @@ from urllib.parse import urlsplit
 import attrs
 import click
 
+from foxvideo._journal import TaskRecord
 from foxvideo.cli import outcome
 from foxvideo.cli.command import Command, base_url_option, json_option, print_json, run
 from foxvideo.cli.journal import PLACE, journal_option, place, read, running, undecided
 from foxvideo.client import DEFAULT_BASE_URL, Client
 from foxvideo.errors import AuthenticationError, FoxError, JournalError
-from foxvideo.journal import TaskRecord
-from foxvideo.requests import (
+from foxvideo.requests.generic import (
     GrokEditVideo,
     GrokImageToVideo,
     GrokReferenceToVideo,

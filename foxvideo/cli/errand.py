@@ -17,7 +17,7 @@ from foxvideo.cli.progress import Bar, Display
 from foxvideo.cli.target import Target
 from foxvideo.client import Client
 from foxvideo.errors import FoxError
-from foxvideo.states import Status
+from foxvideo.state import Status
 from foxvideo.task import VideoTask
 from foxvideo.video import Video
 

@@ -1,7 +1,7 @@
 """Where the journal of the command line lies, and what is in it.
 
 What belongs here: its place, and reading it with neither a key nor a network. What must not: commands (``memory.py``,
-``uncertain.py``), and what is written down when (``foxvideo/bookkeeping.py``).
+``uncertain.py``), and what is written down when (``_journal/recorder.py``).
 """
 
 import contextlib
@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 import platformdirs
 
-from foxvideo.journal import Journal, RecordStatus, TaskRecord
+from foxvideo._journal import Journal, RecordStatus, TaskRecord
 
 PLACE = "FOXVIDEO_JOURNAL"
 _NOTHING_MADE = {RecordStatus.REFUSED, RecordStatus.WITHDRAWN}

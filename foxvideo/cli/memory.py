@@ -12,9 +12,9 @@ from pathlib import Path
 import click
 from rich.cells import cell_len
 
+from foxvideo._journal import Journal, RecordStatus, TaskRecord
 from foxvideo.cli import command, spans
 from foxvideo.cli.journal import journal_option, place, read, undecided
-from foxvideo.journal import Journal, RecordStatus, TaskRecord
 
 _NONE = "-"
 

@@ -44,7 +44,7 @@ from foxvideo.errors import (
     TaskNotFound,
     TaskTimeout,
 )
-from foxvideo.states import TaskState
+from foxvideo.state import TaskState
 from foxvideo.video import Video
 
 KEYS_PAGE = "https://api.foxapi.cc/console/token"

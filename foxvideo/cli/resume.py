@@ -12,7 +12,8 @@ from pathlib import Path
 import attrs
 import click
 
-from foxvideo.bookkeeping import expired, unsaved
+from foxvideo._journal import TaskRecord
+from foxvideo._journal.recorder import expired, unsaved
 from foxvideo.cli import command, outcome
 from foxvideo.cli.errand import bring, print_files
 from foxvideo.cli.journal import journal_option, ready, running, undecided
@@ -20,7 +21,6 @@ from foxvideo.cli.progress import Display
 from foxvideo.cli.target import Target
 from foxvideo.client import Client
 from foxvideo.errors import FoxError
-from foxvideo.journal import TaskRecord
 from foxvideo.task import VideoTask
 from foxvideo.video import Video
 

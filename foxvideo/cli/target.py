@@ -1,6 +1,6 @@
 """Where a film goes, checked before it costs anything.
 
-What belongs here: paths on this machine. What must not: how a film is fetched (``foxvideo/downloads.py``).
+What belongs here: paths on this machine. What must not: how a film is fetched (``_transfer/download.py``).
 """
 
 import asyncio

@@ -14,7 +14,7 @@ from foxvideo.cli.errand import Errand, print_video
 from foxvideo.cli.journal import journal_option, key_option, ready
 from foxvideo.cli.target import Target
 from foxvideo.client import Client
-from foxvideo.states import TaskState
+from foxvideo.state import TaskState
 from foxvideo.task import VideoTask
 
 

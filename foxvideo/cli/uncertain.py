@@ -10,7 +10,8 @@ from typing import Any
 
 import click
 
-from foxvideo.bookkeeping import recalled_request
+from foxvideo._journal import Journal, TaskRecord
+from foxvideo._journal.recorder import recalled_request
 from foxvideo.cli import command
 from foxvideo.cli.compose import Asked
 from foxvideo.cli.errand import Errand, print_video
@@ -20,8 +21,7 @@ from foxvideo.cli.outcome import Interrupted, next_command, state_as_json
 from foxvideo.cli.target import Target
 from foxvideo.cli.tasks import told
 from foxvideo.client import Client
-from foxvideo.journal import Journal, TaskRecord
-from foxvideo.states import TaskState
+from foxvideo.state import TaskState
 from foxvideo.task import VideoTask
 
 

@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any
 
 from foxvideo import Client, Every, GrokTextToVideo, SubmitUncertain, Video, VideoTask
-from foxvideo.journal import Journal
-from foxvideo.transport import Transport
-from foxvideo.wire import Answer
+from foxvideo._http import Transport
+from foxvideo._journal import Journal
+from foxvideo._wire.decode import Answer
 
 
 def main() -> None:

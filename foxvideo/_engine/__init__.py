@@ -1,0 +1,1 @@
+"""From a request to an outcome: jobs, submissions, polls, and the money."""

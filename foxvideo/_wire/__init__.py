@@ -1,0 +1,1 @@
+"""Between values and bytes: no I/O and no clock."""

@@ -1,0 +1,119 @@
+"""How far ends lie from a guess of them, learned from those that ended.
+
+What belongs here: the spread around a guess, as a plan of asking. What must not: where the guess comes from
+(``adaptive.py``).
+"""
+
+import math
+from bisect import bisect_left
+from itertools import accumulate, pairwise
+from statistics import NormalDist
+
+import attrs
+
+from foxvideo.schedule.hazard import Plan
+
+_NORMAL = NormalDist()
+_STEP = 1 / 8
+_GRID = [step * _STEP for step in range(-32, 25)]  # spreads from the middle; three above it, the guess was wrong
+_ENOUGH = 5  # ends before a guess is trusted
+_MOST = 200.0  # ends that count in full; then all that were count for half
+_LEAST_SPREAD = 0.001
+_TINY = 1e-9
+
+
+def _standard() -> tuple[list[float], list[float]]:
+    """Return ``sqrt(hazard)`` of the normal at each point of the grid, and the costs that are ahead there."""
+    lasting = [_NORMAL.cdf(-z) for z in _GRID]
+    roots = [math.sqrt(_NORMAL.pdf(z) / some) for z, some in zip(_GRID, lasting, strict=True)]
+    parts = [root * some * _STEP for root, some in zip(roots, lasting, strict=True)]
+    ahead = [*accumulate(reversed(parts))][::-1]
+    return roots, [(more / some) ** 2 for more, some in zip(ahead, lasting, strict=True)]
+
+
+_ROOTS, _COSTS = _standard()
+# Of a normal: what ends in an instant, to what ended before; its negative, since that ascends.
+_LATER = [-_NORMAL.pdf(z) / _NORMAL.cdf(z) for z in _GRID]
+
+
+@attrs.frozen
+class Foresight(Plan):
+    """A plan that ends where the guess has turned out wrong.
+
+    Attributes:
+        spread: Of the ends, as a share of the guess.
+    """
+
+    spread: float
+
+    def soonest(self, miss: float) -> float:
+        """Return the moment from which on it is worth while to ask.
+
+        The rate takes queries to be as fine as sand, but a miss cannot be mended at once. Where ends lie close
+        together, it is cheaper to wait a little longer: what has ended is noticed that much later, what ends meanwhile
+        in time.
+
+        Args:
+            miss: How late, as a share of the guess, an end is noticed that a query has just missed.
+        """
+        return self.knots[1 + bisect_left(_LATER, -self.spread / miss, hi=len(_GRID) - 1)]
+
+
+@attrs.define
+class Foretold:
+    """Ends as shares of their guess: a lognormal, as soon as there were some."""
+
+    _count: float = attrs.field(default=0.0, init=False)
+    _sum: float = attrs.field(default=0.0, init=False)
+    _squares: float = attrs.field(default=0.0, init=False)
+    _news: float = attrs.field(default=0.0, init=False)
+    _mean: float = attrs.field(default=0.0, init=False)
+    _spread: float = attrs.field(default=0.0, init=False)
+    _plan: Foresight | None = attrs.field(default=None, init=False)
+
+    @property
+    def plan(self) -> Foresight | None:
+        """How often to ask, by moments as shares of the guess; None while too little is known."""
+        self._heed()
+        return self._plan
+
+    def learn(self, after: float, by: float) -> None:
+        """Take note of an end between two shares of what was guessed, above 0; where, the present belief has it."""
+        self._heed()
+        middle, variance = self._expected(math.log(after), math.log(by))
+        self._count += 1
+        self._news += 1
+        self._sum += middle
+        self._squares += middle * middle + variance
+        if self._count > _MOST:
+            self._count, self._sum, self._squares = self._count / 2, self._sum / 2, self._squares / 2
+
+    def _expected(self, left: float, right: float) -> tuple[float, float]:
+        """Return mean and variance of the logarithm of an end between two."""
+        if self._spread:
+            low, high = (left - self._mean) / self._spread, (right - self._mean) / self._spread
+            if (share := _NORMAL.cdf(high) - _NORMAL.cdf(low)) > _TINY:
+                start, stop = _NORMAL.pdf(low) / share, _NORMAL.pdf(high) / share
+                off = start - stop
+                return self._mean + self._spread * off, self._spread**2 * (1 + low * start - high * stop - off * off)
+        return (left + right) / 2, (right - left) ** 2 / 12
+
+    def _heed(self) -> None:
+        """Believe the news, once there are enough to matter."""
+        if self._count >= _ENOUGH and self._news > self._count / 16:
+            self._renew()
+
+    def _renew(self) -> None:
+        count, mean = self._count, self._sum / self._count
+        variance = max(self._squares / count - mean * mean, 0.0)
+        # Few ends tell little of their spread, and of their middle: the next one is spread wider (Student).
+        spread = max(math.sqrt(variance * (count + 1) / (count - 3)), _LEAST_SPREAD)
+        self._mean, self._spread, self._news = mean, spread, 0.0
+        knots = [math.exp(mean + spread * z) for z in _GRID]
+        slopes = [root / math.sqrt(spread * knot) for root, knot in zip(_ROOTS, knots, strict=True)]
+        widths = (right - left for left, right in pairwise(knots))
+        rates = accumulate((slope * width for slope, width in zip(slopes, widths, strict=False)), initial=0.0)
+        costs = [spread * math.exp(mean) * cost for cost in _COSTS]
+        self._plan = Foresight(
+            [0.0, *knots], [0.0, *rates], [costs[0], *costs], [0.0, *slopes], spread * math.exp(mean)
+        )

@@ -1,0 +1,130 @@
+"""What the server says about a task, as frozen values.
+
+What belongs here: statuses, snapshots and results. What must not: JSON shapes (``_wire/decode.py``), and the
+state of this side, such as *sending* or *timed out* (``task.py``).
+"""
+
+import enum
+import json
+from collections.abc import Mapping
+
+import attrs
+
+LINK_SECONDS = 24 * 3600.0
+"""How long the link of a result lives; the page that says so does not say from when on:
+https://docs.foxapi.cc/pages/en/api-manual/task-management/get-task-detail"""
+
+
+class Status(enum.StrEnum):
+    """Where a task stands: https://docs.foxapi.cc/pages/en/api-manual/task-management/get-task-detail.
+
+    ``CANCELLED`` stands in an older page only. ``UNKNOWN`` is any word that foxvideo has not heard of: the
+    task counts as still running, and ``TaskState.status_text`` has the word.
+    """
+
+    PENDING = "pending"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
+
+    @property
+    def terminal(self) -> bool:
+        """Whether the task has ended: completed, failed or cancelled."""
+        return self in _TERMINAL
+
+
+_TERMINAL = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED})
+
+
+@attrs.frozen
+class Result:
+    """One thing that a task made.
+
+    Attributes:
+        url: Where the film, picture or sound lies; None for a result that is no file, such as a voice.
+        fields: Every key that the service sent for it, unknown ones included: ``seed``, ``voice_id``, ...
+    """
+
+    url: str | None
+    fields: Mapping[str, object] = attrs.field(factory=dict, hash=False)
+
+
+@attrs.frozen
+class TaskProblem:
+    """Why a task failed, in the service's words.
+
+    Attributes:
+        code: A word of an open set, such as ``generation_failed``; None if not given.
+        message: A sentence; empty if not given.
+    """
+
+    code: str | None = None
+    message: str = ""
+
+
+@attrs.frozen
+class Usage:
+    """What the service says about money.
+
+    Attributes:
+        credits_reserved: Credits reserved at submit, not the final cost; the unit is not documented. None if
+            not told.
+        user_group: The price group of the key; None if not told.
+    """
+
+    credits_reserved: float | None = None
+    user_group: str | None = None
+
+
+@attrs.frozen(kw_only=True, weakref_slot=False)
+class TaskState:
+    """One snapshot of a task.
+
+    Attributes:
+        id: The task's id, opaque.
+        status: One of the known statuses.
+        status_text: The service's own word for it.
+        progress: Per cent, 0 to 100, as told: it may stand still or step back. None if not told.
+        results: What the task made so far; empty until it is completed.
+        problem: Why it failed; None if it has not, or gave no reason.
+        usage: What was reserved for it; None if not told.
+        estimated_time: Seconds from submit to the end as the service guesses; None if not told.
+        model: The model really used, which may differ from the one asked for; None if not told.
+        created: Unix seconds; None if not told.
+    """
+
+    id: str
+    status: Status
+    status_text: str
+    progress: float | None = None
+    results: tuple[Result, ...] = ()
+    problem: TaskProblem | None = None
+    usage: Usage | None = None
+    estimated_time: float | None = None
+    model: str | None = None
+    created: float | None = None
+    # As bytes, and kept by a handle only once the task has ended: a hundred thousand may be pending.
+    body: bytes = attrs.field(default=b"{}", repr=False)
+
+    @property
+    def raw(self) -> Mapping[str, object]:
+        """The whole reply, decoded afresh at each call; empty in ``VideoTask.state`` while the task runs."""
+        reply: Mapping[str, object] = json.loads(self.body)
+        return reply
+
+    @property
+    def credits_reserved(self) -> float | None:
+        """Credits reserved at submit; None if not told."""
+        return self.usage.credits_reserved if self.usage else None
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """The links of the results, each once, in their order."""
+        return links(self.results)
+
+
+def links(results: tuple[Result, ...]) -> tuple[str, ...]:
+    """Return the links of results, each once, in their order."""
+    return tuple(dict.fromkeys(result.url for result in results if result.url))

@@ -1,0 +1,84 @@
+"""For the tests of applications that use foxvideo: a pytest plugin with a service of one's own.
+
+What belongs here: fixtures and assertions. What must not: the service itself (``emulator/``) and the loop
+(``clock.py``).
+
+Say ``pytest_plugins = ["foxvideo.testing"]`` in the topmost ``conftest.py``, with pytest-asyncio installed (the extra
+``testing``). A test that takes ``foxapi`` then runs on a virtual clock: an hour of waiting takes milliseconds.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
+
+import attrs
+import pytest
+import pytest_asyncio
+
+from foxvideo.emulator import Emulator, Fault, Faults, Ledger
+from foxvideo.testing.clock import VirtualClockLoop, run
+
+__all__ = ["Emulator", "Fault", "Faults", "FoxAPI", "Ledger", "VirtualClockLoop", "foxapi", "run"]
+
+_MINUTES = (60.0, 600.0)  # what a task takes, in seconds
+
+
+@attrs.define(eq=False, kw_only=True)
+class FoxAPI(Emulator):
+    """An emulator as a test holds it: its levers, and assertions about its ledger.
+
+    Levers: ``fail_next("submit" | "poll" | "upload" | "result" | "models", Fault(...), times=1)``, ``finish(id)``,
+    ``fail(id)``, ``cancel(id)``, ``advance(seconds)``. ``ledger`` counts what was submitted, charged and polled, and
+    has a record of every task.
+    """
+
+    async def advance(self, seconds: float) -> None:
+        """Let time pass: everything that is due meanwhile happens."""
+        await asyncio.sleep(seconds)
+
+    def assert_charged(self, tasks: int) -> None:
+        """Assert how many tasks were made, each of which costs money."""
+        assert self.ledger.charged == tasks, f"{self.ledger.charged} tasks were charged, not {tasks}"
+
+    def assert_nothing_bought_twice(self) -> None:
+        """Assert that no submit made two tasks: foxvideo marks the attempts of one submit with one key."""
+        keys = Counter(record.headers.get("Idempotency-Key") for record in self.ledger.tasks.values())
+        twice = {key: times for key, times in keys.items() if key and times > 1}
+        assert not twice, f"submits that made more than one task: {twice}"
+
+    def assert_nothing_left_behind(self) -> None:
+        """Assert that every task has ended, and that somebody was told how."""
+        left = [record.id for record in self.ledger.tasks.values() if not record.told]
+        assert not left, f"paid for and not followed to the end: {', '.join(left)}"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the marker."""
+    config.addinivalue_line("markers", "foxapi(**options): options of foxvideo.emulator.Emulator")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_asyncio_loop_factories(
+    item: pytest.Item,
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]] | None:
+    """Run the tests that take ``foxapi`` on a virtual clock, and leave all others alone."""
+    if "foxapi" in getattr(item, "fixturenames", ()):
+        return {"virtual": VirtualClockLoop}
+    others = len(item.ihook.pytest_asyncio_loop_factories.get_hookimpls()) > 1
+    return None if others else {"asyncio": asyncio.new_event_loop}
+
+
+@pytest_asyncio.fixture
+async def foxapi(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FoxAPI]:
+    """Run a service that ``Client()`` finds through the environment.
+
+    Its tasks take one to ten minutes of the virtual clock and yield a small stored film. Other options of
+    ``foxvideo.emulator.Emulator`` come from the marker: ``@pytest.mark.foxapi(seconds=3600, fail=0.1)``.
+    """
+    options: dict[str, object] = {"seconds": _MINUTES, "render": False}
+    if marker := request.node.get_closest_marker("foxapi"):
+        options |= marker.kwargs
+    async with FoxAPI(**options) as service:  # type: ignore[arg-type]
+        monkeypatch.setenv("FOXAPI_API_KEY", service.api_key)
+        monkeypatch.setenv("FOXAPI_BASE_URL", service.base_url)
+        yield service
