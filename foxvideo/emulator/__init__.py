@@ -7,6 +7,7 @@ one misreading of the documentation in code cannot hide in a client and in its e
 from foxvideo.emulator.charges import Charge, read_charges
 from foxvideo.emulator.faults import Fault, Faults
 from foxvideo.emulator.ledger import Ledger
+from foxvideo.emulator.prices import Tariff
 from foxvideo.emulator.server import Emulator
 
-__all__ = ["Charge", "Emulator", "Fault", "Faults", "Ledger", "read_charges"]
+__all__ = ["Charge", "Emulator", "Fault", "Faults", "Ledger", "Tariff", "read_charges"]

@@ -9,9 +9,10 @@ import attrs
 from aiohttp import web
 
 from foxvideo import catalogue
-from foxvideo.emulator import replies
+from foxvideo.emulator import prices, replies
 from foxvideo.emulator.faults import Kind
 from foxvideo.emulator.host import Host
+from foxvideo.emulator.prices import Credits
 
 _QUOTA_PER_DOLLAR: Final = 500_000
 _GRANTED_DOLLARS: Final = 1000
@@ -23,8 +24,8 @@ class Account:
     """The routes about the key."""
 
     host: Host
-    credits: float | None
-    """What each task costs; a credit counts as a US cent."""
+    credits: Credits
+    """What a task costs; a credit counts as a US cent."""
     models: tuple[str, ...]
     """What the key may call."""
 
@@ -47,11 +48,13 @@ class Account:
 
     @property
     def _spent(self) -> float:
-        return self.host.ledger.charged * self._price
+        return self.host.ledger.reserved / _CREDITS_PER_DOLLAR
 
-    @property
-    def _price(self) -> float:
-        return (self.credits or 0) / _CREDITS_PER_DOLLAR
+    def _fixed(self, model: str) -> float | None:
+        """Return the dollars that every task of a model costs; None where that depends on the request."""
+        documented = catalogue.find(model)
+        price = None if documented and documented.billed_by else prices.fixed(self.credits, model)
+        return None if price is None else price / _CREDITS_PER_DOLLAR
 
     async def _answer(self, request: web.Request, kind: Kind, told: dict[str, Any]) -> web.StreamResponse:
         reply = replies.json_reply(told)
@@ -80,17 +83,16 @@ class Account:
         return await self._answer(request, "account", told)
 
     async def prices(self, request: web.Request) -> web.StreamResponse:
-        """List a fixed price for each model, but none for those whose page says that it depends on the request."""
+        """List a fixed price for each model, but none for those whose price depends on the request."""
         data = []
         for model in self.models:
-            documented = catalogue.find(model)
-            metered = bool(documented and documented.billed_by)
+            price = self._fixed(model)
             data.append(
                 {
                     "model_name": model,
-                    "quota_type": 0 if metered else 1,
-                    "model_price": 0 if metered else self._price,
-                    "model_ratio": 1 if metered else 0,
+                    "quota_type": 0 if price is None else 1,
+                    "model_price": price or 0,
+                    "model_ratio": 1 if price is None else 0,
                     "enable_groups": ["default"],
                 }
             )

@@ -21,6 +21,7 @@ class Charge:
         time: When it was made, in Unix seconds.
         model: What was asked for.
         prompt: The prompt; None where there was none.
+        credits: What was reserved for it, whether or not a reply has told; None for a task without a price.
         fingerprint: sha256 of the body, as it came.
         idempotency_key: The header ``Idempotency-Key``; None where there was none.
     """
@@ -29,6 +30,7 @@ class Charge:
     time: float
     model: str
     prompt: str | None
+    credits: float | None
     fingerprint: str
     idempotency_key: str | None
 

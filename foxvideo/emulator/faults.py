@@ -9,10 +9,10 @@ import random
 import socket
 import struct
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from http.client import responses
-from typing import Final, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 import attrs
 from aiohttp import web
@@ -45,6 +45,17 @@ _PAGE: Final = """<!DOCTYPE html>
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
 
+def one_of(words: Iterable[str]) -> Callable[[object, "attrs.Attribute[Any]", object], None]:
+    """Return a validator of options that takes these words alone, and names them in its ValueError."""
+    allowed = tuple(words)
+
+    def check(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+        if value not in allowed:
+            raise ValueError(f"{attribute.name}: {value!r} is none of {', '.join(allowed)}")
+
+    return check
+
+
 @attrs.frozen
 class Fault:
     """One way in which an answer breaks.
@@ -66,7 +77,7 @@ class Fault:
         seconds: How late `slow` begins.
     """
 
-    how: How = attrs.field(validator=attrs.validators.in_(get_args(How)))
+    how: How = attrs.field(validator=one_of(get_args(How)))
     after: bool = False
     status: int = 500
     retry_after: str | None = None

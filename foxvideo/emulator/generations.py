@@ -12,11 +12,12 @@ from typing import Any
 import attrs
 from aiohttp import web
 
-from foxvideo.emulator import replies, results, rules, tasks
+from foxvideo.emulator import prices, replies, results, rules, tasks
 from foxvideo.emulator.charges import Charge, write_charge
 from foxvideo.emulator.films import Films
 from foxvideo.emulator.host import Host
 from foxvideo.emulator.ledger import TaskRecord
+from foxvideo.emulator.prices import Credits, Told
 from foxvideo.emulator.scenes import Scene, media_urls
 from foxvideo.emulator.uploads import Uploads
 
@@ -30,7 +31,8 @@ class Generations:
     uploads: Uploads
     seconds: tuple[float, float] | float
     estimated_time: int | None
-    credits: float | None
+    credits: Credits
+    credits_told: Told
     race: float
     fail: float
     strict: bool
@@ -69,8 +71,11 @@ class Generations:
         record = self._made(request, body)
         self._write_down(record, content)
         reply = replies.task(record.id, record.model, "pending", 0, record.created)
-        reply |= replies.task_info(self.estimated_time) | replies.usage(self.credits)
+        reply |= replies.task_info(self.estimated_time) | self._usage(record, "submit")
         return replies.json_reply(reply)
+
+    def _usage(self, record: TaskRecord, moment: prices.Moment) -> dict[str, Any]:
+        return replies.usage(record.credits if prices.tells(self.credits_told, moment) else None)
 
     def _dead_media(self, body: dict[str, Any]) -> rules.Refusal | None:
         """Refuse an upload of this emulator that is no longer there."""
@@ -96,7 +101,9 @@ class Generations:
             life=life,
             scene=Scene.asked(body, self._source(body)),
             clock=clock,
+            credits=prices.price(self.credits, body),
         )
+        ledger.reserved += record.credits or 0
         ledger.tasks[record.id] = record
         return record
 
@@ -109,6 +116,7 @@ class Generations:
             time=self.host.clock.unix(record.life.began),
             model=record.model,
             prompt=None if prompt is None else str(prompt),
+            credits=record.credits,
             fingerprint=hashlib.sha256(content).hexdigest(),
             idempotency_key=record.headers.get("Idempotency-Key"),
         )
@@ -138,4 +146,4 @@ class Generations:
         reply = replies.task(record.id, record.model, view.status, view.progress, record.created)
         reply |= results.shown(record, self.films.link) if view.has_results else {"results": None}
         reply["error"] = view.error
-        return replies.json_reply(reply | replies.usage(self.credits))
+        return replies.json_reply(reply | self._usage(record, "end" if view.ended else "poll"))

@@ -28,6 +28,8 @@ class TaskRecord:
     life: Life = attrs.field(repr=False)
     scene: Scene = attrs.field(repr=False)
     clock: Clock = attrs.field(repr=False)
+    credits: float | None = None
+    """What was reserved for it, whether or not a reply has told; None for a task without a price."""
     polls: int = 0
     told: bool = False
     """Whether a query was answered with its end, results included: nothing is left to fetch by id."""
@@ -46,6 +48,7 @@ class TaskRecord:
             "model": self.model,
             "body": self.body,
             "created": self.created,
+            "credits": self.credits,
             "polls": self.polls,
             "status": self.status,
             "told": self.told,
@@ -62,6 +65,8 @@ class Ledger:
     """POSTs that reached the submit handler, past Cloudflare and the key, whatever became of them."""
     charged: int = 0
     """Tasks made."""
+    reserved: float = 0
+    """The credits of all of them."""
     polled: int = 0
     uploaded: int = 0
     """Files stored."""

@@ -6,7 +6,7 @@ Routes and rules live in the other rooms; here they are put together.
 import os
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Self, get_args
 
 import attrs
 from aiohttp import web
@@ -16,12 +16,13 @@ from foxvideo.emulator import replies
 from foxvideo.emulator.account import Account
 from foxvideo.emulator.charges import read_charges
 from foxvideo.emulator.clock import Clock
-from foxvideo.emulator.faults import Fault, Faults, Kind, Script
+from foxvideo.emulator.faults import Fault, Faults, Kind, Script, one_of
 from foxvideo.emulator.films import Films, drawing
 from foxvideo.emulator.front import Front
 from foxvideo.emulator.generations import Generations
 from foxvideo.emulator.host import Host
 from foxvideo.emulator.ledger import Ledger
+from foxvideo.emulator.prices import Credits, Told
 from foxvideo.emulator.tasks import Ending, task_error
 from foxvideo.emulator.uploads import SIZE_LIMIT, Uploads
 
@@ -41,7 +42,11 @@ class Emulator:
         seed: Chooses between repeatable sequences of task lives, ids and links.
         seconds: Range of the time that a task takes from pending to its end, or that time exactly.
         estimated_time: Seconds that replies announce in `task_info`; None leaves `task_info` out.
-        credits: Credits that replies call reserved in `usage`; None leaves `usage` out.
+        credits: What a task costs: one number for all, a `Tariff`, or a function that makes the credits from the
+            decoded body. None, of this and of the function, is no price: `usage` is left out, nothing is reserved.
+        credits_told: From when on replies tell the credits in `usage`: from the reply to the submission
+            (`"submit"`), from the first task query (`"poll"`), from the first that shows the end (`"end"`), or
+            `"never"`. The ledger and the account know them in any case.
         latency: Seconds that each API request takes.
         race: Chance, from 0 to 1, that a task shows `completed` without results at first: until it is asked
             for without `sync_upstream`, and for 3 s at most.
@@ -70,7 +75,8 @@ class Emulator:
     seed: int = 0
     seconds: tuple[float, float] | float = (8.0, 20.0)
     estimated_time: int | None = 45
-    credits: float | None = 12.5
+    credits: Credits = 12.5
+    credits_told: Told = attrs.field(default="submit", validator=one_of(get_args(Told)))
     latency: float = 0.0
     race: float = 0.0
     fail_rate: float = attrs.field(default=0.0, alias="fail")
@@ -185,6 +191,7 @@ class Emulator:
             seconds=self.seconds,
             estimated_time=self.estimated_time,
             credits=self.credits,
+            credits_told=self.credits_told,
             race=self.race,
             fail=self.fail_rate,
             strict=self.strict,
