@@ -9,5 +9,17 @@ from foxvideo.emulator.faults import Fault, Faults
 from foxvideo.emulator.ledger import Ledger
 from foxvideo.emulator.prices import Tariff
 from foxvideo.emulator.server import Emulator
+from foxvideo.emulator.siblings import BENT, BLIPS, FALSE_REFUSALS
 
-__all__ = ["Charge", "Emulator", "Fault", "Faults", "Ledger", "Tariff", "read_charges"]
+__all__ = [
+    "BENT",
+    "BLIPS",
+    "FALSE_REFUSALS",
+    "Charge",
+    "Emulator",
+    "Fault",
+    "Faults",
+    "Ledger",
+    "Tariff",
+    "read_charges",
+]

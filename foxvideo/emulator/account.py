@@ -58,7 +58,7 @@ class Account:
 
     async def _answer(self, request: web.Request, kind: Kind, told: dict[str, Any]) -> web.StreamResponse:
         reply = replies.json_reply(told)
-        fault = self.host.script.take(kind)
+        fault = self.host.fault(kind)
         return await self.host.broken(fault, request, reply) if fault else reply
 
     async def allowance(self, request: web.Request) -> web.StreamResponse:

@@ -78,12 +78,12 @@ class Films:
             return refused(404, "There is no such file.")
         if link.expires <= self.host.clock.now():
             return web.Response(status=403, text="Request has expired")
-        fault = self.host.script.take("result")
+        fault = self.host.fault("result")
         if fault and not fault.needs_reply:
             return await self.host.broken(fault, request, elsewhere=f"{self.host.base_url}{request.path}?moved")
         film = self.film or await self._film(link.scene)
         reply = given(request, film, "video/mp4", link.created, ranges=self.ranges)
-        if fault and fault.how != "slow":
+        if fault and not fault.whole:
             return await self.host.broken(fault, request, reply)
         self.host.ledger.downloaded += 1
         return await self.host.broken(fault, request, reply) if fault else reply

@@ -14,9 +14,8 @@ from typing import Final
 import attrs
 from aiohttp import hdrs, web
 
-from foxvideo.emulator.faults import banned, page
 from foxvideo.emulator.ledger import Ledger
-from foxvideo.emulator.replies import refused
+from foxvideo.emulator.replies import banned, page, refused
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

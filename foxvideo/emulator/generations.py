@@ -1,4 +1,4 @@
-"""The task service: submits and task queries.
+"""The task service: submissions and task queries.
 
 https://docs.foxapi.cc/pages/en/api-manual/task-management/get-task-detail and the pages of the models.
 What is accepted is said by `rules.py`, how a task lives by `tasks.py`; here the two meet HTTP.
@@ -48,15 +48,20 @@ class Generations:
 
     async def submit(self, request: web.Request) -> web.StreamResponse:
         """Make a task, or refuse."""
-        self.host.ledger.submitted += 1
-        fault = self.host.script.take("submit")
+        ledger = self.host.ledger
+        ledger.submitted += 1
+        fault = self.host.fault("submit")
         content = await request.read()
-        if fault and not fault.after:
-            return await self.host.broken(fault, request)
-        reply = self._submitted(request, content)
-        if fault and reply.status == HTTPStatus.OK:
-            return await self.host.broken(fault, request, reply)
-        return reply
+        last = next(reversed(ledger.tasks.values()), None)
+        if fault is None or (fault.how == "same_id" and last is None):
+            return self._submitted(request, content)
+        reply = self._submitted(request, content) if fault.works else None
+        if reply is not None and reply.status != HTTPStatus.OK:
+            return reply
+        if fault.how == "same_id" and last is not None:
+            ledger.replayed += 1
+            return self._accepted(last)
+        return await self.host.broken(fault, request, reply)
 
     def _submitted(self, request: web.Request, content: bytes) -> web.Response:
         if request.content_type != "application/json":
@@ -70,6 +75,9 @@ class Generations:
             return replies.refused(422, refusal.message, code=refusal.code)
         record = self._made(request, body)
         self._write_down(record, content)
+        return self._accepted(record)
+
+    def _accepted(self, record: TaskRecord) -> web.Response:
         reply = replies.task(record.id, record.model, "pending", 0, record.created)
         reply |= replies.task_info(self.estimated_time) | self._usage(record, "submit")
         return replies.json_reply(reply)
@@ -131,14 +139,14 @@ class Generations:
         """Show one task."""
         self.host.ledger.polled += 1
         record = self.host.ledger.tasks.get(request.match_info["task_id"])
-        fault = self.host.script.take("poll")
+        fault = self.host.fault("poll")
         if record is None:
             reply = replies.refused(404, "There is no such task.")
         else:
             record.polls += 1
             view = record.life.ask(self.host.clock.now(), sync=request.query.get("sync_upstream") == "true")
             reply = self._shown(record, view)
-            whole = fault is None or fault.how == "slow"
+            whole = fault is None or fault.whole
             record.told |= whole and view.ended and (view.has_results or view.status != "completed")
         return await self.host.broken(fault, request, reply) if fault else reply
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import attrs
 from aiohttp import web
 
-from foxvideo.emulator import faults
+from foxvideo.emulator import breaking, faults
 from foxvideo.emulator.clock import Clock
 from foxvideo.emulator.ledger import Ledger
 
@@ -30,6 +30,10 @@ class Host:
     """Known once the port is bound, so before the first request."""
     closing: asyncio.Event = attrs.field(factory=asyncio.Event)
 
+    def fault(self, kind: faults.Kind) -> faults.Fault | None:
+        """Return how the request of this kind that has just arrived breaks, or None."""
+        return self.script.take(kind, self.clock.now())
+
     async def broken(
         self,
         fault: faults.Fault,
@@ -39,6 +43,6 @@ class Host:
         elsewhere: str = "",
     ) -> web.StreamResponse:
         """Break the answer to a request; `reply` is the good one, where there is one."""
-        return await faults.play(
+        return await breaking.play(
             fault, request, reply, elsewhere=elsewhere or f"{self.base_url}/elsewhere", closing=self.closing
         )

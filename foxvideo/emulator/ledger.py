@@ -67,6 +67,8 @@ class Ledger:
     """Tasks made."""
     reserved: float = 0
     """The credits of all of them."""
+    replayed: int = 0
+    """Submissions answered with the id of an earlier task."""
     polled: int = 0
     uploaded: int = 0
     """Files stored."""

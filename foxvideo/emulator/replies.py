@@ -1,10 +1,11 @@
-"""The JSON bodies that FoxAPI documents, made from plain values.
+"""The bodies that FoxAPI documents, and those of the Cloudflare before it, made from plain values.
 
 https://docs.foxapi.cc/pages/en/api-manual/task-management/ has the samples. No decision is taken here.
 """
 
 import json
 from collections.abc import Mapping
+from http.client import responses
 from typing import Any, Final
 
 from aiohttp import web
@@ -13,6 +14,7 @@ _TYPES: Final[Mapping[int, str]] = {
     400: "invalid_request_error",
     401: "authentication_error",
     402: "insufficient_quota",
+    403: "permission_error",
     404: "not_found",
     413: "file_too_large_error",
     422: "invalid_request_error",
@@ -20,6 +22,13 @@ _TYPES: Final[Mapping[int, str]] = {
     503: "service_unavailable",
 }
 _NO_CHANNEL: Final = "no_compatible_channel"
+_PAGE: Final = """<!DOCTYPE html>
+<html lang="en-US">
+<head><title>127.0.0.1 | {status}: {phrase}</title></head>
+<body><div id="cf-wrapper"><h1>{phrase} <span>Error code {status}</span></h1>
+<p>Cloudflare Ray ID: 8f00000000000000</p></div></body>
+</html>
+"""
 
 
 def json_reply(payload: object, *, status: int = 200) -> web.Response:
@@ -39,6 +48,17 @@ def refused(status: int, message: str, *, code: str | None = None) -> web.Respon
     kind = "service_unavailable_error" if code == _NO_CHANNEL else _TYPES.get(status, "server_error")
     error = {"message": message, "type": kind} | ({} if code is None else {"code": code})
     return json_reply({"error": error}, status=status)
+
+
+def page(status: int) -> web.Response:
+    """Return a page as Cloudflare's are."""
+    text = _PAGE.format(status=status, phrase=responses.get(status, "Unknown error"))
+    return web.Response(status=status, text=text, content_type="text/html")
+
+
+def banned() -> web.Response:
+    """Return what Cloudflare says to a User-Agent that it does not like."""
+    return web.Response(status=403, text="error code: 1010")
 
 
 def task(task_id: str, model: str, status: str, progress: int, created: int) -> dict[str, Any]:

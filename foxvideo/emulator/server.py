@@ -112,8 +112,24 @@ class Emulator:
         return self._here.base_url
 
     def fail_next(self, kind: Kind, fault: Fault, *, times: int = 1) -> None:
-        """Let the next `times` requests of a kind break, after those that are scripted already."""
+        """Let the next `times` requests of a kind break, after those that are scripted already.
+
+        Raises:
+            ValueError: There is no such kind, or no such fault of it.
+        """
         self._script.add(kind, fault, times)
+
+    def blip(self, kind: Kind, fault: Fault, *, seconds: float) -> None:
+        """Let every request of a kind break for so many seconds from now; what `fail_next` says comes after that.
+
+        `"poll"` is every task query, `"result"` every result link. A second blip of a kind replaces the first; one of
+        0 seconds ends it.
+
+        Raises:
+            ValueError: There is no such kind, or no such fault of it.
+            RuntimeError: The emulator is not running.
+        """
+        self._script.blip(kind, fault, self._here.clock.now() + seconds)
 
     def finish(self, task_id: str) -> None:
         """End a task now, completed.

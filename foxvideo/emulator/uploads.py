@@ -91,10 +91,10 @@ class Uploads:
     async def take(self, request: web.Request) -> web.StreamResponse:
         """Store a file."""
         read = {"stream": _read_form, "base64": _read_base64, "url": _read_url}[PurePosixPath(request.path).name]
-        fault = self.host.script.take("upload")
+        fault = self.host.fault("upload")
         try:
             name, content, cleanup = await read(request)
-            if fault and not fault.after:
+            if fault and not fault.works:
                 return await self.host.broken(fault, request)
             self._make_room(len(content), cleanup=cleanup)
         except _BadUploadError as error:

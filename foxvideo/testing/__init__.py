@@ -27,9 +27,10 @@ _MINUTES = (60.0, 600.0)  # what a task takes, in seconds
 class FoxAPI(Emulator):
     """An emulator as a test holds it: its levers, and assertions about its ledger.
 
-    Levers: ``fail_next("submit" | "poll" | "upload" | "result" | "models", Fault(...), times=1)``, ``finish(id)``,
-    ``fail(id)``, ``cancel(id)``, ``advance(seconds)``. ``ledger`` counts what was submitted, charged and polled, and
-    has a record of every task.
+    Levers: ``fail_next("submit" | "poll" | "upload" | "result" | "models" | "account", Fault(...), times=1)``,
+    ``blip("poll", Fault(...), seconds=60)``, ``finish(id)``, ``fail(id)``, ``cancel(id)``,
+    ``advance(seconds)``. ``ledger`` counts what was submitted, charged and polled, has the credits that were reserved,
+    and a record of every task.
     """
 
     async def advance(self, seconds: float) -> None:
