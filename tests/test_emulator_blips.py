@@ -145,6 +145,36 @@ async def test_result_links_blip_as_well(fox: Emulator, web: aiohttp.ClientSessi
     assert (first, (await seen(url))[0], fox.ledger.downloaded) == ((403, "text/html"), 200, 1)
 
 
+@pytest.mark.parametrize("early", [NOT_FOUND, Fault("error", status=403), Fault("html", status=404), Fault("empty")])
+async def test_a_fresh_link_is_not_there_yet(early: Fault) -> None:
+    """For some seconds after the true end of the task, not after the poll that showed the end."""
+    async with Emulator(seconds=10.0, render=False, link_lag=20, link_early=early) as fox, session(fox) as web:
+        path = await submit(web)
+        await asyncio.sleep(15)
+        url = await link(web, path)
+        first, _ = await seen(url)
+        await asyncio.sleep(14.5)
+        second, _ = await seen(url)
+        assert fox.ledger.downloaded == 0
+        await asyncio.sleep(1)
+
+        assert (first, second, await seen(url)) == (
+            *[200 if early.how == "empty" else early.status] * 2,
+            (200, "video/mp4"),
+        )
+
+
+async def test_a_lag_uses_up_no_fault() -> None:
+    """What is scripted for links comes once the file is there; without further words the lag is a 404 in JSON."""
+    async with Emulator(seconds=0.0, render=False, link_lag=20) as lagging, session(lagging) as other:
+        url = await link(other, await submit(other))
+        lagging.fail_next("result", Fault("html", status=503))
+        first = await seen(url)
+        await asyncio.sleep(20)
+
+        assert (first, await seen(url)) == ((404, "application/json"), (503, "text/html"))
+
+
 async def test_a_blip_needs_a_kind_that_exists_and_a_running_emulator(fox: Emulator) -> None:
     """Both are said plainly."""
     with pytest.raises(ValueError, match="kind: 'pol' is none of submit, poll, upload, result, models, account"):

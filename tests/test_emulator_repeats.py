@@ -36,6 +36,20 @@ async def web(fox: Emulator) -> AsyncIterator[aiohttp.ClientSession]:
         yield made
 
 
+@pytest.fixture
+async def twin() -> AsyncIterator[Emulator]:
+    """An emulator that heeds the header Idempotency-Key."""
+    async with Emulator(render=False, idempotent=True) as emulator:
+        yield emulator
+
+
+@pytest.fixture
+async def twin_web(twin: Emulator) -> AsyncIterator[aiohttp.ClientSession]:
+    """A session with it."""
+    async with session(twin) as made:
+        yield made
+
+
 async def submit(
     web: aiohttp.ClientSession, body: Mapping[str, Any] = TEXT, key: str | None = None
 ) -> tuple[int, dict[str, Any], bool]:
@@ -43,6 +57,71 @@ async def submit(
     headers = {} if key is None else {"Idempotency-Key": key}
     async with web.post(SUBMIT, json=body, headers=headers) as reply:
         return reply.status, await reply.json(), reply.headers.get("idempotency-replayed") == "true"
+
+
+async def test_an_idempotency_key_is_not_heeded_by_default(fox: Emulator, web: aiohttp.ClientSession) -> None:
+    """As FoxAPI has none: two submissions, two tasks."""
+    (_, first, _), (_, second, replayed) = [await submit(web, key=KEY) for _ in range(2)]
+
+    assert first["id"] != second["id"]
+    assert (fox.ledger.charged, fox.ledger.replayed, replayed) == (2, 0, False)
+
+
+async def test_a_repeated_key_is_answered_with_the_first_task(twin: Emulator, twin_web: aiohttp.ClientSession) -> None:
+    """Its reply again, with a header that says so, and nothing charged."""
+    first, second = [await submit(twin_web, key=KEY) for _ in range(2)]
+
+    assert first == (200, first[1], False)
+    assert second == (200, first[1], True)
+    assert (twin.ledger.submitted, twin.ledger.charged, twin.ledger.reserved, twin.ledger.replayed) == (2, 1, 12.5, 1)
+
+
+async def test_other_keys_and_none_make_tasks_of_their_own(twin: Emulator, twin_web: aiohttp.ClientSession) -> None:
+    """A key belongs to one task."""
+    ids = [(await submit(twin_web, key=key))[1]["id"] for key in (KEY, KEY + "b", None, None)]
+
+    assert len(set(ids)) == twin.ledger.charged == 4
+
+
+async def test_a_key_with_another_body_is_a_conflict(twin: Emulator, twin_web: aiohttp.ClientSession) -> None:
+    """Nothing is made of it."""
+    await submit(twin_web, key=KEY)
+
+    status, told, _ = await submit(twin_web, OTHER, key=KEY)
+
+    assert (status, told["error"]["code"], twin.ledger.charged) == (409, "idempotency_conflict", 1)
+
+
+@pytest.mark.parametrize("key", ["short", "x" * 97, "sixteen letters!"])
+async def test_a_key_of_another_form_is_refused(twin: Emulator, twin_web: aiohttp.ClientSession, key: str) -> None:
+    """It is 16 to 96 letters, digits, dots, underscores and hyphens."""
+    status, told, _ = await submit(twin_web, key=key)
+
+    assert (status, told["error"]["type"], twin.ledger.charged) == (400, "invalid_request_error", 0)
+
+
+async def test_a_key_finds_the_task_whose_reply_was_lost(twin: Emulator, twin_web: aiohttp.ClientSession) -> None:
+    """That is what keys are for; a submission that was refused has used none up."""
+    twin.fail_next("submit", Fault("rate_limit"))
+    twin.fail_next("submit", Fault("empty", after=True))
+    async with twin_web.post(SUBMIT, json=TEXT, headers={"Idempotency-Key": KEY}) as refused:
+        assert refused.status == 429
+    async with twin_web.post(SUBMIT, json=TEXT, headers={"Idempotency-Key": KEY}) as lost:
+        assert await lost.read() == b""
+
+    _, told, replayed = await submit(twin_web, key=KEY)
+
+    assert (list(twin.ledger.tasks), replayed) == ([told["id"]], True)
+
+
+@pytest.mark.parametrize("made", [False, True])
+async def test_the_outcome_of_a_key_may_be_unknown(twin: Emulator, twin_web: aiohttp.ClientSession, made: bool) -> None:
+    """409 paid_outcome_unknown is scripted like any error, with a task behind it or without."""
+    twin.fail_next("submit", Fault("error", status=409, code="paid_outcome_unknown", after=made))
+
+    status, told, _ = await submit(twin_web, key=KEY)
+
+    assert (status, told["error"]["code"], twin.ledger.charged) == (409, "paid_outcome_unknown", made)
 
 
 async def test_the_next_submissions_get_the_last_id(fox: Emulator, web: aiohttp.ClientSession) -> None:

@@ -14,6 +14,7 @@ from typing import Final
 import attrs
 from aiohttp import web
 
+from foxvideo.emulator.faults import Fault
 from foxvideo.emulator.files import given
 from foxvideo.emulator.host import Host
 from foxvideo.emulator.ledger import TaskRecord
@@ -33,6 +34,8 @@ class _Link:
     expires: float
     created: float
     """Unix seconds at which the task was made, so that all links to its film say the same."""
+    opens: float
+    """The moment before which it is answered as if its file were not there yet."""
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -42,6 +45,10 @@ class Films:
     host: Host
     lifetime: float
     """Seconds that a link lives."""
+    lag: float
+    """Seconds from the end of a task until its links are good."""
+    early: Fault
+    """How links answer until then."""
     draw: Draw | None
     """Draws a film; None serves the stored one."""
     film: bytes | None = None
@@ -63,7 +70,8 @@ class Films:
         if record.link is None or self._links[record.link].expires <= now:
             mark = f"{self.host.seed}:{record.id}:{len(self._links)}"
             record.link = hashlib.sha256(mark.encode()).hexdigest()[:24]
-            self._links[record.link] = _Link(record.scene, now + self.lifetime, record.created)
+            opens = record.life.ends + self.lag
+            self._links[record.link] = _Link(record.scene, now + self.lifetime, record.created, opens)
         return f"{self.host.base_url}/output/{record.link}.mp4"
 
     def scene(self, url: str) -> Scene | None:
@@ -76,9 +84,10 @@ class Films:
         link = self._links.get(request.match_info["token"])
         if link is None:
             return refused(404, "There is no such file.")
-        if link.expires <= self.host.clock.now():
+        now = self.host.clock.now()
+        if link.expires <= now:
             return web.Response(status=403, text="Request has expired")
-        fault = self.host.fault("result")
+        fault = self.early if now < link.opens else self.host.fault("result")
         if fault and not fault.needs_reply:
             return await self.host.broken(fault, request, elsewhere=f"{self.host.base_url}{request.path}?moved")
         film = self.film or await self._film(link.scene)

@@ -6,8 +6,9 @@ What is accepted is said by `rules.py`, how a task lives by `tasks.py`; here the
 
 import hashlib
 import json
+import re
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 import attrs
 from aiohttp import web
@@ -20,6 +21,10 @@ from foxvideo.emulator.ledger import TaskRecord
 from foxvideo.emulator.prices import Credits, Told
 from foxvideo.emulator.scenes import Scene, media_urls
 from foxvideo.emulator.uploads import Uploads
+
+# Of a sister of the service, https://docs.evolink.ai: FoxAPI's own pages have no such header.
+_KEY: Final = "Idempotency-Key"
+_KEY_FORM: Final = re.compile(r"[A-Za-z0-9._-]{16,96}")
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -36,6 +41,7 @@ class Generations:
     race: float
     fail: float
     strict: bool
+    idempotent: bool
     allowed: tuple[str, ...] | None
     """The models that the key may call; None for all that are documented, and their variants."""
 
@@ -70,6 +76,8 @@ class Generations:
             body = json.loads(content)
         except ValueError:
             return replies.refused(400, "The body is not valid JSON.")
+        if self.idempotent and (repeated := self._repeated(request, body)) is not None:
+            return repeated
         refusal = rules.refusal(body, strict=self.strict, allowed=self.allowed) or self._dead_media(body)
         if refusal is not None:
             return replies.refused(422, refusal.message, code=refusal.code)
@@ -81,6 +89,24 @@ class Generations:
         reply = replies.task(record.id, record.model, "pending", 0, record.created)
         reply |= replies.task_info(self.estimated_time) | self._usage(record, "submit")
         return replies.json_reply(reply)
+
+    def _repeated(self, request: web.Request, body: object) -> web.Response | None:
+        """Answer a submission whose key has made a task, or is none; None where it has no key or is the first of it."""
+        key = request.headers.get(_KEY)
+        if key is None:
+            return None
+        if not _KEY_FORM.fullmatch(key):
+            return replies.refused(400, f"{_KEY}: must be 16 to 96 of A-Za-z0-9._-")
+        made = self.host.ledger.tasks.values()
+        earlier = next((record for record in made if record.headers.get(_KEY) == key), None)
+        if earlier is None:
+            return None
+        if earlier.body != body:
+            return replies.refused(409, f"{_KEY}: belongs to another body", code="idempotency_conflict")
+        self.host.ledger.replayed += 1
+        reply = self._accepted(earlier)
+        reply.headers["idempotency-replayed"] = "true"
+        return reply
 
     def _usage(self, record: TaskRecord, moment: prices.Moment) -> dict[str, Any]:
         return replies.usage(record.credits if prices.tells(self.credits_told, moment) else None)
@@ -126,7 +152,7 @@ class Generations:
             prompt=None if prompt is None else str(prompt),
             credits=record.credits,
             fingerprint=hashlib.sha256(content).hexdigest(),
-            idempotency_key=record.headers.get("Idempotency-Key"),
+            idempotency_key=record.headers.get(_KEY),
         )
         write_charge(self.host.ledger_path, charge)
 

@@ -16,6 +16,7 @@ _TYPES: Final[Mapping[int, str]] = {
     402: "insufficient_quota",
     403: "permission_error",
     404: "not_found",
+    409: "idempotency_error",
     413: "file_too_large_error",
     422: "invalid_request_error",
     429: "rate_limit_error",

@@ -52,6 +52,8 @@ class Emulator:
             for without `sync_upstream`, and for 3 s at most.
         fail: Chance, from 0 to 1, that a task ends as failed.
         link_lifetime: Seconds that a result link lives; another task query then gives a fresh one.
+        link_lag: Seconds after the true end of a task during which its links are answered with `link_early`.
+        link_early: How, such as `Fault("html", status=403)`; unless something is said, 404 in JSON.
         upload_lifetime: Seconds that an uploaded file lives.
         file_limit: Most bytes of an uploaded file, 413 in JSON above; None for those of `body_limit`.
         body_limit: Most bytes of a request, 413 as a page of Cloudflare's above.
@@ -63,6 +65,9 @@ class Emulator:
         strict: Whether submit bodies are held against the documentation, all other models being unknown; False
             takes any object with a `model`.
         models: The models that the key may call; None for all that are documented.
+        idempotent: Whether the header Idempotency-Key is heeded, which FoxAPI does not promise: a key that has made a
+            task is answered with that task and `idempotency-replayed: true`, with another body by 409
+            `idempotency_conflict`; a key that is not 16 to 96 of `A-Za-z0-9._-` by 400.
         faults: What breaks, by chance; `fail_next` scripts single faults.
         ledger: A file to which every charge is appended before its reply is sent, and which stays; read it with
             `read_charges`. None for none. One that exists is gone on with: its tasks are not known any more, but no
@@ -81,6 +86,8 @@ class Emulator:
     race: float = 0.0
     fail_rate: float = attrs.field(default=0.0, alias="fail")
     link_lifetime: float = 86400.0
+    link_lag: float = 0.0
+    link_early: Fault = attrs.field(default=Fault("error", status=404))
     upload_lifetime: float = 72 * 3600.0
     file_limit: int | None = None
     body_limit: int = SIZE_LIMIT
@@ -90,6 +97,7 @@ class Emulator:
     render: bool = True
     strict: bool = True
     models: tuple[str, ...] | None = None
+    idempotent: bool = False
     faults: Faults = attrs.field(factory=Faults)
     ledger_path: str | os.PathLike[str] | None = attrs.field(default=None, alias="ledger")
     ledger: Ledger = attrs.field(init=False, factory=Ledger, repr=False)
@@ -173,6 +181,8 @@ class Emulator:
         films = Films(
             host=host,
             lifetime=self.link_lifetime,
+            lag=self.link_lag,
+            early=self.link_early,
             draw=drawing() if self.render else None,
             film=self.film,
             ranges=self.ranges,
@@ -211,6 +221,7 @@ class Emulator:
             race=self.race,
             fail=self.fail_rate,
             strict=self.strict,
+            idempotent=self.idempotent,
             allowed=self.models,
         )
         listed = tuple(model.id for model in catalogue.models()) if self.models is None else self.models
