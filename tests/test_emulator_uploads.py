@@ -236,3 +236,83 @@ async def test_a_key_sent_to_an_uploaded_file_is_recorded(fox: Emulator, web: ai
         assert reply.status == 200
 
     assert fox.ledger.leaks == [url.removeprefix(fox.base_url)]
+
+
+IMAGE = {"model": "grok-imagine-image-to-video", "prompt": "x"}
+VIDEO = {"model": "grok-imagine-edit-video", "prompt": "x"}
+
+
+async def test_an_upload_can_be_dropped_before_its_time(fox: Emulator, web: aiohttp.ClientSession) -> None:
+    """One alone: its URL is dead, and submissions with it are refused, free of charge."""
+    dropped, kept = [(await uploaded(web, "stream", data=form(file_name="a b?.png")))["url"] for _ in range(2)]
+
+    fox.drop_uploads(dropped)
+
+    assert [(await served(fox, url))[0] for url in (dropped, kept)] == [404, 200]
+    async with web.post(SUBMIT, json=IMAGE | {"image_url": dropped}) as reply:
+        assert (reply.status, (await reply.json())["error"]["code"]) == (422, "invalid_image_url")
+    async with web.post(SUBMIT, json=IMAGE | {"image_url": kept}) as reply:
+        assert reply.status == 200
+    assert fox.ledger.charged == 1
+    with pytest.raises(KeyError):
+        fox.drop_uploads(dropped)
+
+
+async def test_all_uploads_can_be_dropped(fox: Emulator, web: aiohttp.ClientSession) -> None:
+    """As if the service had lost its disk."""
+    urls = [(await uploaded(web, "stream", data=form()))["url"] for _ in range(2)]
+
+    fox.drop_uploads()
+
+    assert [(await served(fox, url))[0] for url in urls] == [404, 404]
+
+
+async def test_uploads_of_an_emulator_that_is_not_running_cannot_be_dropped() -> None:
+    """It has none."""
+    with pytest.raises(RuntimeError, match="not running"):
+        Emulator().drop_uploads()
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "code"),
+    [(IMAGE, "image_url", "image_processing_error"), (VIDEO, "video_url", "resource_not_found")],
+)
+async def test_a_dead_upload_may_fail_its_task_instead(body: dict[str, Any], field: str, code: str) -> None:
+    """The submission is accepted and charged, and the task fails in its time."""
+    async with Emulator(render=False, seconds=10.0, dead_media="fail") as fox, _web(fox) as web:
+        url = (await uploaded(web, "stream", data=form()))["url"]
+        fox.drop_uploads(url)
+        async with web.post(SUBMIT, json=body | {field: url}) as reply:
+            task_id = (await reply.json())["id"]
+        states = []
+        for _ in range(2):
+            async with web.get(f"/v1/tasks/{task_id}?sync_upstream=true") as reply:
+                states.append(await reply.json())
+            await asyncio.sleep(10)
+
+        assert [state["status"] for state in states] == ["pending", "failed"]
+        assert states[1]["error"] == {
+            "code": code,
+            "message": f"{field}: the file cannot be fetched",
+            "type": "task_error",
+        }
+        assert (fox.ledger.charged, fox.ledger.reserved) == (1, 12.5)
+
+
+async def test_a_living_upload_fails_no_task() -> None:
+    """And what is wrong with a body is refused before its uploads are looked at."""
+    async with Emulator(render=False, seconds=0.0, dead_media="fail") as fox, _web(fox) as web:
+        url = (await uploaded(web, "stream", data=form()))["url"]
+        async with web.post(SUBMIT, json=IMAGE | {"image_url": url}) as reply:
+            task_id = (await reply.json())["id"]
+        async with web.get(f"/v1/tasks/{task_id}?sync_upstream=true") as reply:
+            assert (await reply.json())["status"] == "completed"
+        fox.drop_uploads()
+        async with web.post(SUBMIT, json=IMAGE | {"image_url": url, "duration": 99}) as reply:
+            assert reply.status == 422
+
+
+def test_what_becomes_of_dead_media_is_one_of_two_words() -> None:
+    """They are named."""
+    with pytest.raises(ValueError, match="dead_media: 'ignore' is none of refuse, fail"):
+        Emulator(dead_media="ignore")  # type: ignore[arg-type]

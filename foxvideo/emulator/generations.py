@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import attrs
 from aiohttp import web
@@ -21,6 +21,8 @@ from foxvideo.emulator.ledger import TaskRecord
 from foxvideo.emulator.prices import Credits, Told
 from foxvideo.emulator.scenes import Scene, media_urls
 from foxvideo.emulator.uploads import Uploads
+
+DeadMedia = Literal["refuse", "fail"]
 
 # Of a sister of the service, https://docs.evolink.ai: FoxAPI's own pages have no such header.
 _KEY: Final = "Idempotency-Key"
@@ -41,6 +43,7 @@ class Generations:
     race: float
     fail: float
     strict: bool
+    dead_media: DeadMedia
     idempotent: bool
     allowed: tuple[str, ...] | None
     """The models that the key may call; None for all that are documented, and their variants."""
@@ -78,10 +81,16 @@ class Generations:
             return replies.refused(400, "The body is not valid JSON.")
         if self.idempotent and (repeated := self._repeated(request, body)) is not None:
             return repeated
-        refusal = rules.refusal(body, strict=self.strict, allowed=self.allowed) or self._dead_media(body)
+        refusal = rules.refusal(body, strict=self.strict, allowed=self.allowed)
+        dead = None if refusal else self._dead(body)
+        if dead and self.dead_media == "refuse":
+            refusal = rules.Refusal(_cannot_fetch(dead), "invalid_image_url" if "image" in dead else None)
         if refusal is not None:
             return replies.refused(422, refusal.message, code=refusal.code)
         record = self._made(request, body)
+        if dead:
+            code = "image_processing_error" if "image" in dead else "resource_not_found"
+            record.life.ending, record.life.error = "failed", tasks.task_error(code, _cannot_fetch(dead))
         self._write_down(record, content)
         return self._accepted(record)
 
@@ -111,12 +120,11 @@ class Generations:
     def _usage(self, record: TaskRecord, moment: prices.Moment) -> dict[str, Any]:
         return replies.usage(record.credits if prices.tells(self.credits_told, moment) else None)
 
-    def _dead_media(self, body: dict[str, Any]) -> rules.Refusal | None:
-        """Refuse an upload of this emulator that is no longer there."""
+    def _dead(self, body: dict[str, Any]) -> str | None:
+        """Return the field that names an upload of this emulator that is no longer there."""
         for name, url in media_urls(body) if self.strict else ():
             if self.uploads.owns(url) and self.uploads.content(url) is None:
-                code = "invalid_image_url" if "image" in name else None
-                return rules.Refusal(f"{name}: the file cannot be fetched", code)
+                return name
         return None
 
     def _made(self, request: web.Request, body: dict[str, Any]) -> TaskRecord:
@@ -181,3 +189,7 @@ class Generations:
         reply |= results.shown(record, self.films.link) if view.has_results else {"results": None}
         reply["error"] = view.error
         return replies.json_reply(reply | self._usage(record, "end" if view.ended else "poll"))
+
+
+def _cannot_fetch(field: str) -> str:
+    return f"{field}: the file cannot be fetched"

@@ -19,7 +19,7 @@ from foxvideo.emulator.clock import Clock
 from foxvideo.emulator.faults import Fault, Faults, Kind, Script, one_of
 from foxvideo.emulator.films import Films, drawing
 from foxvideo.emulator.front import Front
-from foxvideo.emulator.generations import Generations
+from foxvideo.emulator.generations import DeadMedia, Generations
 from foxvideo.emulator.host import Host
 from foxvideo.emulator.ledger import Ledger
 from foxvideo.emulator.prices import Credits, Told
@@ -54,7 +54,10 @@ class Emulator:
         link_lifetime: Seconds that a result link lives; another task query then gives a fresh one.
         link_lag: Seconds after the true end of a task during which its links are answered with `link_early`.
         link_early: How, such as `Fault("html", status=403)`; unless something is said, 404 in JSON.
-        upload_lifetime: Seconds that an uploaded file lives.
+        upload_lifetime: Seconds that an uploaded file lives; `drop_uploads` ends that sooner.
+        dead_media: What becomes of a submission that names an upload which is gone: it is refused (`"refuse"`: 422,
+            for pictures with the code `invalid_image_url`), or makes a task that is charged and fails (`"fail"`, for
+            pictures with the code `image_processing_error`).
         file_limit: Most bytes of an uploaded file, 413 in JSON above; None for those of `body_limit`.
         body_limit: Most bytes of a request, 413 as a page of Cloudflare's above.
         storage: Bytes of all uploaded files, of which the oldest go for a new one; None for no limit.
@@ -89,6 +92,7 @@ class Emulator:
     link_lag: float = 0.0
     link_early: Fault = attrs.field(default=Fault("error", status=404))
     upload_lifetime: float = 72 * 3600.0
+    dead_media: DeadMedia = attrs.field(default="refuse", validator=one_of(get_args(DeadMedia)))
     file_limit: int | None = None
     body_limit: int = SIZE_LIMIT
     storage: int | None = None
@@ -103,6 +107,7 @@ class Emulator:
     ledger: Ledger = attrs.field(init=False, factory=Ledger, repr=False)
     """What has happened so far."""
     _script: Script = attrs.field(init=False, repr=False)
+    _uploads: Uploads = attrs.field(init=False, repr=False)
     _running: Host | None = attrs.field(init=False, default=None, repr=False)
     _closing: AsyncExitStack = attrs.field(init=False, factory=AsyncExitStack, repr=False)
 
@@ -138,6 +143,16 @@ class Emulator:
             RuntimeError: The emulator is not running.
         """
         self._script.blip(kind, fault, self._here.clock.now() + seconds)
+
+    def drop_uploads(self, *urls: str) -> None:
+        """Drop these uploads before their time, or all that are stored: their URLs are dead, as `dead_media` says.
+
+        Raises:
+            KeyError: There is no such upload.
+            RuntimeError: The emulator is not running.
+        """
+        _ = self._here
+        self._uploads.drop(*urls)
 
     def finish(self, task_id: str) -> None:
         """End a task now, completed.
@@ -209,7 +224,9 @@ class Emulator:
         await self._closing.aclose()
 
     def _application(self, host: Host, films: Films) -> web.Application:
-        uploads = Uploads(host=host, lifetime=self.upload_lifetime, file_limit=self.file_limit, storage=self.storage)
+        self._uploads = uploads = Uploads(
+            host=host, lifetime=self.upload_lifetime, file_limit=self.file_limit, storage=self.storage
+        )
         generations = Generations(
             host=host,
             films=films,
@@ -221,6 +238,7 @@ class Emulator:
             race=self.race,
             fail=self.fail_rate,
             strict=self.strict,
+            dead_media=self.dead_media,
             idempotent=self.idempotent,
             allowed=self.models,
         )

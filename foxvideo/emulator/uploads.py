@@ -88,6 +88,15 @@ class Uploads:
         stored = self._living(unquote(urlsplit(url).path)) if self.owns(url) else None
         return None if stored is None else stored.content
 
+    def drop(self, *urls: str) -> None:
+        """Drop these uploads before their time; all of them where none is named.
+
+        Raises:
+            KeyError: There is no such upload.
+        """
+        for path in [unquote(urlsplit(url).path) for url in urls] or list(self._files):
+            del self._files[path]
+
     async def take(self, request: web.Request) -> web.StreamResponse:
         """Store a file."""
         read = {"stream": _read_form, "base64": _read_base64, "url": _read_url}[PurePosixPath(request.path).name]

@@ -28,7 +28,7 @@ class FoxAPI(Emulator):
     """An emulator as a test holds it: its levers, and assertions about its ledger.
 
     Levers: ``fail_next("submit" | "poll" | "upload" | "result" | "models" | "account", Fault(...), times=1)``,
-    ``blip("poll", Fault(...), seconds=60)``, ``finish(id)``, ``fail(id)``, ``cancel(id)``,
+    ``blip("poll", Fault(...), seconds=60)``, ``finish(id)``, ``fail(id)``, ``cancel(id)``, ``drop_uploads(*urls)``,
     ``advance(seconds)``. ``ledger`` counts what was submitted, charged and polled, has the credits that were reserved,
     and a record of every task.
     """
