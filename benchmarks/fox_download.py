@@ -14,11 +14,12 @@ from pathlib import Path
 
 from benchmarks.plan import API_KEY
 from benchmarks.process import use
-from foxvideo import Result, SavedFile, Video
+from foxvideo import Result, ResultExpired, SavedFile, TaskState, Video
 from foxvideo._http import Transport
 from foxvideo._transfer.download import save
 from foxvideo._transfer.part import Part
 from foxvideo._transfer.upload import Uploads
+from foxvideo.video import Source
 
 
 def _transport(base_url: str = "http://127.0.0.1") -> Transport:
@@ -42,6 +43,14 @@ async def download(url: str, targets: Sequence[Path], *, hashed: bool) -> None:
     await transport.close()
 
 
+async def _no_other_link(task_id: str) -> TaskState:
+    raise ResultExpired("no link is dead here", task_id=task_id, submitted="yes")
+
+
+def _note(task_id: str, number: int, file: SavedFile) -> None:
+    pass
+
+
 async def _save(url: str, path: str, saved: list[SavedFile]) -> None:
     transport = _transport()
     video = Video(
@@ -51,7 +60,7 @@ async def _save(url: str, path: str, saved: list[SavedFile]) -> None:
         results=(Result(url),),
         credits_reserved=None,
         created=None,
-        transport=transport,
+        source=Source(transport, _no_other_link, _note),
     )
     saved.append(await video.save(path))
     await transport.close()

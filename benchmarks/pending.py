@@ -175,11 +175,11 @@ async def _wake(count: int) -> float:
             over.set()
         return asyncio.create_task(_nothing())
 
-    dispatcher = Dispatcher(32, None, begin, lambda _: None)
+    dispatcher: Dispatcher[_Entry] = Dispatcher(32, None)
     for number in range(count):
         dispatcher.at(loop.time() + 3600 + number % 3600, Kind.DEADLINE, _Entry())
     entries = [_Entry() for _ in range(_WAKES)]
-    dispatcher.start()
+    dispatcher.start(begin, lambda _: None, lambda _: None)
     cpu, start = time.process_time(), loop.time() + 1
     for number, entry in enumerate(entries):
         dispatcher.at(start + number * 2e-5, Kind.POLL, entry)

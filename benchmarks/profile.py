@@ -1,4 +1,4 @@
-"""Where the CPU time of one query goes: aiohttp, decoding, structure, judgement, schedule, dispatch.
+"""Where the CPU time of one query goes: aiohttp, decoding, structure, verdict, schedule, dispatch.
 
 Measured: each step alone, many times over, with a reply as the service sends it; and beside them the whole, in a new
 interpreter each: CPU of a query of foxvideo, and of the bare loop of ``overhead``, which is what aiohttp and the loop
@@ -20,9 +20,9 @@ from benchmarks import overhead, pending, server
 from benchmarks.plan import Plan
 from benchmarks.process import fresh
 from benchmarks.table import table
-from foxvideo._wire.decode import Reply
+from foxvideo._wire.reply import Reply
 from foxvideo._wire.structure import task_state
-from foxvideo._wire.verdict import WELL, judge_read
+from foxvideo._wire.verdict import NO_FAILURES, poll_verdict
 from foxvideo.schedule.adaptive import Learned
 from foxvideo.schedule.base import Asked
 from foxvideo.state import TaskState
@@ -78,10 +78,10 @@ def _steps() -> dict[str, float]:
     decoded = json.loads(_BODY)
     decode = _timed(lambda: json.loads(_BODY))
     structure = _timed(lambda: task_state(decoded, _ID, _BODY))
-    judge = _timed(lambda: judge_read(reply, _ID, WELL, 0.0))
+    verdict = _timed(lambda: poll_verdict(reply, _ID, NO_FAILURES, 0.0, known=True))
     return {
-        "structure (cattrs)": structure,
-        "judgement": judge - structure - decode,
+        "structure": structure,
+        "verdict": verdict - structure - decode,
         "schedule (learned)": _schedule(task_state(decoded, _ID, _BODY)),
         "dispatch": fresh(pending.measure_wake, 1000) * 1e6,
     }

@@ -1,10 +1,8 @@
 """The asyncio-native client for FoxAPI video generation."""
 
-from typing import TYPE_CHECKING
-
-from foxvideo._journal import Journal, RecordStatus, TaskRecord
-from foxvideo._transfer.part import SavedFile
+from foxvideo._journal.record import RecordStatus, TaskRecord
 from foxvideo._version import __version__
+from foxvideo.account import Balance, Prices
 from foxvideo.client import Client
 from foxvideo.errors import (
     AuthenticationError,
@@ -31,27 +29,26 @@ from foxvideo.errors import (
     TaskTimeout,
     UploadError,
 )
-from foxvideo.requests.generic import (
+from foxvideo.media import Media, Progress, SavedFile
+from foxvideo.requests.generic import Request, VideoRequest
+from foxvideo.requests.grok import (
     GrokEditVideo,
     GrokImageToVideo,
     GrokReferenceToVideo,
     GrokTextToVideo,
     GrokVideoExtension,
-    Request,
-    VideoRequest,
+    grok,
 )
-from foxvideo.schedule.base import Asked, Every, Schedule
+from foxvideo.schedule.adaptive import Learned
+from foxvideo.schedule.base import Every, Schedule
 from foxvideo.state import Result, Status, TaskProblem, TaskState, Usage
 from foxvideo.task import VideoTask
 from foxvideo.video import Video
 
-if TYPE_CHECKING:
-    from foxvideo.schedule.adaptive import Learned
-
 __all__ = [
-    "Asked",
     "AuthenticationError",
     "BadReply",
+    "Balance",
     "Client",
     "ClientClosed",
     "DownloadError",
@@ -65,12 +62,14 @@ __all__ = [
     "GrokVideoExtension",
     "InsufficientCredits",
     "InvalidRequest",
-    "Journal",
     "JournalError",
     "KeyConflict",
     "KeyStateError",
     "Learned",
+    "Media",
     "ModelUnavailable",
+    "Prices",
+    "Progress",
     "RateLimited",
     "RecordStatus",
     "Request",
@@ -96,15 +95,5 @@ __all__ = [
     "VideoRequest",
     "VideoTask",
     "__version__",
+    "grok",
 ]
-
-
-if not TYPE_CHECKING:  # or any name at all would pass a type checker
-
-    def __getattr__(name: str) -> object:
-        """Import the default schedule when it is needed; its mathematics would take a tenth of this import's time."""
-        if name != "Learned":
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from foxvideo.schedule.adaptive import Learned  # noqa: PLC0415
-
-        return Learned

@@ -13,9 +13,12 @@ from typing import Self
 
 import attrs
 
-from foxvideo._wire.decode import Answer, read_object, read_rows
+from foxvideo import catalogue
+from foxvideo._wire.decode import read_object, read_rows
+from foxvideo._wire.reply import Answer
 from foxvideo._wire.structure import mapping, number, text
 from foxvideo.errors import FoxError
+from foxvideo.requests.generic import VideoRequest
 
 QUOTA_PER_DOLLAR = 500_000
 _FIXED = 1  # the quota_type of a price per call; 0 is metered
@@ -44,25 +47,33 @@ class Balance:
     expires_at: dt.datetime | None
     credits: Mapping[str, object] | None = attrs.field(default=None, repr=False, hash=False)
 
-    @classmethod
-    def read(cls, usage: Answer, credits_: Answer) -> Self:
-        """Return what the answers to both queries tell.
+    @staticmethod
+    def read_usage(answer: Answer) -> dict[str, object]:
+        """Return what the answer to GET /api/usage/token/ tells.
 
         Raises:
-            FoxError: The first query failed. Where the second did, the service may not have it.
+            FoxError: The query failed.
         """
-        told = read_object(usage, "balance", "total_available", "unlimited_quota")
-        expires = number(told.get("expires_at"))
+        return read_object(answer, names=("total_available", "unlimited_quota"))
+
+    @staticmethod
+    def read_credits(answer: Answer) -> dict[str, object] | None:
+        """Return what the answer to GET /v1/account/credits tells; None where the service does not have it."""
         try:
-            credits_told = read_object(credits_, "credits")
+            return read_object(answer)
         except FoxError:
-            credits_told = None
+            return None
+
+    @classmethod
+    def of(cls, usage: Mapping[str, object], credits_told: Mapping[str, object] | None) -> Self:
+        """Return the balance that both replies tell."""
+        expires = number(usage.get("expires_at"))
         return cls(
-            name=text(told.get("name")),
-            total_granted=number(told.get("total_granted")),
-            total_used=number(told.get("total_used")),
-            total_available=number(told.get("total_available")),
-            unlimited=told.get("unlimited_quota") is True,
+            name=text(usage.get("name")),
+            total_granted=number(usage.get("total_granted")),
+            total_used=number(usage.get("total_used")),
+            total_available=number(usage.get("total_available")),
+            unlimited=usage.get("unlimited_quota") is True,
             expires_at=_moment(expires) if expires else None,
             credits=credits_told,
         )
@@ -105,13 +116,27 @@ class Prices:
         Raises:
             FoxError: The query failed.
         """
-        rows, beside = read_rows(answer, "prices")
+        rows, beside = read_rows(answer)
         ratios = mapping(beside.get("group_ratio"))
         named = ((text(row.get("model_name")), row) for row in map(mapping, rows))
         return cls(
             models={name: _price(row) for name, row in named if name},
             group_ratio={group: ratio for group, told in ratios.items() if (ratio := number(told)) is not None},
         )
+
+    def estimate(self, request: VideoRequest, *, group: str | None = None) -> float | None:
+        """Return what a request costs in US dollars, as ``of_model``; never a guess.
+
+        Args:
+            request: What would be submitted.
+            group: The group of the key, as ``TaskState.usage.user_group`` tells it; None if it is not known.
+
+        Returns:
+            None where the list does not say, or where the page of the model says that the price depends on more than
+            the model.
+        """
+        known = catalogue.find(request.model)
+        return None if known and known.billed_by else self.of_model(request.model, group)
 
     def of_model(self, model: str, group: str | None = None) -> float | None:
         """Return what one task of a model costs in US dollars.

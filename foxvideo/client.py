@@ -1,10 +1,11 @@
 """The client: what a user holds, composed of the rooms below it.
 
-What belongs here: options, their defaults and checks, and the public verbs. What must not: any rule of its own.
+Out of scope: any rule of its own.
 """
 
 import asyncio
 import contextlib
+import math
 import os
 import time
 import warnings
@@ -16,28 +17,42 @@ from typing import TYPE_CHECKING, Self
 import aiohttp
 
 from foxvideo import task as tasks
-from foxvideo._engine.autosave import Saving, Target, refuse, saved
-from foxvideo._engine.engine import Lifecycle
+from foxvideo._engine.autosave import Autosave, saved
+from foxvideo._engine.dispatcher import Dispatcher
+from foxvideo._engine.engine import Engine
+from foxvideo._engine.gate import Gate
+from foxvideo._engine.job import Job
+from foxvideo._engine.jobs import Jobs
+from foxvideo._engine.lookup import Lookup
+from foxvideo._engine.polling import Polling
+from foxvideo._engine.submission import Submissions
 from foxvideo._http import USER_AGENT, ConnectorFactory, Transport
-from foxvideo._journal import Journal, RecordStatus, TaskRecord
-from foxvideo._journal.recorder import Bookkeeper, Forgetful, expired, recalled_request, unsaved
-from foxvideo._wire.decode import is_task_id, read_models
-from foxvideo.errors import AuthenticationError, KeyStateError
-from foxvideo.requests import generic as requests
+from foxvideo._journal.record import RecordStatus, TaskRecord, undecided
+from foxvideo._journal.recorder import JournalRecorder, NullRecorder, Recorder, expired, recalled_request
+from foxvideo._journal.sqlite import SqliteStore
+from foxvideo._journal.store import Store
+from foxvideo._transfer.target import Target
+from foxvideo._transfer.upload import Uploads
+from foxvideo._wire.decode import read_models
+from foxvideo._wire.structure import is_task_id
+from foxvideo.account import Balance, Prices
+from foxvideo.errors import AuthenticationError, FoxError, KeyStateError, Submitted, SubmitUncertain, TaskNotFound
+from foxvideo.media import LocalMedia
+from foxvideo.requests import generic
 from foxvideo.requests.generic import Request, VideoRequest
-from foxvideo.requests.validation import LocalMedia
+from foxvideo.schedule.adaptive import Learned
 from foxvideo.schedule.base import Schedule
+from foxvideo.state import TaskState
 from foxvideo.task import VideoTask
-from foxvideo.video import Video
+from foxvideo.video import Source, Video
 
 if TYPE_CHECKING:
-    from foxvideo.account import Balance, Prices
-    from foxvideo.batch.journey import Watch
-    from foxvideo.batch.running import Batch, Items
+    from foxvideo._engine.timers import Work
+    from foxvideo.batch.row import Watch
+    from foxvideo.batch.run import Batch, Items
 
 _LONGEST_KEY = 200
 DEFAULT_BASE_URL = "https://api.foxapi.cc"
-_UNLIMITED = {"max_active", "task_timeout", "upload_limit"}  # what None means for these alone
 
 
 class Client:
@@ -57,9 +72,12 @@ class Client:
             does not count); None for no limit.
         request_timeout: Seconds to wait for the reply to a submit.
         poll_timeout: Seconds that one query may take.
-        submit_attempts: How often a submit may be sent in all; it is sent again only if it certainly did not arrive
-            or was refused with nothing made.
-        retry_429: Whether a 429 counts as such a refusal.
+        submit_attempts: How often a submission may be sent in all; it is sent again only if it certainly did not
+            arrive or was refused with nothing made.
+        trust_refusals: Whether a 429, and a 422 that says that no channel serves the model now, count as such
+            refusals. No page of the service promises that they make nothing: False makes them uncertain.
+        idempotent: Whether the service honours ``Idempotency-Key``, so that a submission whose reply was lost is sent
+            again with the same key. FoxAPI does not; do not set it for FoxAPI.
         schedule: When to ask after a task; None for ``Learned()``.
         sync_upstream: Whether queries ask the service to look upstream before it answers.
         journal: The memory on disk: a file, which several clients and processes may share, or None for none. With it
@@ -67,7 +85,6 @@ class Client:
         save_to: A folder, which is made, into which each video is saved as soon as it is done, under its task's id;
             None for none. ``generate`` then waits for its file, ``close`` for all that are on their way; a failure
             that nobody waits for is one WARNING.
-        upload_limit: Most bytes of a local file; None for no limit of ours.
         connector: Makes aiohttp's connectors, such as ``functools.partial(aiohttp.TCPConnector, ssl=context)``; is
             called with ``limit=`` and ``force_close=``, and the client closes what it made.
         proxy: URL of a proxy for all requests; None for none.
@@ -90,12 +107,12 @@ class Client:
         request_timeout: float = 60.0,
         poll_timeout: float = 15.0,
         submit_attempts: int = 4,
-        retry_429: bool = True,
+        trust_refusals: bool = True,
+        idempotent: bool = False,
         schedule: Schedule | None = None,
         sync_upstream: bool = True,
         journal: str | os.PathLike[str] | None = None,
         save_to: str | os.PathLike[str] | None = None,
-        upload_limit: int | None = None,
         connector: ConnectorFactory = aiohttp.TCPConnector,
         proxy: str | None = None,
         trust_env: bool = False,
@@ -104,20 +121,14 @@ class Client:
         key = api_key or os.environ.get("FOXAPI_API_KEY")
         if not key:
             raise AuthenticationError("no API key: pass api_key or set FOXAPI_API_KEY", submitted="no", hint="")
-        positive: dict[str, float | None] = {
-            "max_requests": max_requests,
-            "max_active": max_active,
-            "task_timeout": task_timeout,
-            "request_timeout": request_timeout,
-            "poll_timeout": poll_timeout,
-            "submit_attempts": submit_attempts,
-            "upload_limit": upload_limit,
-        }
-        for name, value in positive.items():
-            if not (name in _UNLIMITED if value is None else value > 0):
-                raise ValueError(f"{name} must be above 0, not {value!r}")
+        _check_counts(max_requests=max_requests, submit_attempts=submit_attempts)
+        _check_counts(**{} if max_active is None else {"max_active": max_active})
+        _check_seconds(request_timeout=request_timeout, poll_timeout=poll_timeout)
+        _check_seconds(**{} if task_timeout is None else {"task_timeout": task_timeout})
+        _check_schedule(schedule)
         self._task_timeout = task_timeout
-        self._journal = None if journal is None else Journal(journal)
+        self._save_to = None if save_to is None else Target(Path(save_to), folder=True)
+        self._save_to_checked = False
         self._transport = Transport(
             base_url=base_url or os.environ.get("FOXAPI_BASE_URL") or DEFAULT_BASE_URL,
             api_key=key,
@@ -128,19 +139,48 @@ class Client:
             trust_env=trust_env,
             user_agent=user_agent or USER_AGENT,
         )
-        self._lifecycle = Lifecycle(
-            transport=self._transport,
-            schedule=schedule or _default_schedule(),
-            submit_attempts=submit_attempts,
-            retry_429=retry_429,
-            sync_upstream=sync_upstream,
-            max_requests=max_requests,
-            max_active=max_active,
-            upload_limit=upload_limit,
-            books=Bookkeeper(self._journal, self._transport.base_url) if self._journal else Forgetful(),
+        self._store: Store | None = None if journal is None else SqliteStore(journal)
+        self._recorder: Recorder = JournalRecorder(self._store, self.base_url) if self._store else NullRecorder()
+        schedule = schedule or Learned()
+        dispatcher: Dispatcher[Work] = Dispatcher(max_requests, max_active)
+        self._gate = Gate(self._transport, dispatcher, sync_upstream)
+        self._uploads = Uploads(self._transport, self._recorder)
+        source = Source(self._transport, self._gate.fresh, self._recorder.saved)
+        jobs = Jobs(
+            recorder=self._recorder, dispatcher=dispatcher, schedule=schedule, source=source, uploads=self._uploads
         )
-        self._saving = Saving(self._lifecycle.books)
-        self._save_to = None if save_to is None else Target(Path(save_to), folder=True)
+        polling = Polling(
+            jobs=jobs,
+            dispatcher=dispatcher,
+            transport=self._transport,
+            schedule=schedule,
+            sync_upstream=sync_upstream,
+        )
+        self._lookup = Lookup(jobs=jobs, polling=polling, recorder=self._recorder)
+        submissions = Submissions(
+            jobs=jobs,
+            lookup=self._lookup,
+            polling=polling,
+            dispatcher=dispatcher,
+            transport=self._transport,
+            uploads=self._uploads,
+            recorder=self._recorder,
+            attempts=submit_attempts,
+            trust_refusals=trust_refusals,
+            idempotent=idempotent,
+        )
+        self._engine = Engine(
+            jobs=jobs,
+            submissions=submissions,
+            polling=polling,
+            gate=self._gate,
+            dispatcher=dispatcher,
+            uploads=self._uploads,
+            recorder=self._recorder,
+            schedule=schedule,
+            transport=self._transport,
+        )
+        self._autosave = Autosave(self._recorder)
 
     @property
     def base_url(self) -> str:
@@ -171,15 +211,19 @@ class Client:
 
         Raises:
             InvalidRequest: All faults of the request, before anything is sent.
+            OSError: Nothing can be written in the folder of ``save_to``; before anything is sent.
             ClientClosed: The client is closed.
             ValueError: A key without a journal, or one that is no name.
         """
         if key is not None:
             self._check_key(key)
-        task = self._submit(request, self._timeout(timeout), key=key, retry_failed=retry_failed, check=check)
+        if self._save_to is not None and not self._save_to_checked:
+            self._save_to.check()
+            self._save_to_checked = True  # once is enough for a hundred thousand of them
+        job = self._submit(request, self._timeout(timeout), key=key, retry_failed=retry_failed, check=check)
         if self._save_to is not None:
-            self._saving.when_done(task, self._save_to)
-        return task
+            self._autosave.when_done(job, self._save_to)
+        return VideoTask(job, self._engine)
 
     def _submit(
         self,
@@ -190,21 +234,26 @@ class Client:
         check: bool,
         retry_failed: bool = False,
         risk: bool = False,
-    ) -> VideoTask:
+    ) -> Job:
         if isinstance(request, Mapping):
             request = Request.from_mapping(request)
-        requests.check(request, documented=check)
-        return self._lifecycle.submit(request, timeout, key=key, retry_failed=retry_failed, risk=risk)
+        if not isinstance(request, VideoRequest):  # whatever the types promise
+            raise TypeError(f"pass a request, or a mapping of the API's own fields, not {request!r:.80}")
+        generic.check(request, documented=check)
+        return self._engine.submit(request, timeout, key=key, retry_failed=retry_failed, risk=risk)
 
-    def _check_key(self, key: str) -> None:
-        self._memory()
-        if not key.strip() or not key.isprintable() or len(key) > _LONGEST_KEY or key.startswith("auto-"):
-            raise ValueError(f"a key is a printable text of 1 to {_LONGEST_KEY} characters, not {key[:80]!r}")
+    def _check_key(self, key: object) -> None:
+        self._journal()
+        if not isinstance(key, str) or not key.strip() or not key.isprintable() or len(key) > _LONGEST_KEY:
+            raise ValueError(f"a key is a printable text of 1 to {_LONGEST_KEY} characters, not {key!r:.80}")
+        if key.startswith("auto-"):
+            raise ValueError(f"keys that begin with 'auto-' are foxvideo's own: {key!r:.80}")
 
-    def _memory(self) -> Journal:
-        if self._journal is None:
+    def _journal(self) -> Store:
+        """Return the memory on disk; raise ``ValueError`` without one."""
+        if self._store is None:
             raise ValueError("this needs a journal: Client(journal='videos.db')")
-        return self._journal
+        return self._store
 
     async def generate(
         self,
@@ -230,11 +279,12 @@ class Client:
             timeout: Seconds for this task, None for no limit; the client's ``task_timeout`` if not given.
             check: Whether fields are checked against the documentation. False sends them as they are.
             save: The file to save the video in, also if nobody waits for it any more; must not exist, unless it is
-                what the journal knows to be saved of this key. None for ``save_to`` of the client, if that is set.
+                the video of this key. A folder for all results, which is made, where it ends with a slash. None for
+                ``save_to`` of the client, if that is set.
 
         Raises:
             InvalidRequest: All faults of the request, before anything is sent.
-            OSError: The file cannot be made: before anything is sent, as far as that can be told.
+            OSError: The file cannot be made, or exists: before anything is sent.
             DownloadError: The video was made and not saved: ``video.save`` or the same key does it later.
             SubmitUncertain: A task may have been made; look before you repeat.
             TaskFailed: The task ended without a video.
@@ -245,23 +295,28 @@ class Client:
         if key is not None:
             self._check_key(key)
         if save is not None:
-            target = Target(Path(save), folder=False)
-            await self._refuse(target.path, key)
-        task = self._submit(request, self._timeout(timeout), key=key, retry_failed=retry_failed, check=check)
-        saves = [] if target is None else self._saving.when_done(task, target)
+            target = Target.of(save)
+        if target is not None:
+            await self._check_target(target, key, retry_failed=retry_failed)
+        job = self._submit(request, self._timeout(timeout), key=key, retry_failed=retry_failed, check=check)
+        saves = [] if target is None else self._autosave.when_done(job, target)
         try:
-            video = await task
+            video = await VideoTask(job, self._engine)
         except asyncio.CancelledError:
-            self._lifecycle.submits.give_up(task)
+            self._engine.submissions.give_up(job.canonical)
             raise
         await saved(saves)
         return video
 
-    async def _refuse(self, path: Path, key: str | None) -> None:
-        """Refuse a file that could not be made, unless it is what was saved under a key."""
-        self._lifecycle.bind()
-        row = None if key is None else await self._lifecycle.books.look(key)
-        await asyncio.to_thread(refuse, path, None if row is None else row.file)
+    async def _check_target(self, target: Target, key: str | None, *, retry_failed: bool) -> None:
+        """Refuse a place that cannot be written before it is paid for, unless the video of a key lies there."""
+        self._engine.bind()
+        record = None if key is None else await self._recorder.look(key)
+        if record is None:
+            await asyncio.to_thread(target.check)
+        else:
+            made = record.status in {RecordStatus.ACCEPTED, RecordStatus.COMPLETED} or not retry_failed
+            await asyncio.to_thread(target.check, record.file, may_exist=made and record.task_id is not None)
 
     def task(
         self, task_id: str | None = None, *, key: str | None = None, timeout: float | EllipsisType | None = ...
@@ -281,24 +336,72 @@ class Client:
         Raises:
             ValueError: It cannot be an id, or both are given, or there is a key and no journal.
         """
+        _check_name(task_id, key)
         if key is not None:
-            if task_id is not None:
-                raise ValueError("give a task id or a key, not both")
-            self._memory()
-            return self._lifecycle.submits.look_up(key, self._timeout(timeout))
-        if not is_task_id(task_id):
-            raise ValueError(f"{task_id!r} cannot be a task id")
-        return self._lifecycle.task(str(task_id), self._timeout(timeout))
+            self._journal()
+            job = self._engine.submissions.look_up(key, self._timeout(timeout))
+        else:
+            job = self._engine.jobs.named(str(task_id), self._timeout(timeout))
+        return VideoTask(job, self._engine)
 
-    async def history(self) -> tuple[TaskRecord, ...]:
-        """Return what the journal knows, in the order of planning; a key that was tried anew has several rows.
+    async def look(self, task_id: str | None = None, *, key: str | None = None) -> TaskState:
+        """Ask once where a task stands: one question, one answer, no waiting.
+
+        Args:
+            task_id: As ``VideoTask.id`` or an error told it.
+            key: Instead of an id: looked up in the journal.
+
+        Raises:
+            TaskNotFound: The service knows no such task, or no task was made under the key.
+            SubmitUncertain: It is not known whether a task was made under the key.
+            FoxError: The service refuses the API key, or cannot be reached.
+            ValueError: It cannot be an id; both or neither are given; there is a key and no journal.
+        """
+        _check_name(task_id, key)
+        if key is None:
+            self._engine.bind()
+            return await self._gate.look(str(task_id))
+        self._journal()
+        self._engine.bind()
+        record = await self._recorder.look(key)
+        if record is None:
+            raise TaskNotFound("the journal has no submission under this key", submitted="no", key=key)
+        if record.task_id is not None and record.status is not RecordStatus.UNCERTAIN:
+            return await self._gate.look(record.task_id)
+        why = record.error or "no reply yet"
+        kind = TaskNotFound if record.status.submitted == "no" else SubmitUncertain
+        raise kind(why, submitted=record.status.submitted, key=key, task_id=record.task_id)
+
+    async def history(
+        self, *, key: str | None = None, status: RecordStatus | None = None, limit: int | None = None
+    ) -> tuple[TaskRecord, ...]:
+        """Return what the journal knows, in the order of planning; a key that was tried anew has several records.
+
+        Args:
+            key: Of this key alone; None for all.
+            status: In this state alone; None for any.
+            limit: Most records, the latest; None for all.
 
         Raises:
             JournalError: It cannot be read.
             ValueError: There is no journal.
         """
-        self._lifecycle.bind()
-        return await self._memory().rows()
+        store = self._journal()
+        self._engine.bind()
+        return await store.records(key=key, status=status, limit=limit)
+
+    async def uncertain(self) -> tuple[TaskRecord, ...]:
+        """Return the records that only a person can decide: a task may have been made, and may have cost money.
+
+        Say ``adopt(key, id)`` if the console of your account shows the task, ``resubmit(key)`` if it does not.
+
+        Raises:
+            JournalError: The journal cannot be read.
+            ValueError: There is no journal.
+        """
+        store = self._journal()
+        self._engine.bind()
+        return undecided(await store.records())
 
     async def resume(self) -> tuple[VideoTask, ...]:
         """Return handles of all tasks at this host that are accepted and not known to have ended; submits nothing.
@@ -306,67 +409,84 @@ class Client:
         Where the client has ``save_to``, they are followed at once, and with them those of the last 24 hours that were
         completed and not saved; a download that was cut goes on where it was.
 
-        An *uncertain* submit is not among them, since it has no id: see ``history()``, ``adopt`` and ``resubmit``.
+        An *uncertain* submission is not among them, since it has no id: see ``uncertain()``.
 
         Raises:
             JournalError: The journal cannot be read.
             ValueError: There is no journal.
         """
-        self._lifecycle.bind()
-        rows = await self._memory().rows(running=self._save_to is None)
-        here, now = self._transport.base_url, time.time()
-        tasks = [
-            self._lifecycle.remembered(row, self._task_timeout)
-            for row in rows
-            if row.origin == here and (row.status is RecordStatus.ACCEPTED or (not expired(row, now) and unsaved(row)))
+        store = self._journal()
+        self._engine.bind()
+        records, now = await store.records(running=self._save_to is None), time.time()
+        jobs = [
+            self._lookup.remembered(record, self._task_timeout)
+            for record in records
+            if record.origin == self.base_url
+            and (record.status is RecordStatus.ACCEPTED or (record.unsaved and not expired(record, now)))
         ]
         if self._save_to is not None:
-            for task in tasks:
-                self._saving.when_done(task, self._save_to)
-        return tuple(tasks)
+            for job in jobs:
+                self._autosave.when_done(job, self._save_to)
+                self._engine.follow(job)
+        return tuple(VideoTask(job, self._engine) for job in jobs)
 
     async def adopt(self, key: str, task_id: str) -> VideoTask:
-        """Say that an uncertain submit made this task, as you found it in the console, and return its handle.
+        """Say that an uncertain submission made this task, as you found it in the console, and return its handle.
+
+        The service is asked first whether there is such a task. An adoption can be corrected by another one, as long as
+        nothing was heard of the task.
 
         Raises:
-            KeyStateError: There is no uncertain submit under the key, its client may still hear the answer, the id is
-                another submit's, or it can be no id.
+            KeyStateError: There is no uncertain submission under the key, its client may still hear the answer, the id
+                is another submission's, or cannot be one.
+            TaskNotFound: The service knows no such task; the key stays as it was.
+            FoxError: The service could not be asked; the key stays as it was.
             JournalError: The journal cannot be written.
             ValueError: There is no journal.
         """
-        self._lifecycle.bind()
-        row = await self._memory().uncertain(key, self._transport.base_url)
+        store = self._journal()
+        self._engine.bind()
+        known = await store.look(key)
         if not is_task_id(task_id):
-            raise KeyStateError(f"{task_id!r} cannot be a task id", key=key, submitted=row.status.submitted)
-        row = await self._memory().adopt(key, task_id, self._transport.base_url)
-        self._lifecycle.settle(key)
-        return self._lifecycle.remembered(row, self._task_timeout)
+            submitted: Submitted = "no" if known is None else known.status.submitted
+            raise KeyStateError(f"{task_id!r} cannot be a task id", submitted=submitted, key=key)
+        if known is not None and (known.status is RecordStatus.UNCERTAIN or known.unconfirmed):
+            try:  # an id may be mistyped, so the service is asked before anything is written down
+                await self._gate.look(task_id)
+            except FoxError as error:
+                error.submitted = "unknown"  # it names an id that nobody believes yet, and a key that is uncertain
+                raise error.name(key=key) from error.__cause__
+        record = await store.adopt(key, task_id, self.base_url)
+        self._engine.jobs.settle(key)
+        return VideoTask(self._lookup.remembered(record, self._task_timeout), self._engine)
 
     async def resubmit(self, key: str, request: VideoRequest | Mapping[str, object] | None = None) -> VideoTask:
-        """Send an uncertain submit again: **if it was accepted after all, you pay twice**.
+        """Send an uncertain submission again: **if it was accepted after all, you pay twice**.
 
         Args:
-            key: Of the uncertain submit.
+            key: Of the uncertain submission.
             request: The same request as then; None takes it from the journal, which has no local files.
 
         Raises:
-            KeyStateError: There is no uncertain submit under the key, its client may still hear the answer, or the
+            KeyStateError: There is no uncertain submission under the key, its client may still hear the answer, or the
                 request has local files and was not given.
             JournalError: The journal cannot be read.
             ValueError: There is no journal.
         """
-        self._lifecycle.bind()
-        row = await self._memory().uncertain(key, self._transport.base_url)
-        request = recalled_request(row) if request is None else request
+        store = self._journal()
+        self._engine.bind()
+        record = await store.uncertain(key, self.base_url)
+        request = recalled_request(record) if request is None else request
         if request is None:
             raise KeyStateError(
                 "the request had local files, which the journal does not keep",
+                submitted=record.status.submitted,
                 key=key,
-                submitted=row.status.submitted,
                 hint="pass the same request again: client.resubmit(key, request)",
             )
-        self._lifecycle.settle(key)
-        return self._submit(request, self._task_timeout, key=key, risk=True, check=False)
+        self._engine.jobs.settle(key)
+        job = self._submit(request, self._task_timeout, key=key, risk=True, check=False)
+        return VideoTask(job, self._engine)
 
     def as_completed(self, tasks_: Iterable[VideoTask]) -> AsyncIterator[VideoTask]:
         """Yield handles in the order in which they end, well or not; each once. Stopping early stops no task."""
@@ -384,19 +504,21 @@ class Client:
         check: bool = True,
         watch: "Watch | None" = None,
     ) -> "Batch":
-        """Make a film of each row and save it in a folder: ``async for outcome in client.batch(rows, into="clips/")``.
+        """Make a video of each row and save it in a folder: ``async for outcome in client.batch(rows, into="clips/")``.
 
-        A row is named by its content, and its name is the key of its task, so that the same rows again go on where the
-        last run stopped, and buy nothing twice; of equal rows the second is ``#2``. Each outcome is also a line of
-        ``results.jsonl`` in the folder. Rows are read as they are needed, so there may be any number of them.
+        The key of a row's task is made from the row's content, so that the same rows again go on where the last run
+        stopped, and buy nothing twice; of equal rows the second is ``#2``. Each outcome is also a line of
+        ``results.jsonl`` in the folder. What that file knows is not bought again either, should the journal be lost.
+        Rows are read as they are needed.
 
         Args:
             rows: A ``foxvideo.batch.Manifest``, or requests, of an iterable or an asynchronous one. One that is not
                 asynchronous is read in a thread.
             into: The folder; made if need be.
             max_active: Most rows that are submitted and not saved yet.
-            max_credits: What all tasks in the journal together may reserve; None for no limit. Until the service has
-                told what one task of a model reserves, tasks go out one at a time.
+            max_credits: What all tasks in the journal and the folder together may reserve; None for no limit. What
+                nobody has told counts as the largest of its like, and a task whose price is not known, by model and
+                every field that may set it, goes out alone: it is the only one that may pass the limit.
             retry_failed: Whether rows whose task failed in a former run are tried anew: new, paid tasks.
             timeout: Seconds for each task, None for no limit; the client's ``task_timeout`` if not given.
             check: Whether requests are checked against the documentation; a manifest has its own word on that.
@@ -405,14 +527,12 @@ class Client:
         Raises:
             ValueError: There is no journal, or an option is out of its range.
         """
-        from foxvideo.batch.journey import quiet  # noqa: PLC0415
-        from foxvideo.batch.running import Batch, Order  # noqa: PLC0415 - most programs have no batch
+        from foxvideo.batch.row import quiet  # noqa: PLC0415
+        from foxvideo.batch.run import Batch  # noqa: PLC0415 - most programs have no batch
 
-        if max_active < 1:
-            raise ValueError(f"max_active must be above 0, not {max_active!r}")
-        order = Order(
+        return Batch(
             client=self,
-            journal=self._memory(),
+            journal=self._journal(),
             items=rows,
             folder=Path(into),
             max_active=max_active,
@@ -422,14 +542,13 @@ class Client:
             check=check,
             watch=watch or quiet,
         )
-        return Batch(order)
 
     def unfinished(self) -> tuple[VideoTask, ...]:
         """Return every task that may exist and is not known to have ended; works after ``close()``, too.
 
         Uncertain submits are among them, and before ``close()`` those that wait to be sent: their ``id`` is None.
         """
-        return tuple(self._lifecycle.unfinished.values())
+        return tuple(VideoTask(job, self._engine) for job in self._engine.jobs.unfinished.values())
 
     async def upload(self, media: LocalMedia) -> str:
         """Upload a local file, or bytes, and return its public URL, which lives 72 hours.
@@ -440,8 +559,8 @@ class Client:
             UploadError: The file cannot be read, or the service did not take it.
             FoxError: The service refuses the key, or cannot be reached.
         """
-        self._lifecycle.bind()
-        return await self._lifecycle.uploads.link(media)
+        self._engine.bind()
+        return await self._uploads.link(media)
 
     async def models(self) -> tuple[str, ...]:
         """Return the ids of the models that this key may call; asks once.
@@ -449,31 +568,27 @@ class Client:
         Raises:
             FoxError: The service refuses the key, or cannot be reached.
         """
-        self._lifecycle.bind()
-        return read_models(await self._transport.get("/v1/models"))
+        self._engine.bind()
+        return await self._gate.read("/v1/models", read_models)
 
-    async def balance(self) -> "Balance":
+    async def balance(self) -> Balance:
         """Return what this key has left; asks two routes once each.
 
         Raises:
             FoxError: The service refuses the key, or cannot be reached.
         """
-        from foxvideo.account import Balance  # noqa: PLC0415 - few need it, and importing foxvideo is to be quick
+        self._engine.bind()
+        usage = await self._gate.read("/api/usage/token/", Balance.read_usage)
+        return Balance.of(usage, await self._gate.read("/v1/account/credits", Balance.read_credits))
 
-        self._lifecycle.bind()
-        usage = await self._transport.get("/api/usage/token/")
-        return Balance.read(usage, await self._transport.get("/v1/account/credits"))
-
-    async def prices(self) -> "Prices":
+    async def prices(self) -> Prices:
         """Return the price list, for ``request.estimate(prices)``; asks once.
 
         Raises:
             FoxError: The service cannot be reached, or shows none.
         """
-        from foxvideo.account import Prices  # noqa: PLC0415 - as above
-
-        self._lifecycle.bind()
-        return Prices.read(await self._transport.get("/api/pricing"))
+        self._engine.bind()
+        return await self._gate.read("/api/pricing", Prices.read)
 
     async def close(self) -> None:
         """Close the client: may be called twice.
@@ -483,12 +598,12 @@ class Client:
         of every unfinished task. Cancelling it cuts the waiting; what is open is closed all the same.
         """
         async with contextlib.AsyncExitStack() as stack:
-            stack.push_async_callback(self._saving.close)  # cuts what begins while the rest is being closed
-            stack.push_async_callback(self._lifecycle.close)
-            await self._saving.close()
+            stack.push_async_callback(self._autosave.close)  # cuts what begins while the rest is being closed
+            stack.push_async_callback(self._engine.close)
+            await self._autosave.close()
 
     async def __aenter__(self) -> Self:
-        self._lifecycle.bind()
+        self._engine.bind()
         return self
 
     async def __aexit__(
@@ -497,23 +612,41 @@ class Client:
         await self.close()
 
     def __repr__(self) -> str:
-        state = "closed" if self._lifecycle.closed else f"{len(self._lifecycle.unfinished)} unfinished"
+        state = "closed" if self._engine.closed else f"{len(self._engine.jobs.unfinished)} unfinished"
         return f"<Client {self._transport.base_url} {state}>"
 
     def __del__(self) -> None:
-        lifecycle = getattr(self, "_lifecycle", None)
-        if lifecycle is not None and lifecycle.bound:
+        engine = getattr(self, "_engine", None)
+        if engine is not None and engine.bound:
             warnings.warn(f"unclosed {self!r}: use 'async with' or close()", ResourceWarning, source=self, stacklevel=2)
 
     def _timeout(self, given: float | EllipsisType | None) -> float | None:
         if given is ...:
             return self._task_timeout
-        if given is not None and not given > 0:
-            raise ValueError(f"timeout must be above 0, not {given!r}")
+        if given is not None:
+            _check_seconds(timeout=given)
         return given
 
 
-def _default_schedule() -> Schedule:
-    from foxvideo.schedule.adaptive import Learned  # noqa: PLC0415 - importing foxvideo need not wait for it
+def _check_counts(**counts: object) -> None:
+    for name, count in counts.items():
+        if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+            raise ValueError(f"{name} must be a whole number above 0, not {count!r}")
 
-    return Learned()
+
+def _check_seconds(**seconds: object) -> None:
+    for name, value in seconds.items():
+        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < math.inf:
+            raise ValueError(f"{name} must be a finite number of seconds above 0, not {value!r}")
+
+
+def _check_schedule(schedule: object) -> None:
+    if schedule is not None and (isinstance(schedule, type) or not callable(getattr(schedule, "next_age", None))):
+        raise ValueError(f"schedule must be a schedule, such as foxvideo.Every(5), not {schedule!r}")
+
+
+def _check_name(task_id: object, key: str | None) -> None:
+    if key is not None and task_id is not None:
+        raise ValueError("give a task id or a key, not both")
+    if key is None and not is_task_id(task_id):
+        raise ValueError(f"{task_id!r} cannot be a task id")

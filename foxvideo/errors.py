@@ -26,7 +26,7 @@
     └── JournalError          the memory on disk cannot be read or written
 
 What belongs here: the classes, what they carry and how they read. What must not: deciding which
-of them a reply means (``_wire/decode.py``) and whether to try again (``_wire/verdict.py``).
+of them a reply means (``_wire/refusal.py``) and whether to try again (``_wire/verdict.py``).
 """
 
 from collections.abc import Mapping
@@ -254,6 +254,8 @@ class RateLimited(FoxError):
 
 class SubmitUncertain(FoxError):
     """The request left and no usable answer came back: a task may exist, and may be paid for.
+
+    With ``Client(trust_refusals=False)`` a 429 and a 422 *no channel* count as such, too.
 
     FoxAPI has no list of tasks and no idempotency key, so this cannot be looked up by a program.
     ``task_id`` is set in the rare case that a broken reply still showed it.

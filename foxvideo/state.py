@@ -1,6 +1,6 @@
 """What the server says about a task, as frozen values.
 
-What belongs here: statuses, snapshots and results. What must not: JSON shapes (``_wire/decode.py``), and the
+What belongs here: statuses, snapshots and results. What must not: JSON shapes (``_wire/structure.py``), and the
 state of this side, such as *sending* or *timed out* (``task.py``).
 """
 
@@ -13,6 +13,9 @@ import attrs
 LINK_SECONDS = 24 * 3600.0
 """How long the link of a result lives; the page that says so does not say from when on:
 https://docs.foxapi.cc/pages/en/api-manual/task-management/get-task-detail"""
+LINK_KEYS = ("url", "video_url", "audio_url", "image_url")
+"""Under which keys a result has its link, the most trusted first."""
+_EMPTY: tuple[object, ...] = (None, [], {})
 
 
 class Status(enum.StrEnum):
@@ -49,6 +52,12 @@ class Result:
 
     url: str | None
     fields: Mapping[str, object] = attrs.field(factory=dict, hash=False)
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether it names a link and has none: the file is not there yet."""
+        named = [self.fields[key] for key in (*LINK_KEYS, "urls") if key in self.fields]
+        return self.url is None and bool(named) and all(map(_is_empty, named))
 
 
 @attrs.frozen
@@ -111,8 +120,8 @@ class TaskState:
     @property
     def raw(self) -> Mapping[str, object]:
         """The whole reply, decoded afresh at each call; empty in ``VideoTask.state`` while the task runs."""
-        reply: Mapping[str, object] = json.loads(self.body)
-        return reply
+        reply = decoded(self.body)
+        return reply if isinstance(reply, dict) else {}
 
     @property
     def credits_reserved(self) -> float | None:
@@ -123,6 +132,30 @@ class TaskState:
     def urls(self) -> tuple[str, ...]:
         """The links of the results, each once, in their order."""
         return links(self.results)
+
+
+def decoded(body: bytes) -> object:
+    """Return the decoded JSON of a reply, whose whole numbers may have any length.
+
+    Raises:
+        ValueError: It is not JSON.
+        RecursionError: It is nested too deeply.
+    """
+    try:
+        return json.loads(body)
+    except ValueError:  # among other reasons, since Python reads no more than 4,300 digits at once
+        return json.loads(body, parse_int=_whole)
+
+
+def _whole(digits: str) -> float:
+    try:
+        return int(digits)
+    except ValueError:
+        return float(digits)  # infinite, most likely
+
+
+def _is_empty(value: object) -> bool:
+    return not value.strip() if isinstance(value, str) else value in _EMPTY
 
 
 def links(results: tuple[Result, ...]) -> tuple[str, ...]:

@@ -1,145 +1,79 @@
-"""The handle: one task as its owner sees it.
+"""The handle: one task as a user sees it.
 
-What belongs here: waiting, following, and reading where a task stands. What must not: requests, retries and money
-(``_engine/engine.py``), which drives the handle through the methods under *For the lifecycle*.
+Out of scope: everything that happens to the task; a handle only waits, follows and reads (``_engine/``).
 """
 
 import asyncio
-import contextvars
-import enum
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Mapping
-from typing import Protocol
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable
 
 import attrs
 
-from foxvideo._wire.verdict import WELL, Trouble
+from foxvideo._engine.engine import Engine
+from foxvideo._engine.job import Job
 from foxvideo.errors import FoxError, TaskFailed
-from foxvideo.requests.generic import VideoRequest, duration_of
-from foxvideo.requests.validation import LocalMedia
-from foxvideo.schedule.base import Asked
+from foxvideo.requests.generic import VideoRequest
 from foxvideo.state import Status, TaskState
 from foxvideo.video import Video
 
-
-class Stage(enum.Enum):
-    """Where a task stands on this side."""
-
-    PLANNED = "waiting to be sent"
-    SENDING = "being sent"
-    ACCEPTED = "accepted"
-    ENDED = "ended"
+Callback = Callable[["VideoTask"], object]
 
 
-@attrs.define(eq=False)
-class Plan:
-    """What only a task that is not accepted yet needs.
-
-    Attributes:
-        context: The context of whoever submitted, for the request's own task.
-        idempotency_key: The same for every attempt; the service does not promise to read it.
-        media: The local files of the request, as ``requests.media_of`` found them.
-        body: The JSON to send; None until it is needed, or while files are being uploaded.
-        attempts: How often it was sent.
-        once: Whether nobody waits for it any more, so that it is not sent again.
-        abandoned: Whether it was given up while it was being sent.
-        preparing: What comes before its turn: claiming its key, uploading its files; None without.
-        retry_failed: Whether a task under its key that failed is tried anew.
-        risk: Whether one that is uncertain is, too.
-        text: What the journal keeps instead of the body, where that links to uploaded files; None otherwise.
-        row: Its number in the journal; None without one.
-        state: What an acceptance told that is not written down yet; None otherwise.
-        elsewhere: Whether another client is sending it.
-        look: Seconds until its row is looked at again, if so.
-        shared: Whether it was asked for more than once, so that no single caller can withdraw it.
-    """
-
-    context: contextvars.Context
-    idempotency_key: str
-    media: Mapping[int, LocalMedia] = attrs.field(factory=dict)
-    body: bytes | None = None
-    attempts: int = 0
-    once: bool = False
-    abandoned: bool = False
-    preparing: asyncio.Task[None] | None = None
-    retry_failed: bool = False
-    risk: bool = False
-    text: bytes | None = None
-    row: int | None = None
-    state: TaskState | None = None
-    elsewhere: bool = False
-    look: float = 0.05
-    shared: bool = False
-
-
-class Owner(Protocol):
-    """Who drives a handle."""
-
-    def follow(self, task: "VideoTask") -> None:
-        """Begin to ask after a task, unless that has begun or it has ended; raise on another loop."""
-
-    def abandon(self, task: "VideoTask") -> None:
-        """Give a task up."""
-
-    def looked(self, task: "VideoTask") -> None:
-        """Take note that somebody knows how a task ended."""
-
-
-@attrs.define(eq=False, repr=False)
+@attrs.frozen(eq=False, repr=False)
 class VideoTask(Awaitable[Video]):
-    """One task, from submit to its end; awaitable as often as you like, by as many as you like.
+    """One task, from its submission to its end; awaitable as often as you like, by as many as you like.
 
-    ``await task`` returns the ``Video`` or raises the ``FoxError`` that it ended with. Cancelling one who waits
-    leaves the task and all others who wait alone. ``async for state in task`` follows it: first where it stands, then
-    every change, last the state that it ended with; a slow reader gets the newest. A failed task ends the loop
-    quietly, its last state says so; an end without a terminal status raises.
+    ``await task`` returns the ``Video`` or raises the ``FoxError`` that it ended with. Cancelling a waiter leaves the
+    task and all other waiters alone. ``async for state in task`` follows it: first where it stands, then every change,
+    last the state that it ended with; a slow reader gets the newest. A failed task ends the loop quietly, since its
+    last state says so; an end without a terminal status raises.
 
-    It is no ``Future``: for ``asyncio.wait`` use ``asyncio.ensure_future(task)``.
+    Handles of one task are equal, and any may be passed to ``asyncio.gather`` and ``asyncio.as_completed``.
     """
 
-    request: VideoRequest | None
-    _owner: Owner
-    _timeout: float | None
-    _key: str | None = None
-    _id: str | None = None
-    _state: TaskState | None = None
-    _stage: Stage = Stage.PLANNED
-    _plan: Plan | None = None
-    _outcome: Video | FoxError | None = None
-    _trouble: Trouble = WELL
-    _memo: bytes = b""
-    _active: bool = False
-    _following: bool = False
-    _since: float = 0.0
-    _deadline: float | None = None
-    _waiters: list[asyncio.Future[None]] | None = None
-    _watchers: list[asyncio.Future[None]] | None = None
-    _listeners: list[Callable[["VideoTask"], None]] | None = None
+    _asked_for: Job
+    _engine: Engine
+
+    @property
+    def _job(self) -> Job:
+        return self._asked_for.canonical
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, VideoTask) and self._asked_for is other._asked_for
+
+    def __hash__(self) -> int:
+        return hash(self._asked_for)
 
     # --- What a user reads ---
 
     @property
+    def request(self) -> VideoRequest | None:
+        """What was asked for; None where only the id or the key is known."""
+        return self._job.request
+
+    @property
     def id(self) -> str | None:
         """The task's id; None until the service has accepted it."""
-        return self._id
+        return self._job.id
 
     @property
     def key(self) -> str | None:
-        """The caller's name for the task; a generated one once the journal has it; None without a journal."""
-        return self._key
+        """The caller's key for the task; a generated one once the journal has it; None without a journal."""
+        return self._job.key
 
     @property
     def state(self) -> TaskState | None:
         """The newest state that the service told; None before the first."""
-        return self._state
+        return self._job.state
 
     @property
     def status(self) -> Status | None:
         """The newest status that the service told; None before the first."""
-        return self._state.status if self._state else None
+        state = self._job.state
+        return state.status if state else None
 
     def done(self) -> bool:
         """Whether awaiting it would answer at once."""
-        return self._outcome is not None
+        return self._job.done()
 
     def exception(self) -> FoxError | None:
         """Return the error that it ended with, or None if it ended well.
@@ -147,19 +81,34 @@ class VideoTask(Awaitable[Video]):
         Raises:
             asyncio.InvalidStateError: It has not ended.
         """
-        if self._outcome is None:
+        job = self._job
+        if job.outcome is None:
             raise asyncio.InvalidStateError(f"{self!r} has not ended")
-        self._owner.looked(self)
-        return self._outcome if isinstance(self._outcome, FoxError) else None
+        self._engine.jobs.retrieved(job)
+        return job.outcome if isinstance(job.outcome, FoxError) else None
+
+    def result(self) -> Video:
+        """Return the video of a task that has ended, or raise the error that it ended with.
+
+        Raises:
+            asyncio.InvalidStateError: It has not ended.
+            FoxError: What it ended with.
+        """
+        if (error := self.exception()) is not None:
+            raise error.fresh()
+        video = self._job.outcome
+        assert isinstance(video, Video)  # noqa: S101 - it ended well
+        return video
 
     def __repr__(self) -> str:
-        name = self._id or self.request_model or self._key
-        match self._outcome:
-            case None if self._state is not None:
-                progress = "" if self._state.progress is None else f" {self._state.progress:g} %"
-                where = f"{self._state.status_text}{progress}"
+        job = self._job
+        name = job.id or job.model or job.key
+        match job.outcome:
+            case None if job.state is not None:
+                progress = "" if job.state.progress is None else f" {job.state.progress:g} %"
+                where = f"{job.state.status_text}{progress}"
             case None:
-                where = self._stage.value
+                where = job.stage.value
             case Video():
                 where = "completed"
             case error:
@@ -171,9 +120,15 @@ class VideoTask(Awaitable[Video]):
     def __await__(self) -> Generator[object, None, Video]:
         return self._wait().__await__()
 
+    async def _wait(self) -> Video:
+        while not (job := self._job).done():
+            self._engine.follow(job)
+            await job.ended()
+        return self.result()
+
     def __aiter__(self) -> AsyncIterator[TaskState]:
-        self._owner.follow(self)
-        return _States(self)
+        self._engine.follow(self._job)
+        return _States(self, self._asked_for)
 
     async def wait_accepted(self) -> str:
         """Wait until the service has accepted the task.
@@ -186,13 +141,13 @@ class VideoTask(Awaitable[Video]):
         Raises:
             FoxError: It ended before it was accepted.
         """
-        while self._id is None:
-            self._owner.follow(self)
-            if isinstance(self._outcome, FoxError):
-                self._owner.looked(self)
-                raise self._outcome.fresh()
-            await self._change()
-        return self._id
+        while (job := self._job).id is None:
+            self._engine.follow(job)
+            if job.outcome is not None:
+                self.result()
+            if not job.done():
+                await job.changed()
+        return job.id
 
     def abandon(self) -> None:
         """Give the task up: its waiters get ``TaskAbandoned``.
@@ -200,78 +155,34 @@ class VideoTask(Awaitable[Video]):
         What was not sent yet is withdrawn. **The service cannot cancel**: a task that was accepted runs on and is
         paid for; ``client.task(id)`` follows it again. A task that has ended stays as it is.
         """
-        self._owner.abandon(self)
+        self._engine.abandon(self._job)
 
-    # --- For the lifecycle ---
+    def withdraw(self) -> bool:
+        """Take the task back if nothing was sent for it yet; return whether it has ended.
 
-    @property
-    def request_model(self) -> str:
-        """The model that was asked for; empty for a task that is followed by its id alone."""
-        return self.request.model if self.request else ""
+        One that is being sent goes on, and brings its id.
+        """
+        return self._engine.withdraw(self._job)
 
-    @property
-    def asked(self) -> Asked:
-        """What the schedule has to know of the request."""
-        return Asked(self.request_model, None if self.request is None else duration_of(self.request))
+    def add_done_callback(self, callback: Callback) -> None:
+        """Have a function called with this handle when the task ends, well or not; at once if it has."""
+        self._engine.follow(self._job)
+        self._job.listen(_Call(self, callback))
 
-    async def _wait(self) -> Video:
-        self._owner.follow(self)
-        while (outcome := self._outcome) is None:
-            self._waiters = self._waiters or []
-            await _join(self._waiters)
-        self._owner.looked(self)
-        if isinstance(outcome, Video):
-            return outcome
-        raise outcome.fresh()
-
-    def _listen(self, listener: Callable[["VideoTask"], None]) -> None:
-        """Have a function called when the task ends; at once if it has."""
-        self._owner.follow(self)
-        if self._outcome is not None:
-            listener(self)
-        else:
-            self._listeners = [*(self._listeners or ()), listener]
-
-    def _unlisten(self, listener: Callable[["VideoTask"], None]) -> None:
-        self._listeners = [other for other in self._listeners or () if other != listener] or None
-
-    async def _change(self) -> None:
-        self._watchers = self._watchers or []
-        await _join(self._watchers)
-
-    def _observe(self, state: TaskState) -> None:
-        """Take a state over, and tell those who follow if it is news."""
-        if self._state is None or _news(self._state) != _news(state):
-            self._state = state if state.status.terminal else attrs.evolve(state, body=b"{}")
-            _wake(self._watchers)
-
-    def _end(self, outcome: Video | FoxError) -> None:
-        """Store the outcome as a value, and wake everybody."""
-        self._outcome, self._stage, self._plan = outcome, Stage.ENDED, None
-        _wake(self._waiters)
-        _wake(self._watchers)
-        for listener in self._listeners or ():
-            listener(self)
+    def remove_done_callback(self, callback: Callback) -> None:
+        """Have a function not called any more."""
+        self._job.unlisten(_Call(self, callback))
 
 
-def _news(state: TaskState) -> tuple[object, ...]:
-    return state.status_text, state.progress, state.results, state.status
+@attrs.frozen
+class _Call:
+    """A callback of one handle; equal for equal ones, so that it can be removed."""
 
+    task: VideoTask
+    callback: Callback
 
-async def _join(waiting: list[asyncio.Future[None]]) -> None:
-    """Wait in a list of futures, one for each who waits, so that cancelling one is nobody else's matter."""
-    future = asyncio.get_running_loop().create_future()
-    waiting.append(future)
-    try:
-        await future
-    finally:
-        waiting.remove(future)
-
-
-def _wake(waiting: list[asyncio.Future[None]] | None) -> None:
-    for future in waiting or ():
-        if not future.done():
-            future.set_result(None)
+    def __call__(self, _: Job) -> None:
+        self.callback(self.task)
 
 
 @attrs.define
@@ -279,16 +190,16 @@ class _States(AsyncIterator[TaskState]):
     """The states of a task, as long as it lasts."""
 
     _task: VideoTask
+    _job: Job
     _last: TaskState | None = None
 
     async def __anext__(self) -> TaskState:
-        task = self._task
-        while task._state is None or task._state is self._last:
-            if task.done():
+        while (state := self._job.canonical.state) is None or state is self._last:
+            if self._job.canonical.done():
                 self._finish()
-            await task._change()
-        self._last = task._state
-        return self._last
+            await self._job.canonical.changed()
+        self._last = state
+        return state
 
     def _finish(self) -> None:
         error = self._task.exception()
@@ -298,14 +209,14 @@ class _States(AsyncIterator[TaskState]):
 
 
 async def as_completed(tasks: Iterable[VideoTask]) -> AsyncIterator[VideoTask]:
-    """Yield tasks in the order in which they end, well or not; each once."""
+    """Yield tasks in the order in which they end, well or not; each once. Stopping early stops no task."""
     ended: asyncio.Queue[VideoTask] = asyncio.Queue()
     awaited = dict.fromkeys(tasks)
     try:
         for task in awaited:
-            task._listen(ended.put_nowait)
+            task.add_done_callback(ended.put_nowait)
         for _ in awaited:
             yield await ended.get()
     finally:
         for task in awaited:
-            task._unlisten(ended.put_nowait)
+            task.remove_done_callback(ended.put_nowait)

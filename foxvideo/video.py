@@ -1,13 +1,10 @@
-"""What a task ends in when all goes well.
-
-What belongs here: the outcome as a value, and where its files go. What must not: bytes on their way
-(``_transfer/download.py``).
-"""
+"""What a task ends in when all goes well: the results as a value, and the way to save them."""
 
 import asyncio
 import datetime as dt
-import re
-from collections.abc import Callable
+import os
+import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +12,27 @@ import attrs
 
 from foxvideo._http import Transport
 from foxvideo._transfer import download as downloads, part as parts
-from foxvideo._transfer.download import Progress
-from foxvideo._transfer.part import Part, SavedFile
-from foxvideo._wire.decode import read_task
+from foxvideo._transfer.part import Part
+from foxvideo._transfer.target import Target, file_name, suffix_of
 from foxvideo.errors import DownloadError, FoxError, ResultExpired, ResultsMissing
+from foxvideo.media import Progress, SavedFile
 from foxvideo.requests.generic import VideoRequest
 from foxvideo.state import LINK_SECONDS, Result, TaskState, links
 
-Noted = Callable[[str, int, SavedFile], None]
-"""Told the task's id, the number of the result from 0, and its file, once that is on the disk."""
+
+@attrs.frozen(eq=False)
+class Source:
+    """Where the files of videos come from, and who hears of them. Works after the client was closed, in any loop.
+
+    Attributes:
+        transport: The connections that they come over.
+        fresh: Polls a task once more, by its id, for links that live; raises ``FoxError``.
+        noted: Called with the task's id, the number of the result from 0, and its file, once that is on the disk.
+    """
+
+    transport: Transport
+    fresh: Callable[[str], Awaitable[TaskState]]
+    noted: Callable[[str, int, SavedFile], None]
 
 
 @attrs.frozen(kw_only=True)
@@ -45,20 +54,21 @@ class Video:
     results: tuple[Result, ...]
     credits_reserved: float | None
     created: dt.datetime | None
-    _transport: Transport | None = attrs.field(repr=False, eq=False)
-    _noted: Noted | None = attrs.field(default=None, repr=False, eq=False)
+    _source: Source | None = attrs.field(repr=False, eq=False)
+    _settling_until: float | None = attrs.field(default=None, repr=False, eq=False)
 
     @classmethod
     def of(
-        cls, state: TaskState, request: VideoRequest | None, transport: Transport, noted: Noted | None = None
+        cls, state: TaskState, request: VideoRequest | None, source: Source, *, settling_until: float | None = None
     ) -> "Video":
         """Return the outcome that a completed state tells.
 
         Args:
             state: The state.
             request: What was asked for; None where only the id is known.
-            transport: The connections that its files come over.
-            noted: Told each file that was saved; None if nobody keeps a list.
+            source: Where its files come from.
+            settling_until: Until when, in seconds of ``time.monotonic()``, its links may not work yet; None if they
+                are long known.
         """
         return cls(
             task_id=state.id,
@@ -67,8 +77,8 @@ class Video:
             results=state.results,
             credits_reserved=state.credits_reserved,
             created=_moment(state.created),
-            transport=transport,
-            noted=noted,
+            source=source,
+            settling_until=settling_until,
         )
 
     @property
@@ -102,8 +112,10 @@ class Video:
         """
         return _moment(self.created.timestamp() + LINK_SECONDS) if self.created else None
 
-    async def save(self, path: str | Path, *, overwrite: bool = False, progress: Progress | None = None) -> SavedFile:
-        """Save the first result; works after the client has closed, too.
+    async def save(
+        self, path: str | os.PathLike[str], *, overwrite: bool = False, progress: Progress | None = None
+    ) -> SavedFile:
+        """Save the first result; works after the client has closed, too, and in another event loop.
 
         The file appears when it is whole, never before; until then a hidden ``.part`` lies beside it. A download that
         was cut, by an error, by cancelling, or by the death of the process, goes on where it was the next time the
@@ -111,10 +123,13 @@ class Video:
         process saves the same path, it is waited for. The key is not sent. A dead link is replaced by a fresh one
         once.
 
+        A file that lies there already counts as saved if it is this very video, which is fetched once more to compare
+        them; any other file is kept.
+
         Args:
             path: The file to make; its folder must exist.
-            overwrite: Whether an existing file is replaced.
-            progress: Called as bytes reach the disk, with their number so far and that of the whole film, None where
+            overwrite: Whether an existing file is replaced, whatever it holds.
+            progress: Called as bytes reach the disk, with their number so far and that of the whole video, None where
                 the host does not say.
 
         Returns:
@@ -122,82 +137,105 @@ class Video:
 
         Raises:
             ResultExpired: The link is dead, and so is a fresh one.
-            DownloadError: What lies there is no film, or did not come whole.
+            DownloadError: What lies there is no video, or did not come whole.
             ResultsMissing: There is no link.
-            FoxError: The link is dead, and the task could not be asked for a fresh one.
-            OSError: The disk said no; ``FileExistsError`` for a file that exists.
+            FoxError: The link is dead, and the task could not be polled for a fresh one.
+            OSError: The disk said no; ``FileExistsError`` for another file that exists.
         """
-        return await self._save(self.url, 0, self._part(0, Path(path), overwrite=overwrite), progress)
+        _ = self.url  # which says what there is instead
+        target = Target.of(path)
+        if target.folder:
+            raise IsADirectoryError(f"{os.fspath(path)} names a folder: video.save_all saves into one")
+        return await self._save(0, self._part(0, target.path, overwrite=overwrite), progress)
 
-    def begun(self, folder: str | Path) -> Path | None:
-        """Return the path in a folder under which saving the first result was cut; None for none.
+    def begun(self, folder: str | os.PathLike[str]) -> Path | None:
+        """Return the path in a folder under which saving the first result was cut, if it is not that of ``save_all``.
 
-        Reads the folder, and blocks for as long.
+        Reads the folder, and blocks for as long. None for none.
         """
-        return parts.begun(Path(folder), self._source(0))
+        found = parts.begun(Path(folder), self._source_of(0))
+        own = self._part_in(Path(folder), 0, overwrite=False).path if self.urls else None
+        return None if found == own else found
 
     async def save_all(
-        self, folder: str | Path, *, overwrite: bool = False, progress: Progress | None = None
+        self, folder: str | os.PathLike[str], *, overwrite: bool = False, progress: Progress | None = None
     ) -> list[SavedFile]:
         """Save all results, one after another, into a folder, which is made.
 
-        They are named after the task, with the suffix of their link, or else of their type.
+        They are named after the task, with the suffix of their link, or else of their type. No two tasks have a name in
+        common, also on file systems that do not tell capital letters from small ones.
 
         Args:
             folder: Where they go.
-            overwrite: Whether existing files are replaced.
+            overwrite: Whether existing files are replaced, whatever they hold; else as for ``save``.
             progress: As for ``save``, for each file anew.
 
         Raises:
             ResultExpired: A link is dead, and so is a fresh one.
-            DownloadError: What lies there is no film, or did not come whole.
-            FoxError: A link is dead, and the task could not be asked for a fresh one.
-            OSError: The disk said no; ``FileExistsError`` for a file that exists.
+            DownloadError: What lies there is no video, or did not come whole.
+            FoxError: A link is dead, and the task could not be polled for a fresh one.
+            OSError: The disk said no; ``FileExistsError`` for another file that exists.
         """
         await asyncio.to_thread(Path(folder).mkdir, parents=True, exist_ok=True)
         return [
-            await self._save(url, index, self._part_in(Path(folder), index, overwrite=overwrite), progress)
-            for index, url in enumerate(self.urls)
+            await self._save(index, self._part_in(Path(folder), index, overwrite=overwrite), progress)
+            for index in range(len(self.urls))
         ]
 
     def _part_in(self, folder: Path, index: int, *, overwrite: bool) -> Part:
-        suffix = re.fullmatch(r"\w+://[^/?#]+/[^?#]*(\.[A-Za-z0-9]{1,8})([?#].*)?", self.urls[index])
         number = f"-{index + 1}" if len(self.urls) > 1 else ""
-        name = f"{_file_name(self.task_id)}{number}{suffix[1] if suffix else ''}"
-        return self._part(index, folder / name, overwrite=overwrite, named=suffix is not None)
+        suffix = suffix_of(self.urls[index])
+        path = folder / f"{file_name(self.task_id)}{number}{suffix or ''}"
+        return self._part(index, path, overwrite=overwrite, named=suffix is not None, mends=True)
 
-    def _part(self, index: int, path: Path, *, overwrite: bool, named: bool = True) -> Part:
-        return Part(path=path, source=self._source(index), overwrite=overwrite, named=named)
+    def _part(self, index: int, path: Path, *, overwrite: bool, named: bool = True, mends: bool = False) -> Part:
+        source, wanted = self._source_of(index), self._size(index)
+        return Part(path=path, source=source, overwrite=overwrite, named=named, mends=mends, wanted=wanted)
 
-    def _source(self, index: int) -> str:
+    def _source_of(self, index: int) -> str:
         return f"{self.task_id}#{index}"
 
-    async def _save(self, url: str, index: int, part: Part, progress: Progress | None) -> SavedFile:
+    def _size(self, index: int) -> int | None:
+        """Return how many bytes the task says that a result has; None if it does not."""
+        url = self.urls[index]
+        told = {_bytes(result.fields.get("file_size")) for result in self.results if result.url == url}
+        return told.pop() if len(told) == 1 else None
+
+    async def _save(self, index: int, part: Part, progress: Progress | None) -> SavedFile:
+        if self._source is None:
+            raise DownloadError(
+                "a copy of a video has no client to fetch its files",
+                submitted="yes",
+                task_id=self.task_id,
+                hint="video = await client.task(video.task_id) gives one that has",
+            )
         try:
-            saved = await self._fetch(url, index, part, progress)
+            saved = await self._fetch(self._source, index, part, progress)
         except FoxError as error:
             error.submitted = "yes"
             raise error.name(task_id=self.task_id) from error.__cause__
-        if self._noted is not None:
-            self._noted(self.task_id, index, saved)
+        except OSError as error:
+            error.add_note(f"the video was made: client.task({self.task_id!r}) gives it again")
+            raise
+        self._source.noted(self.task_id, index, saved)
         return saved
 
-    async def _fetch(self, url: str, index: int, part: Part, progress: Progress | None) -> SavedFile:
-        transport = self._transport
-        if transport is None:
-            raise DownloadError("this is a copy without a client: use client.task(video.task_id)", submitted="yes")
+    async def _fetch(self, source: Source, index: int, part: Part, progress: Progress | None) -> SavedFile:
+        url = self.urls[index]
+        # The moment is one of another clock than that of a loop, since a video may be saved in another loop.
+        early = 0.0 if self._settling_until is None else self._settling_until - time.monotonic()
         try:
-            return await downloads.save(transport, url, part, progress=progress)
+            return await downloads.save(source.transport, url, part, progress=progress, early=early)
         except ResultExpired:
-            state = read_task(await transport.task(self.task_id, sync_upstream=False), self.task_id)
+            state = await source.fresh(self.task_id)
             if index >= len(state.urls) or state.urls[index] == url:
                 raise
-            return await downloads.save(transport, state.urls[index], part, progress=progress)
+            return await downloads.save(source.transport, state.urls[index], part, progress=progress)
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Pickle everything but the connections, which hold the key, and who takes note of files."""
+        """Pickle everything but the source, whose connections hold the key, and a moment of this machine's clock."""
         values = {field.alias: getattr(self, field.name) for field in attrs.fields(Video)}
-        return _rebuild, (values | {"transport": None, "noted": None},)
+        return _rebuild, (values | {"source": None, "settling_until": None},)
 
 
 def _rebuild(values: dict[str, Any]) -> Video:
@@ -211,6 +249,12 @@ def _moment(seconds: float | None) -> dt.datetime | None:
         return None
 
 
-def _file_name(text: str) -> str:
-    """Return a text as a name that every file system takes."""
-    return re.sub(r"[^A-Za-z0-9_-]", "_", text)[:100]
+def _bytes(told: object) -> int | None:
+    """Read a number of bytes, in whatever type it comes; None for what cannot be one."""
+    if isinstance(told, bool) or not isinstance(told, int | float | str):
+        return None
+    try:
+        size = int(told)
+    except (ValueError, OverflowError):
+        return None
+    return size if size > 0 and (isinstance(told, str) or size == told) else None

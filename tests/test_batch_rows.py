@@ -1,12 +1,31 @@
 """From the fields of a row to a request and its key."""
 
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from foxvideo import InvalidRequest, Request
+from foxvideo import (
+    GrokImageToVideo,
+    GrokReferenceToVideo,
+    GrokTextToVideo,
+    InvalidRequest,
+    Request,
+    VideoRequest,
+)
 from foxvideo.batch import BadRow, Manifest, Row
-from foxvideo.batch.rows import Composer
+from foxvideo.batch.compose import compose
+from foxvideo.batch.rows import described, name_row
+from foxvideo.media import Pinned
+from foxvideo.requests.generic import media_of
+
+
+def digest(content: bytes) -> str:
+    """Return the SHA-256 of a content."""
+    return hashlib.sha256(content).hexdigest()
 
 
 @pytest.fixture
@@ -26,7 +45,7 @@ def rows(folder: Path, text: str, name: str = "shots.csv") -> list[Row | BadRow]
 
 def request(folder: Path, **cells: str) -> Request:
     """Return the request of a row of cells."""
-    return Composer(folder).request(cells, cells=True)
+    return compose(cells, cells=True, folder=folder)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +127,7 @@ def test_local_files_are_found_at_any_depth_and_data_urls_are_left_alone(folder:
         "references": [{"url": "https://example.com/a.png"}],
     }
 
-    asked = Composer(folder).request(given, cells=False)
+    asked = compose(given, cells=False, folder=folder)
 
     assert asked.fields["elements"] == [{"frontal_image_url": folder / "cat.png", "weight": 1}]
     assert asked.fields["image_urls"] == [folder / "dog.png", "data:image/png;base64,AAAA"]
@@ -118,28 +137,53 @@ def test_local_files_are_found_at_any_depth_and_data_urls_are_left_alone(folder:
 def test_values_of_json_are_not_read_as_cells(folder: Path) -> None:
     """A text that looks like a number is a fault there, since its author could have written a number."""
     with pytest.raises(InvalidRequest, match="duration='6': a whole number"):
-        Composer(folder).request({"prompt": "A fox", "duration": "6"}, cells=False)
+        compose({"prompt": "A fox", "duration": "6"}, cells=False, folder=folder)
 
 
 def test_nothing_stands_for_what_is_not_given(folder: Path) -> None:
     """The service refuses null, empty texts and empty lists."""
     given = {"prompt": "A fox", "duration": None, "aspect_ratio": "", "image_url": None}
 
-    assert Composer(folder).request(given, cells=False).fields == {"prompt": "A fox"}
+    assert compose(given, cells=False, folder=folder).fields == {"prompt": "A fox"}
 
 
 def test_defaults_fill_what_a_row_lacks(folder: Path) -> None:
     """They are written as cells, also for JSON Lines, and may name the model."""
     defaults = {"duration": "4", "resolution": "480p"}
-    composer = Composer(folder, {"model": "new-model", "seed": "7"})
-
+    other = {"model": "new-model", "seed": "7"}
     cells = {"prompt": "A fox", "duration": "9"}
-    assert Composer(folder, defaults).request(cells, cells=True).fields == {
-        **cells,
-        "duration": 9,
-        "resolution": "480p",
-    }
-    assert composer.request({"prompt": "7"}, cells=False) == Request("new-model", prompt="7", seed=7)
+
+    filled = compose(cells, cells=True, folder=folder, defaults=defaults)
+    named = compose({"prompt": "7"}, cells=False, folder=folder, defaults=other)
+
+    assert filled.fields == {"prompt": "A fox", "duration": 9, "resolution": "480p"}
+    assert named == Request("new-model", prompt="7", seed=7)
+
+
+@pytest.mark.parametrize(
+    ("cell", "value"), [("TRUE", True), ("True", True), ("true", True), ("FALSE", False), (" False ", False)]
+)
+def test_a_boolean_is_one_however_it_is_spelled(folder: Path, cell: str, value: bool) -> None:
+    """Excel writes TRUE, Python True."""
+    asked = request(folder, model="veo-3.1-fast-text-to-video", prompt="A fox", generate_audio=cell)
+
+    assert asked.fields["generate_audio"] is value
+
+
+@pytest.mark.parametrize("cells", [True, False])
+def test_a_whole_number_may_be_written_with_a_point(folder: Path, cells: bool) -> None:
+    """As pandas writes a column that has gaps; one that is not whole stays what it is."""
+    given: dict[str, object] = {"prompt": "A fox", "duration": "6.0" if cells else 6.0}
+    asked = compose(given, cells=cells, folder=folder)
+
+    assert repr(asked.fields["duration"]) == "6"
+    with pytest.raises(InvalidRequest, match=r"duration=6\.5"):
+        compose(given | {"duration": "6.5" if cells else 6.5}, cells=cells, folder=folder)
+
+
+def test_numbers_of_fields_that_nothing_is_known_of_stay_as_they_are(folder: Path) -> None:
+    """A model may tell 6.0 from 6."""
+    assert repr(request(folder, model="new-model", strength="6.0").fields["strength"]) == "6.0"
 
 
 @pytest.mark.parametrize("picture", ["nope.png", "empty.png", ".", "null\0byte.png"])
@@ -153,15 +197,15 @@ def test_a_picture_that_is_not_there_is_a_fault_beside_all_others(folder: Path, 
 
 def test_fields_may_go_unchecked(folder: Path) -> None:
     """The service may know more than its documentation says."""
-    unchecked = Composer(folder, documented=False)
+    asked = compose({"prompt": "A fox", "duration": "60"}, cells=True, folder=folder, documented=False)
 
-    assert unchecked.request({"prompt": "A fox", "duration": "60"}, cells=True).fields["duration"] == 60
+    assert asked.fields["duration"] == 60
 
 
 def test_a_model_that_is_no_text_is_a_fault(folder: Path) -> None:
     """JSON can hold anything."""
     with pytest.raises(InvalidRequest, match="model=7"):
-        Composer(folder).request({"model": 7, "prompt": "A fox"}, cells=False)
+        compose({"model": 7, "prompt": "A fox"}, cells=False, folder=folder)
 
 
 # --- Manifests ---------------------------------------------------------------------------------------------------
@@ -219,18 +263,71 @@ def test_a_picture_counts_by_its_content(folder: Path) -> None:
     assert before.key == copied.key != after.key
 
 
-def test_a_picture_that_cannot_be_read_makes_a_bad_row(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is there, but it goes before it is read."""
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda cat, dog: GrokImageToVideo(prompt="A cat", image_url=cat),
+        lambda cat, dog: GrokReferenceToVideo(
+            prompt="Two", reference_image_urls=[cat, "https://example.com/a.png", dog]
+        ),
+        lambda cat, dog: GrokTextToVideo(prompt="A cat", extra={"elements": [{"image": cat}]}),
+        lambda cat, dog: Request("new-model", elements=[{"image_urls": (cat, [dog])}], note=b"bytes"),
+        lambda cat, dog: Request("new-model", image_url=Pinned(cat, digest(b"a cat"))),
+    ],
+)
+def test_the_files_of_a_row_are_held_to_what_they_were_when_it_was_named(
+    folder: Path, make: Callable[[Path, Path], VideoRequest]
+) -> None:
+    """At any depth; all else stays as it was, and so does the request."""
+    cat, dog = folder / "cat.png", folder / "dog.png"
+    request = make(cat, dog)
 
-    def gone(*_: object) -> str:
-        raise FileNotFoundError(2, "No such file or directory")
+    row = name_row(1, None, request, Counter())
 
-    monkeypatch.setattr("foxvideo.batch.rows._file_sha256", gone)
+    assert isinstance(row, Row)
+    found = {media for media in media_of(row.request).values() if not isinstance(media, bytes)}
+    expected = {Pinned(cat, digest(b"a cat")), Pinned(dog, digest(b"a dog"))}
+    assert found
+    assert found <= expected
+    assert len(found) == len([media for media in media_of(request).values() if not isinstance(media, bytes)])
+    assert described(row.request) == described(request)
+    assert request == make(cat, dog)
+    assert type(row.request) is type(request)
 
-    (bad,) = rows(folder, "prompt,image_url\nA cat,cat.png\n")
+
+def test_a_request_without_files_stays_itself() -> None:
+    """There is nothing to hold."""
+    request = GrokImageToVideo(prompt="A cat", image_url=b"a cat")
+
+    row = name_row(1, None, request, Counter())
+
+    assert isinstance(row, Row)
+    assert row.request is request
+
+
+def removed(path: Path) -> None:
+    """Remove a file."""
+    path.unlink()
+
+
+def piped(path: Path) -> None:
+    """Put a pipe in the place of a file, to which nobody writes."""
+    path.unlink()
+    os.mkfifo(path)
+
+
+@pytest.mark.parametrize(("change", "why"), [(removed, "No such file"), (piped, "named pipe")])
+def test_a_picture_that_cannot_be_read_makes_a_bad_row(folder: Path, change: Callable[[Path], None], why: str) -> None:
+    """It was there when the line was checked, and is not any more when the row is named."""
+    request = compose({"prompt": "A cat", "image_url": "cat.png"}, cells=True, folder=folder)
+    change(folder / "cat.png")
+
+    bad = name_row(1, None, request, Counter())
 
     assert isinstance(bad, BadRow)
-    assert bad.faults == (f"could not read '{folder / 'cat.png'}': No such file or directory",)
+    (fault,) = bad.faults
+    assert fault.startswith(f"could not read '{folder / 'cat.png'}'")
+    assert why in fault
 
 
 def test_local_files_may_be_relative_to_another_folder(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:

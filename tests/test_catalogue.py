@@ -22,7 +22,8 @@ from foxvideo import (
     Request,
     catalogue,
 )
-from foxvideo._wire.decode import Reply, read_task
+from foxvideo._wire.decode import read_task
+from foxvideo._wire.reply import Reply
 from foxvideo.catalogue import Parameter
 from foxvideo.emulator import Emulator
 from foxvideo.requests.generic import check
@@ -119,7 +120,7 @@ sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event == "op
 import foxvideo
 foxvideo.requests.generic.check(foxvideo.GrokTextToVideo(prompt="A kite"))
 assert not any("models.json" in path for path in opened)
-assert not {"sqlite3", "_sqlite3", "foxvideo.account"} & sys.modules.keys()
+assert not {"sqlite3", "_sqlite3"} & sys.modules.keys()
 foxvideo.requests.generic.check(foxvideo.Request("veo-3.1", prompt="A kite"))
 assert any("models.json" in path for path in opened)
 """

@@ -302,7 +302,7 @@ def test_a_wrong_command_line_is_an_object_of_json_too(run: Run, words: list[str
 def video(*results: VideoResult) -> Video:
     """Return a completed task with these results."""
     return Video(
-        task_id="task-1", model="m", request=None, results=results, credits_reserved=None, created=None, transport=None
+        task_id="task-1", model="m", request=None, results=results, credits_reserved=None, created=None, source=None
     )
 
 

@@ -5,10 +5,13 @@ import functools
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
+import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -82,7 +85,7 @@ def test_new_rows_beside_those_of_another_run_want_a_yes(run: Run) -> None:
         assert emulator.ledger.charged == 3
         agreed = run(emulator, "--yes")
     assert refused.exit_code == 2
-    assert "3 new beside the rows of another run in clips: --yes buys them" in refused.stderr
+    assert "3 rows would be bought in clips, but the rows of another run are there: --yes buys them" in refused.stderr
     assert agreed.exit_code == 0
     assert "0 known, 3 new" in agreed.stderr
 
@@ -94,7 +97,7 @@ def test_what_was_agreed_to_wants_no_second_yes(run: Run) -> None:
         result = run(emulator)
     assert stopped.exit_code == 1
     assert "not begun" in stopped.stderr
-    assert "would pass the 25" in " ".join(stopped.stderr.split())
+    assert "25 of 25 credits are reserved" in stopped.stderr
     assert result.exit_code == 0, result.output
     assert "2 known, 1 new" in result.stderr
 
@@ -119,7 +122,8 @@ def test_a_terminal_is_asked(run: Run, monkeypatch: pytest.MonkeyPatch, answer: 
         result = run(emulator, stdin=answer)
         assert emulator.ledger.charged == charged
     assert result.exit_code == code
-    assert "Buy the 3 new ones?" in result.stderr
+    assert "Buy 3 rows?" in result.stderr
+    assert "Usage" not in result.stderr
 
 
 def test_a_dry_run_checks_every_row_and_sends_nothing(run: Run) -> None:
@@ -190,9 +194,10 @@ def test_a_manifest_may_come_on_stdin_with_defaults(run: Run) -> None:
     assert json.loads(result.stdout) == {
         "rows": 1,
         "completed": 1,
+        "not_resumed": 0,
         "not_begun": 0,
         "stopped": None,
-        "credits": 12.5,
+        "credits_reserved": 12.5,
     }
 
 
@@ -273,6 +278,132 @@ def test_a_folder_without_a_batch_has_no_sheet(run: Run) -> None:
     assert "no folder of foxvideo batch" in result.stderr
 
 
+# --- A journal that was lost -------------------------------------------------------------------------------------
+
+
+def lose(*names: str) -> None:
+    """Delete the journal of the folder, and what else is named."""
+    for pattern in ("journal.db*", *names):
+        for path in Path("clips").glob(pattern):
+            path.unlink()
+
+
+def test_rows_of_known_ids_are_followed_without_a_question(run: Run) -> None:
+    """Nothing is bought, so nothing is asked; that the journal is another one is said."""
+    with served(seconds=30.0) as emulator:
+        late = run(emulator, "--timeout", "0.5")
+        lose()
+        again = run(emulator, "--timeout", "0.5")
+        assert emulator.ledger.charged == 3
+    assert late.exit_code == again.exit_code == 1
+    assert "3 known, 0 new" in again.stderr
+    assert "3 of the known ones are known from results.jsonl alone" in again.stderr
+
+
+@pytest.mark.parametrize("also", [[], ["batch.json"], ["results.jsonl"], ["results.jsonl", "batch.json"]])
+def test_new_rows_beside_a_lost_journal_want_a_yes(run: Run, also: list[str]) -> None:
+    """Whatever else was lost with it; the number of ids that are known is told."""
+    with served() as emulator:
+        run(emulator)
+        lose(*also)
+        if "results.jsonl" not in also:
+            Path("shots.csv").write_text(f"{ROWS}A bear,3\n")
+        refused = run(emulator)
+        assert emulator.ledger.charged == 3
+        agreed = run(emulator, "--yes")
+        bought = emulator.ledger.charged - 3
+    assert refused.exit_code == 2
+    assert "--yes buys them" in refused.stderr
+    assert ("results.jsonl knows 3 task ids" in refused.stderr) is ("results.jsonl" not in also)
+    assert agreed.exit_code == 0, agreed.output
+    assert bought == (3 if "results.jsonl" in also else 1)
+
+
+def test_another_journal_in_its_place_wants_a_yes(run: Run) -> None:
+    """What was agreed to was agreed to with the memory of the first one."""
+    with served() as emulator:
+        run(emulator)
+        Path("clips").rename("first")
+        Path("shots.csv").write_text("prompt\nA bear\n")
+        run(emulator)
+        shutil.copy("first/batch.json", "clips/batch.json")
+        Path("shots.csv").write_text(ROWS)
+        refused = run(emulator)
+        assert emulator.ledger.charged == 4
+    assert refused.exit_code == 2
+    assert "the journal of the last run is gone" in refused.stderr
+
+
+def test_failed_rows_that_the_results_alone_know_want_a_yes(run: Run) -> None:
+    """They may have been bought anew already."""
+    with served(fail=1.0) as emulator:
+        run(emulator)
+        lose()
+        refused = run(emulator, "--retry-failed")
+        assert emulator.ledger.charged == 3
+        run(emulator, "--retry-failed", "--yes")
+        assert emulator.ledger.charged == 6
+    assert refused.exit_code == 2
+    assert "3 rows would be bought" in refused.stderr
+
+
+# --- Manifests that are read once --------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_manifest_may_be_a_pipe(run: Run) -> None:
+    """It is counted and bought from one reading."""
+    os.mkfifo("pipe")
+    writer = threading.Thread(target=Path("pipe").write_text, args=[ROWS])
+    writer.start()
+    with served() as emulator:
+        result = run(emulator, source="pipe")
+        writer.join()
+    assert result.exit_code == 0, result.output
+    assert emulator.ledger.charged == 3
+
+
+def test_a_manifest_that_changes_while_the_question_stands_is_the_one_that_was_counted(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer was about those rows."""
+
+    def somebody() -> bool:
+        Path("shots.csv").write_text("prompt\n" + "".join(f"Shot {number}\n" for number in range(99)))
+        return True
+
+    monkeypatch.setattr("foxvideo.cli.consent._somebody_is_there", somebody)
+    Path("clips").mkdir()
+    Path("clips/batch.json").write_text("{}")
+    with served() as emulator:
+        result = run(emulator, stdin="y\n")
+        assert {task.body["prompt"] for task in emulator.ledger.tasks.values()} == {"A fox", "An owl"}
+    assert result.exit_code == 0
+
+
+def test_a_closed_stdin_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a service starts its programs."""
+    monkeypatch.setattr("foxvideo.cli.commands.batch.sys", types.SimpleNamespace(stdin=None))
+    result = run(None, source="-")
+    assert result.exit_code == 2
+    assert "stdin, which is closed" in result.stderr
+
+
+# --- What is shown -----------------------------------------------------------------------------------------------
+
+
+def test_no_text_of_a_manifest_commands_the_terminal(run: Run) -> None:
+    """Neither in a fault nor in a count of models."""
+    Path("shots.csv").write_text(
+        '{"prompt": "A", "duration": "\\u001b[35m"}\n{"model": "a\\u009b35m", "prompt": "A"}\n'
+    )
+
+    result = run(None, "--dry-run")
+
+    assert not {"\x1b", "\x9b"} & set(result.output)
+    assert "35m" in result.output
+
+
 # --- Ctrl-C ------------------------------------------------------------------------------------------------------
 
 
@@ -328,6 +459,9 @@ def test_the_second_ctrl_c_leaves_at_once(run: Run) -> None:
         assert process.returncode == 130
         assert "the same command goes on" in err
         assert "Traceback" not in err
-        assert results() == []
+        assert "not begun" not in err
+        assert {(line["status"], line["id"]) for line in results()} == {
+            ("unfinished", id_) for id_ in emulator.ledger.tasks
+        }
         assert run(emulator).exit_code == 0
         assert emulator.ledger.charged == 3

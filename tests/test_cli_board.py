@@ -48,7 +48,7 @@ def test_no_line_is_wider_than_the_terminal(width: int) -> None:
     for number in range(1, 41):
         screen.board.watch(row(number, "[bold]Snow[/bold]\nfalls 雪が静かに降る " * 9), "processing", 40.0)
     for number in range(1, 11):
-        screen.board.end(ended(number, Ending.FAILED, credits=1000.0, seconds=30.0))
+        screen.board.end(ended(number, Ending.FAILED, credits_reserved=1000.0, seconds=30.0))
 
     lines = screen.shown()
 
@@ -65,7 +65,7 @@ def test_the_board_counts_by_state() -> None:
         screen.now += 10
         screen.board.watch(row(number), stage, progress)
     assert screen.shown()[0].endswith("0/4    0 % 0:30")
-    screen.board.end(ended(3, seconds=30.0, credits=12.5))
+    screen.board.end(ended(3, seconds=30.0, credits_reserved=12.5))
 
     overall, counts, *rows = screen.shown()
 
@@ -121,6 +121,38 @@ def test_the_end_is_a_table_of_outcomes_and_reasons() -> None:
     assert ["1", "completed"] in words
     assert ["2", "failed", "refused"] in words
     assert ["3", "not", "begun", "the", "budget"] in words
+
+
+def test_rows_that_are_paid_for_are_never_called_not_begun() -> None:
+    """Those of an earlier run that this one did not come to stand apart."""
+    screen = Screen(80, 24, rows=6)
+    screen.board.paid |= {"k1", "k2", "k3"}
+    screen.board.end(ended(1))
+    screen.board.end(ended(5, Ending.UNFINISHED, error="left"))
+    screen.board.finish("stopped")
+
+    words = [line.replace("│", " ").split() for line in screen.printed().splitlines()]
+    assert ["1", "unfinished", "left"] in words
+    assert ["2", "not", "resumed", "of", "an", "earlier", "run;", "the", "same", "command", "goes", "on"] in words
+    assert ["2", "not", "begun", "stopped"] in words
+    told = screen.board.tally.as_json(6, len(screen.board.paid), "stopped")
+    assert (told["not_resumed"], told["not_begun"], told["unfinished"]) == (2, 2, 1)
+
+
+@pytest.mark.parametrize("interactive", [True, False])
+def test_no_text_from_outside_commands_the_terminal(interactive: bool) -> None:
+    """A prompt, a status, an error and a reason are shown as what they are."""
+    wild = "a \x1b]0;title\x07 and \x1b[35m and \x9b35m"
+    screen = Screen(400, 24, rows=3, terminal=interactive)
+    screen.board.watch(row(1, wild), wild, None)
+    shown = "".join(screen.shown())
+    screen.board.watch(row(2, wild), wild, None)
+    screen.board.end(ended(2, Ending.FAILED, error=wild))
+    screen.board.finish(wild)
+
+    assert not {"\x1b", "\x07", "\x9b"} & set(shown + screen.printed())
+    assert "\\x1b]0;title" in shown
+    assert screen.printed().count("\\x1b]0;title") == 3
 
 
 # --- Numbers -----------------------------------------------------------------------------------------------------

@@ -181,7 +181,7 @@ def test_a_bar_is_full_only_when_the_film_is_saved() -> None:
     with Display(Console(file=shown, force_terminal=True, force_interactive=True, width=80)) as display:
         bar = display.bar("fox.mp4")
         bar.show("processing", 100.0)
-        display._progress.refresh()
+        display.progress.refresh()
         assert " 99%" in shown.getvalue()
         bar.show("done")
     assert "100%" in shown.getvalue()
@@ -202,5 +202,5 @@ def test_elsewhere_each_change_is_one_line() -> None:
 
 async def test_what_is_no_film_is_not_saved(tmp_path: Path) -> None:
     """A voice has no link; nothing is fetched, nothing fails."""
-    made = Video(task_id="t", model="m", request=None, results=(), credits_reserved=None, created=None, transport=None)
+    made = Video(task_id="t", model="m", request=None, results=(), credits_reserved=None, created=None, source=None)
     assert await Target(tmp_path / "a.mp4", overwrite=False).save(made) == []

@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 import foxvideo.emulator
-from foxvideo.cli import demo
 from foxvideo.cli.app import app
+from foxvideo.cli.commands import demo
 from foxvideo.emulator.films import stored_film
 
 FILMS = {

@@ -11,9 +11,9 @@ import pytest
 from click.testing import CliRunner
 
 from foxvideo import RecordStatus, TaskRecord
-from foxvideo.cli import doctor
 from foxvideo.cli.app import app
-from foxvideo.cli.doctor import Check, examine
+from foxvideo.cli.commands import doctor
+from foxvideo.cli.commands.doctor import Check, examine
 from foxvideo.client import DEFAULT_BASE_URL
 from foxvideo.emulator import Emulator, Fault
 
@@ -59,7 +59,7 @@ async def test_cloudflare_is_told_from_a_bad_key(emulator: Emulator) -> None:
 
 async def test_an_answer_that_is_none_of_foxapi_is_told(emulator: Emulator) -> None:
     """A web page with 200, as a portal gives."""
-    emulator.fail_next("models", Fault("html", status=200))
+    emulator.fail_next("models", Fault("html", status=200), times=99)
     checks, _ = await examine(KEY, emulator.base_url)
     assert verdicts(checks)["service"] == "fail"
 
@@ -147,7 +147,7 @@ def test_models_that_a_key_may_not_call_are_named() -> None:
 def row(number: int, status: str, **known: Any) -> TaskRecord:  # noqa: ANN401 - as the fields are
     """Return a row of a journal."""
     needed = {"attempt": 1, "origin": "http://x", "fingerprint": "f", "model": "m", "request": "{}", "token": "t"}
-    unknown = dict.fromkeys(("owner", "task_id", "credits", "reply", "error", "sent", "accepted", "ended"))
+    unknown = dict.fromkeys(("owner", "task_id", "credits_reserved", "reply", "error", "sent", "accepted", "ended"))
     values: dict[str, Any] = {**needed, **unknown, "key": f"k{number}", "planned": 0.0, **known}
     return TaskRecord(number=number, status=RecordStatus(status), **values)
 

@@ -16,9 +16,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from foxvideo import Client, GrokTextToVideo, TaskRecord
-from foxvideo.cli import errand, journal as journals, memory, spans
+from foxvideo.cli import errand, journal as journals, spans
 from foxvideo.cli.app import app
-from foxvideo.cli.resume import Unfinished
+from foxvideo.cli.commands import tasks as memory
+from foxvideo.cli.commands.resume import Unfinished
 from foxvideo.emulator import Emulator, Fault
 
 KEY = "sk-emulator-0123456789"
@@ -118,7 +119,7 @@ def test_tasks_makes_no_journal(run: Run, journal: Path) -> None:
 
 def row(**known: Any) -> TaskRecord:  # noqa: ANN401 - as the fields are
     """Return a row of a journal; accepted where it is not told otherwise."""
-    unknown = dict.fromkeys(("owner", "credits", "reply", "error", "sent", "ended"))
+    unknown = dict.fromkeys(("owner", "credits_reserved", "reply", "error", "sent", "ended"))
     values: dict[str, Any] = {"number": 1, "key": "k", "attempt": 1, "origin": "http://x", "fingerprint": "f"}
     values |= {"model": "m", "request": "{}", "token": "t", "status": "accepted", "task_id": "task-1"}
     return TaskRecord(**values | unknown | {"planned": 0.0, "accepted": 0.0} | known)
@@ -240,7 +241,7 @@ def test_status_and_fetch_find_a_task_by_its_key(run: Run) -> None:
     assert f"found {task_id}" in fetched.stderr
     assert "submitting" not in fetched.stderr
     assert unknown.exit_code == 1
-    assert "no submit under this key" in unknown.stderr
+    assert "no submission under this key" in unknown.stderr
     (told,) = shown(run)
     assert (told["status"], told["file"]) == ("completed", str(Path("a.mp4").absolute()))
 
@@ -348,7 +349,7 @@ def test_resume_finishes_and_saves_all_that_was_accepted(run: Run) -> None:
 def test_resume_saves_what_was_completed_and_not_saved(run: Run) -> None:
     """Its link is in the journal, so the task is not even asked for."""
     with served() as emulator:
-        emulator.fail_next("result", Fault("html", status=200))
+        emulator.fail_next("result", Fault("error", status=400))
         failed = run(emulator, "generate", "A fox", "-o", "a.mp4")
         assert failed.exit_code == 1, failed.output
         assert shown(run)[0]["status"] == "completed"
@@ -416,16 +417,16 @@ def test_what_is_to_be_done_is_chosen_by_state_file_age_and_host() -> None:
     day = 24 * 3600.0
     rows = [
         row(key="running"),
-        row(key="unsaved", status="completed", ended=day, reply=ENDED),
-        row(key="one saved", status="completed", ended=day, reply=ENDED, file="/a.mp4", saved=1),
-        row(key="saved", status="completed", ended=day, reply=ENDED, file="/a.mp4", saved=2),
+        row(key="unsaved", status="completed", ended=day, reply=ENDED, links=2),
+        row(key="one saved", status="completed", ended=day, reply=ENDED, links=2, file="/a.mp4", saved=1),
+        row(key="saved", status="completed", ended=day, reply=ENDED, links=2, file="/a.mp4", saved=2),
         row(
             key="a voice",
             status="completed",
             ended=day,
-            reply=b'{"status": "completed", "results": [{"voice_id": "v"}]}',
+            links=0,
         ),
-        row(key="expired", status="completed", ended=0.0, reply=ENDED),
+        row(key="expired", status="completed", ended=0.0, reply=ENDED, links=2),
         row(key="failed", status="failed"),
         row(key="elsewhere", origin="http://y"),
         row(key="open", status="uncertain"),

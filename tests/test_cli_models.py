@@ -14,8 +14,8 @@ from click.testing import CliRunner, Result
 
 from foxvideo import catalogue
 from foxvideo.cli.app import app
+from foxvideo.cli.commands.generate import generate
 from foxvideo.cli.compose import Asked
-from foxvideo.cli.generate import generate
 from foxvideo.emulator import Emulator, rules
 
 KEY = "sk-emulator"

@@ -37,11 +37,16 @@ class Desk:
     seconds: int = 1
     sent: list[tuple[float, str]] = attrs.field(factory=list, init=False)
     expired: list[tuple[float, str]] = attrs.field(factory=list, init=False)
+    broken: list[BaseException] = attrs.field(factory=list, init=False)
     most: int = attrs.field(default=0, init=False)
     dispatcher: Dispatcher[Job] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.dispatcher = Dispatcher(self.max_requests, self.max_active, self._run, self._expire)
+        self.dispatcher = Dispatcher(self.max_requests, self.max_active)
+
+    def start(self) -> None:
+        """Begin to send."""
+        self.dispatcher.start(self._run, self._expire, self.broken.append)
 
     def _run(self, kind: Kind, job: Job) -> asyncio.Task[None]:
         self.sent.append((now(), f"{kind.name.lower()} {job.name}"))
@@ -64,7 +69,7 @@ async def desks() -> AsyncIterator[Callable[..., Desk]]:
 
     def make(**options: int) -> Desk:
         made.append(Desk(**options))
-        made[-1].dispatcher.start()
+        made[-1].start()
         return made[-1]
 
     yield make
@@ -348,7 +353,7 @@ async def test_whatever_a_submit_ends_in_its_place_is_free_again(fault: Fault) -
         fox.fail_next("submit", fault, times=2)
         await asyncio.gather(*(client.submit(SHOT) for _ in range(4)), return_exceptions=True)
 
-        assert client._lifecycle._dispatcher.active == 0
+        assert client._engine.dispatcher.active == 0
         assert fox.ledger.max_in_flight == 1
 
 
@@ -431,6 +436,6 @@ async def test_a_thousand_tasks_that_ended_leave_no_entries_behind(fox: Emulator
         gc.collect()
 
         assert fox.ledger.charged == 200
-        assert len(client._lifecycle._dispatcher._agenda) < 200
-        assert len(client._lifecycle._handles) < 200
-        assert not client._lifecycle._unlooked
+        assert len(client._engine.dispatcher._agenda) < 200
+        assert len(client._engine.jobs._by_id) < 200
+        assert not client._engine.jobs._unretrieved

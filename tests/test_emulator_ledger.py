@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from foxvideo import Client, Every, GrokTextToVideo, InsufficientCredits, Request, SubmitUncertain
-from foxvideo._wire.decode import encode
+from foxvideo._wire.encode import encode
 from foxvideo.emulator import Emulator, Fault, read_charges
 
 SHOT = GrokTextToVideo(prompt="A fox trots through snow")

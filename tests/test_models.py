@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from foxvideo import Client, Every, InvalidRequest, Request, ResultsMissing, Video, catalogue
-from foxvideo._wire.decode import encode
+from foxvideo._wire.encode import encode
 from foxvideo.catalogue import Model, Parameter
 from foxvideo.emulator import Emulator, rules
 from foxvideo.requests import generic as requests, rules as relations

@@ -8,6 +8,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import attrs
 import pytest
@@ -173,6 +174,20 @@ async def test_half_a_reply_that_shows_the_id_gives_the_id(client: Client, fox: 
     assert (await client.task(error.task_id or "")).task_id == error.task_id
 
 
+@pytest.mark.parametrize("told", [{}, {"error": {"message": "No balance."}}, {"status": "moderating"}])
+async def test_a_reply_of_success_without_a_documented_status_is_uncertain_and_has_its_id(
+    told: dict[str, object], gateway: Gateway
+) -> None:
+    """Such a task may have been made or not."""
+    gateway.answers = [web.json_response({"id": "task-unified-7"} | told)]
+
+    async with Client("sk-1", gateway.url) as client:
+        error = await _error(client)
+
+    assert (type(error), error.submitted, error.task_id) == (SubmitUncertain, "unknown", "task-unified-7")
+    assert len(gateway.heard) == 1
+
+
 async def test_a_reply_of_success_without_an_id_is_uncertain(gateway: Gateway) -> None:
     """There is nothing to follow, and perhaps something was paid."""
     gateway.answers = [web.json_response({"status": "pending"})]
@@ -291,7 +306,7 @@ async def test_a_rate_limit_without_a_wish_is_waited_out(client: Client, fox: Em
 
 @pytest.mark.parametrize(
     ("options", "sent"),
-    [({}, 4), ({"retry_429": False}, 1), ({"submit_attempts": 1}, 1), ({"submit_attempts": 2}, 2)],
+    [({}, 4), ({"submit_attempts": 1}, 1), ({"submit_attempts": 2}, 2)],
     ids=str,
 )
 async def test_a_rate_limit_that_stays_ends_after_as_many_submits_as_asked_for(
@@ -306,6 +321,46 @@ async def test_a_rate_limit_that_stays_ends_after_as_many_submits_as_asked_for(
     assert isinstance(error, RateLimited)
     assert (error.submitted, error.retry_after) == ("no", 7.0)
     assert (fox.ledger.submitted, fox.ledger.charged) == (sent, 0)
+
+
+BUSY = [
+    Fault("rate_limit", retry_after="7"),
+    Fault("rate_limit"),
+    Fault("error", status=422, code="no_compatible_channel"),
+]
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("attempts", [1, 4])
+@pytest.mark.parametrize("fault", BUSY, ids=_name)
+async def test_a_refusal_that_is_not_trusted_is_uncertain_and_never_sent_again(
+    fault: Fault, attempts: int, after: bool, fox: Emulator
+) -> None:
+    """Nobody promises that it made nothing; and here it did make something, or it did not."""
+    fox.fail_next("submit", attrs.evolve(fault, after=after))
+
+    async with Client(fox.api_key, fox.base_url, trust_refusals=False, submit_attempts=attempts) as client:
+        error = await _error(client)
+        await asyncio.sleep(LATER)
+
+    assert (type(error), error.submitted) == (SubmitUncertain, "unknown")
+    assert (fox.ledger.submitted, fox.ledger.charged) == (1, int(after))
+    assert len(client.unfinished()) == 1
+
+
+@pytest.mark.parametrize("fault", BUSY, ids=_name)
+async def test_a_refusal_that_is_not_trusted_keeps_its_key_from_being_bought_again(
+    fault: Fault, fox: Emulator, journal: Path
+) -> None:
+    """Until somebody has looked."""
+    fox.fail_next("submit", attrs.evolve(fault, after=True))
+
+    for _ in range(2):
+        async with Client(fox.api_key, fox.base_url, journal=journal, trust_refusals=False) as client:
+            with pytest.raises(SubmitUncertain):
+                await client.generate(SHOT, key="shot-1")
+
+    assert (fox.ledger.submitted, fox.ledger.charged) == (1, 1)
 
 
 async def test_a_missing_channel_is_asked_for_again_slowly(client: Client, fox: Emulator) -> None:

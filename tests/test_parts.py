@@ -1,20 +1,24 @@
-"""Parts of films on the disk: locked, noted, and never put together wrong."""
+"""Parts of videos on the disk: locked, noted, and never put together wrong."""
 
 import errno
 import hashlib
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import attrs
 import pytest
+from hosting import mp4, names, names_of
 from hypothesis import given, settings, strategies as st
 
-from foxvideo._transfer import part as parts
-from foxvideo._transfer.part import Part, SavedFile, begun
-from foxvideo._transfer.resume import Facts
+from foxvideo import _locks
+from foxvideo._transfer.part import Part, begun, damaged
+from foxvideo._transfer.resume import Facts, Interrupted
+from foxvideo.media import SavedFile
 
-FILM = bytes(range(256)) * 100
+FILM = mp4(bytes(range(256)) * 100)
 FACTS = Facts("task-1#0", etag='"v1"', total=len(FILM), kind="video/mp4")
 
 
@@ -22,12 +26,8 @@ def _part(path: Path, source: str = "task-1#0", *, overwrite: bool = False) -> P
     return Part(path=path, source=source, overwrite=overwrite)
 
 
-def _names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
-
-
 def _leave(path: Path, facts: Facts = FACTS, has: bytes = FILM[:1000]) -> None:
-    """Leave a part of a film, as a download that was cut does."""
+    """Leave a part of a video, as a download that was cut does."""
     part = _part(path, facts.source)
     assert part.open()
     part.begin(facts)
@@ -50,10 +50,10 @@ def test_a_part_becomes_the_file_when_it_is_whole(tmp_path: Path) -> None:
     assert os.fspath(saved) == str(saved) == str(tmp_path / "fox.mp4")
     with open(saved, "rb") as file:  # noqa: PTH123 - it goes wherever a path does
         assert file.read() == FILM
-    assert _names(tmp_path) == ["fox.mp4"]
+    assert names(tmp_path) == ["fox.mp4"]
 
 
-def test_a_film_is_on_the_disk_before_it_has_its_name_and_its_name_before_it_is_returned(
+def test_a_video_is_on_the_disk_before_it_has_its_name_and_its_name_before_it_is_returned(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The file is synced, then renamed, then the folder is synced."""
@@ -62,7 +62,7 @@ def test_a_film_is_on_the_disk_before_it_has_its_name_and_its_name_before_it_is_
     def watched(descriptor: int) -> None:
         sync(descriptor)
         synced = os.fstat(descriptor)
-        what = "folder" if os.path.samestat(synced, tmp_path.stat()) else f"film of {synced.st_size}"
+        what = "folder" if os.path.samestat(synced, tmp_path.stat()) else f"video of {synced.st_size}"
         happened.append(f"{what}, {'named' if target.exists() else 'hidden'}")
 
     part = _part(target)
@@ -73,7 +73,7 @@ def test_a_film_is_on_the_disk_before_it_has_its_name_and_its_name_before_it_is_
     part.publish()
     part.close()
 
-    assert happened == [f"film of {len(FILM)}, hidden", "folder, named"]
+    assert happened == [f"video of {len(FILM)}, hidden", "folder, named"]
 
 
 @given(cuts=st.lists(st.integers(0, len(FILM)), max_size=5), chunk=st.integers(1, 5000))
@@ -98,7 +98,7 @@ def test_a_part_that_is_opened_anew_goes_on_where_it_was(
 
     assert saved == SavedFile(path, len(FILM), hashlib.sha256(FILM).hexdigest())
     assert path.read_bytes() == FILM
-    assert _names(path.parent) == ["fox.mp4"]
+    assert names(path.parent) == ["fox.mp4"]
 
 
 @pytest.mark.parametrize(
@@ -108,12 +108,16 @@ def test_a_part_that_is_opened_anew_goes_on_where_it_was(
         "{",
         "[]",
         "null",
-        '{"source": "task-1#0"}',
-        '{"source": "task-1#0", "etag": "W/weak"}',
-        '{"source": "task-1#0", "etag": "\\"v1\\"", "total": -1}',
-        '{"source": "task-1#0", "etag": "\\"v1\\"", "total": 999}',
-        '{"source": "task-1#0", "modified": "a\\r\\nX-Evil: b"}',
-        '{"source": "task-1#1", "etag": "\\"v1\\""}',
+        '{"name": "a"}',
+        '{"source": "task-1#0", "etag": "\\"v1\\""}',
+        '{"name": "b", "facts": {"source": "task-1#0", "etag": "\\"v1\\""}}',
+        '{"name": "a", "facts": {"source": "task-1#0"}}',
+        '{"name": "a", "facts": {"source": "task-1#0", "etag": "W/\\"weak\\""}}',
+        '{"name": "a", "facts": {"source": "task-1#0", "etag": "weak"}}',
+        '{"name": "a", "facts": {"source": "task-1#0", "etag": "\\"v1\\"", "total": -1}}',
+        '{"name": "a", "facts": {"source": "task-1#0", "etag": "\\"v1\\"", "total": 999}}',
+        '{"name": "a", "facts": {"source": "task-1#0", "modified": "a\\r\\nX-Evil: b"}}',
+        '{"name": "a", "facts": {"source": "task-1#1", "etag": "\\"v1\\""}}',
     ],
 )
 def test_a_part_whose_notes_do_not_fit_is_dropped(notes: str, tmp_path: Path) -> None:
@@ -126,11 +130,11 @@ def test_a_part_whose_notes_do_not_fit_is_dropped(notes: str, tmp_path: Path) ->
 
     assert (part.size, part.facts, (tmp_path / ".a.part").stat().st_size) == (0, None, 0)
     part.close()
-    assert _names(tmp_path) == []
+    assert names(tmp_path) == []
 
 
 def test_a_part_that_lacks_its_bytes_is_begun_anew(tmp_path: Path) -> None:
-    """Notes alone are no film."""
+    """Notes alone are no video."""
     _leave(tmp_path / "a")
     (tmp_path / ".a.part").unlink()
     part = _part(tmp_path / "a")
@@ -152,7 +156,7 @@ def test_only_one_holds_a_part(tmp_path: Path) -> None:
 
     assert second.open()
     second.close()
-    assert _names(tmp_path) == []
+    assert names(tmp_path) == []
 
 
 @pytest.mark.real_clock
@@ -180,14 +184,14 @@ def test_the_lock_of_a_process_that_was_killed_is_free(tmp_path: Path) -> None:
 
 def test_a_lock_on_what_was_removed_meanwhile_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else two would each hold a lock, on two files of one name."""
-    lock, part = parts._lock, _part(tmp_path / "a")
+    lock, part = _locks.lock, _part(tmp_path / "a")
 
-    def late(descriptor: int) -> None:
+    def late(descriptor: int, *, wait: bool) -> bool:
         (tmp_path / ".a.part.json").unlink()
-        monkeypatch.setattr(parts, "_lock", lock)
-        lock(descriptor)
+        monkeypatch.setattr(_locks, "lock", lock)
+        return lock(descriptor, wait=wait)
 
-    monkeypatch.setattr(parts, "_lock", late)
+    monkeypatch.setattr(_locks, "lock", late)
 
     assert not part.open()
     assert part.open()
@@ -195,12 +199,12 @@ def test_a_lock_on_what_was_removed_meanwhile_is_none(tmp_path: Path, monkeypatc
 
 
 def test_a_file_system_without_locks_is_used_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A film is worth more than the lock."""
+    """A video is worth more than the lock."""
 
-    def unable(_: int) -> None:
-        raise OSError(errno.ENOLCK, "no locks")
+    def unable(_: int, *, wait: bool) -> bool:
+        raise OSError(errno.ENOLCK, f"no locks, {wait=}")
 
-    monkeypatch.setattr(parts, "_lock", unable)
+    monkeypatch.setattr(_locks, "lock", unable)
     part = _part(tmp_path / "a")
 
     assert part.open()
@@ -220,7 +224,7 @@ def test_a_part_is_not_written_through_a_link_that_somebody_laid(tmp_path: Path)
     assert (tmp_path / "precious").read_bytes() == b"mine"
 
 
-def test_an_existing_file_keeps_the_part_beside_it(tmp_path: Path) -> None:
+def test_another_file_keeps_the_part_beside_it(tmp_path: Path) -> None:
     """It may still be wanted, with overwrite=True."""
     _leave(tmp_path / "a")
     (tmp_path / "a").write_bytes(b"mine")
@@ -236,7 +240,185 @@ def test_an_existing_file_keeps_the_part_beside_it(tmp_path: Path) -> None:
     again.close()
 
 
-def test_what_was_begun_in_a_folder_is_found_by_its_film(tmp_path: Path) -> None:
+@pytest.mark.parametrize("overwrite", [True, False])
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [
+        (lambda path: path.mkdir(), IsADirectoryError),
+        (os.mkfifo, FileExistsError),
+        (lambda path: path.symlink_to("/dev/null"), FileExistsError),
+        (lambda path: path.symlink_to("nowhere"), FileExistsError),
+    ],
+    ids=["folder", "pipe", "device", "dead link"],
+)
+def test_what_is_no_regular_file_is_never_replaced(
+    make: Callable[[Path], None], kind: type[OSError], *, overwrite: bool, tmp_path: Path
+) -> None:
+    """Not even if that was asked for."""
+    make(tmp_path / "a")
+    before = os.lstat(tmp_path / "a")
+    part = _part(tmp_path / "a", overwrite=overwrite)
+
+    with pytest.raises(kind):
+        part.open()
+    part.close()
+
+    assert os.path.samestat(before, os.lstat(tmp_path / "a"))
+    assert names(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("suffix", [".part", ".part.json"])
+def test_a_pipe_in_the_place_of_a_hidden_file_holds_up_nobody(suffix: str, tmp_path: Path) -> None:
+    """Nor does whoever looks for what was begun."""
+    os.mkfifo(tmp_path / f".a{suffix}")
+    part = _part(tmp_path / "a")
+
+    with pytest.raises(OSError, match="named pipe"):
+        part.open()
+    part.close()
+
+    assert begun(tmp_path, "task-1#0") is None
+
+
+@pytest.mark.parametrize("error", [errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK])
+def test_a_file_system_without_links_gets_the_file_all_the_same(
+    error: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And a file that appeared meanwhile is kept there, too."""
+
+    def unable(*_: object) -> None:
+        raise OSError(error, "no links")
+
+    monkeypatch.setattr(os, "link", unable)
+    (tmp_path / "mine").write_bytes(b"mine")
+    part, other = _part(tmp_path / "a"), _part(tmp_path / "mine")
+    for one in (part, other):
+        one.mends = True  # so that it is not refused at once
+        assert one.open()
+        one.begin(FACTS)
+        one.write([FILM])
+
+    part.publish()
+    with pytest.raises(FileExistsError):
+        other.publish()
+    part.close()
+    other.close()
+
+    assert (tmp_path / "a").read_bytes() == FILM
+    assert (tmp_path / "mine").read_bytes() == b"mine"
+
+
+def test_a_name_that_cannot_be_given_after_all_is_left_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there are no links, an empty file kept it meanwhile."""
+    part = _part(tmp_path / "a")
+    assert part.open()
+    part.begin(FACTS)
+    part.write([FILM])
+
+    def unable(*_: object) -> None:
+        raise OSError(errno.EIO, "broken")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "link", unable)
+        patch.setattr(Path, "replace", unable)
+        with pytest.raises(OSError, match="broken"):
+            part.publish()
+    part.close()
+
+    assert names(tmp_path) == names_of(tmp_path / "a")
+
+
+@pytest.mark.parametrize("length", [240, 241, 244, 245, 250, 255])
+def test_a_name_that_the_disk_takes_is_long_enough_for_the_hidden_files_too(length: int, tmp_path: Path) -> None:
+    """They are called otherwise, if need be; what was begun is found all the same."""
+    target = tmp_path / ("k" * (length - 4) + ".mp4")
+    _leave(target)
+
+    assert begun(tmp_path, "task-1#0") == target
+
+    part = _part(target)
+    assert part.open()
+    assert part.size == 1000
+    part.write([FILM[1000:]])
+    assert part.publish().path.read_bytes() == FILM
+    part.close()
+    assert names(tmp_path) == [target.name]
+
+
+@pytest.mark.parametrize("name", ["k" * 250, "ü" * 125, "k.mp4"])
+def test_notes_that_name_another_place_are_not_believed(name: str, tmp_path: Path) -> None:
+    """They lie in a folder where others may write."""
+    for wrong in ("../" + name, "/" + name, ".", ""):
+        facts = '{"source": "task-1#0", "etag": "\\"v1\\""}'
+        (tmp_path / ".x.part.json").write_text(f'{{"name": "{wrong}", "facts": {facts}}}')
+        assert begun(tmp_path, "task-1#0") in {None, tmp_path}
+
+
+@pytest.mark.parametrize("link", ["before", "after"])
+def test_a_process_that_is_killed_while_it_gives_the_name_loses_nothing(
+    link: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Right before, and between the name and the end of the hidden one."""
+    path, give = tmp_path / "a", os.link
+
+    def dies(*paths: Path) -> None:
+        if link == "after":
+            give(*paths)
+        raise KeyboardInterrupt
+
+    _leave(path, has=FILM)
+    killed = _part(path)
+    assert killed.open()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "link", dies)
+        with pytest.raises(KeyboardInterrupt):
+            killed.publish()
+    os.close(killed._notes)  # which a dead process does not clear away
+
+    part = _part(path)
+    assert part.open()
+    assert part.whole
+    saved = part.publish()
+    part.close()
+
+    assert saved == SavedFile(path, len(FILM), hashlib.sha256(FILM).hexdigest())
+    assert path.read_bytes() == FILM
+    assert names(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("has", [FILM[:-1], b"<html>", b"", bytes(2000)])
+@pytest.mark.parametrize("total", [None, 5])
+def test_what_is_no_whole_video_is_no_file(has: bytes, total: int | None, tmp_path: Path) -> None:
+    """It is kept only where the rest may follow: as long as nobody told how long it is."""
+    part = _part(tmp_path / "a")
+    assert part.open()
+    part.begin(attrs.evolve(FACTS, total=total))
+    part.write([has])
+
+    with pytest.raises(Interrupted):
+        part.check()
+
+    assert part.size == (len(has) if has == FILM[:-1] and total is None else 0)
+    part.write([FILM[part.size :]])
+    assert part.size == len(FILM)
+    part.close()
+
+
+@pytest.mark.parametrize(
+    ("content", "is_damaged"),
+    [(FILM, False), (b"\1\2\3" * 99, False), (None, False), (b"", True), (FILM[:-1], True), (b"words", False)],
+)
+def test_a_video_that_was_damaged_later_is_told_from_one_that_somebody_made_of_it(
+    content: bytes | None, is_damaged: bool, tmp_path: Path
+) -> None:
+    """Emptied or cut, say."""
+    if content is not None:
+        (tmp_path / "a").write_bytes(content)
+
+    assert damaged(tmp_path / "a") is is_damaged
+
+
+def test_what_was_begun_in_a_folder_is_found_by_its_video(tmp_path: Path) -> None:
     """Among others, and among what cannot be read."""
     _leave(tmp_path / "fox.mp4")
     _leave(tmp_path / "kite.mp4", Facts("task-2#0", etag='"v1"'))

@@ -17,7 +17,7 @@ import attrs
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from foxvideo._wire.decode import encode
+from foxvideo._wire.encode import encode
 from foxvideo.errors import FieldFault, InvalidRequest
 from foxvideo.requests import generic as requests
 from foxvideo.requests.generic import (

@@ -1,8 +1,9 @@
-"""Films that are saved as soon as they are done: into a file that was named, or into the client's folder."""
+"""Videos that are saved as soon as they are done: into a file that was named, or into the client's folder."""
 
 import asyncio
 import hashlib
 import logging
+import os
 import time
 from pathlib import Path
 
@@ -13,21 +14,22 @@ from foxvideo import (
     ClientClosed,
     DownloadError,
     Every,
-    GrokImageToVideo,
     GrokTextToVideo,
     Result,
     Status,
     TaskFailed,
+    TaskNotFound,
     TaskState,
-    UploadError,
     Video,
-    VideoTask,
 )
-from foxvideo._engine.autosave import Saving, Target, saved
+from foxvideo._engine.autosave import Autosave, saved
+from foxvideo._engine.job import Job, Stage
 from foxvideo._http import Transport
-from foxvideo._journal.recorder import Forgetful
+from foxvideo._journal.recorder import NullRecorder
+from foxvideo._transfer.target import Target
 from foxvideo.emulator import Emulator, Fault
 from foxvideo.emulator.films import stored_film
+from foxvideo.video import Source
 
 SHOT = GrokTextToVideo(prompt="A fox trots through snow")
 FILM = bytes(range(256)) * 4000
@@ -178,7 +180,7 @@ async def test_the_journal_knows_what_was_saved(fox: Emulator, tmp_path: Path) -
     """Its path, its size and its hash."""
     async with _client(fox, journal=tmp_path / "videos.db") as client:
         video = await client.generate(SHOT, save=tmp_path / "fox.mp4")
-        saved = await client._memory().files(video.task_id)
+        saved = await client._recorder.files(video.task_id)
         (row,) = await client.history()
     await video.save(tmp_path / "later.mp4")  # the journal is closed by then
 
@@ -241,15 +243,18 @@ async def test_resuming_without_a_folder_saves_nothing(fox: Emulator, tmp_path: 
         assert await client.resume() == ()
 
 
-async def test_a_film_that_was_saved_and_not_noted_is_saved_over_itself(
-    fox: Emulator, tmp_path: Path, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("left", ["whole", "half", "nothing"])
+async def test_a_video_that_was_saved_and_not_noted_is_recognised(
+    left: str, fox: Emulator, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A crash may fall between the two."""
-    folder, journal = tmp_path / "clips", tmp_path / "videos.db"
+    """A crash may fall between the two, or between the name and the bytes."""
+    folder, journal, film = tmp_path / "clips", tmp_path / "videos.db", stored_film()
     async with _client(fox, journal=journal) as client:
         video = await client.generate(SHOT)
     folder.mkdir()
-    (folder / f"{video.task_id}.mp4").write_bytes(stored_film())
+    path = folder / f"{video.task_id}.mp4"
+    path.write_bytes({"whole": film, "half": film[: len(film) // 2], "nothing": b""}[left])
+    before = path.stat()
 
     async with _client(fox, journal=journal, save_to=folder) as again:
         (task,) = await again.resume()
@@ -257,8 +262,78 @@ async def test_a_film_that_was_saved_and_not_noted_is_saved_over_itself(
     async with _client(fox, journal=journal) as third:
         (row,) = await third.history()
 
-    assert row.file == str(folder / f"{video.task_id}.mp4")
+    assert row.file == str(path)
+    assert path.read_bytes() == film
+    assert os.path.samestat(before, path.stat()) is (left == "whole")
     assert "not saved" not in caplog.text
+
+
+@pytest.mark.parametrize("mine", [b"mine", stored_film()[::-1], stored_film() + b"mine"])
+async def test_another_file_under_the_name_of_a_task_is_kept(
+    mine: bytes, fox: Emulator, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is never taken for the video, and the video can be saved elsewhere."""
+    folder, journal = tmp_path / "clips", tmp_path / "videos.db"
+    async with _client(fox, journal=journal) as client:
+        video = await client.generate(SHOT)
+    folder.mkdir()
+    (folder / f"{video.task_id}.mp4").write_bytes(mine)
+
+    async with _client(fox, journal=journal, save_to=folder) as again:
+        (task,) = await again.resume()
+        await task
+    assert (folder / f"{video.task_id}.mp4").read_bytes() == mine
+    assert f"not saved: {video.task_id}" in caplog.text
+
+    async with _client(fox, journal=journal, save_to=tmp_path / "elsewhere") as third:
+        (task,) = await third.resume()
+        await task
+    assert _names(tmp_path / "elsewhere") == [f"{video.task_id}.mp4"]
+
+
+async def test_a_video_of_a_key_that_was_saved_and_not_noted_is_recognised(fox: Emulator, tmp_path: Path) -> None:
+    """Killed between the two, the same call goes on: it is paid for already. Another key's file is refused."""
+    path, journal = tmp_path / "fox.mp4", tmp_path / "videos.db"
+    async with _client(fox, journal=journal) as client:
+        await client.generate(SHOT, key="shot-17")
+    path.write_bytes(stored_film())
+
+    async with _client(fox, journal=journal) as again:
+        await again.generate(SHOT, key="shot-17", save=path)
+        (row,) = await again.history()
+        assert row.file == str(path)
+        with pytest.raises(FileExistsError, match="nothing was submitted"):
+            await again.generate(SHOT, key="shot-18", save=path)
+
+    path.write_bytes(b"mine")
+    async with _client(fox, journal=journal) as third:
+        with pytest.raises(FileExistsError):
+            await third.generate(SHOT, key="shot-17", save=path)
+
+    assert path.read_bytes() == b"mine"
+    assert fox.ledger.charged == 1
+
+
+@pytest.mark.parametrize(
+    ("damage", "mends"), [(b"", True), (stored_film()[:-100], True), (b"words", False), (FILM, False)]
+)
+@pytest.mark.parametrize("folder", [True, False], ids=["folder", "file"])
+async def test_a_saved_video_that_is_damaged_is_fetched_again(
+    folder: bool, damage: bytes, mends: bool, fox: Emulator, tmp_path: Path
+) -> None:
+    """What somebody made of it is kept."""
+    save = f"{tmp_path}/clips/" if folder else str(tmp_path / "fox.mp4")
+    async with _client(fox, journal=tmp_path / "videos.db") as client:
+        video = await client.generate(SHOT, key="shot-17", save=save)
+    path = tmp_path / "clips" / f"{video.task_id}.mp4" if folder else tmp_path / "fox.mp4"
+    path.write_bytes(damage)
+
+    async with _client(fox, journal=tmp_path / "videos.db") as client:
+        (end,) = await asyncio.gather(client.generate(SHOT, key="shot-17", save=save), return_exceptions=True)
+
+    assert isinstance(end, Video if mends else FileExistsError)
+    assert path.read_bytes() == (stored_film() if mends else damage)
+    assert fox.ledger.charged == 1
 
 
 async def test_what_is_saved_elsewhere_is_not_saved_again(fox: Emulator, tmp_path: Path) -> None:
@@ -270,7 +345,7 @@ async def test_what_is_saved_elsewhere_is_not_saved_again(fox: Emulator, tmp_pat
         await again.generate(SHOT, key="shot-17")
 
     assert fox.ledger.downloaded == 1
-    assert not folder.exists()
+    assert _names(folder) == []
 
 
 async def test_an_upload_is_remembered_by_the_journal(fox: Emulator, tmp_path: Path) -> None:
@@ -285,51 +360,34 @@ async def test_an_upload_is_remembered_by_the_journal(fox: Emulator, tmp_path: P
 # --- Options -------------------------------------------------------------------------------------------------------
 
 
-async def test_a_file_above_the_clients_limit_is_not_submitted(fox: Emulator) -> None:
-    """The limit is an option."""
-    async with _client(fox, upload_limit=5) as client:
-        with pytest.raises(UploadError, match="upload_limit allows 5"):
-            await client.generate(GrokImageToVideo(prompt="It goes on", image_url=b"123456"))
-        await client.upload(b"12345")
-
-    assert (fox.ledger.uploaded, fox.ledger.submitted) == (1, 0)
+def _ended(state: TaskState, source: Source) -> Job:
+    """Return a job that ended with the video that a state tells."""
+    job = Job(None, None, id=state.id, stage=Stage.ACCEPTED)
+    job.end(Video.of(state, None, source))
+    return job
 
 
-class _Nobody:
-    """Who drives a handle that has ended."""
-
-    def follow(self, task: VideoTask) -> None:
-        """Ask nothing."""
-
-    def abandon(self, task: VideoTask) -> None:
-        """Give nothing up."""
-
-    def looked(self, task: VideoTask) -> None:
-        """Take no note."""
-
-
-async def test_a_voice_is_no_file(transport: Transport) -> None:
+async def test_a_voice_is_no_file(source: Source) -> None:
     """Some models make something else than a film."""
     result = Result(None, {"voice_id": "v-1"})
     voice = TaskState(id="task-1", status=Status.COMPLETED, status_text="completed", results=(result,))
-    task = VideoTask(None, _Nobody(), None)
-    task._end(Video.of(voice, None, transport))
 
-    assert Saving(Forgetful()).when_done(task, Target(Path("nowhere"), folder=True)) == []
+    saves = Autosave(NullRecorder()).when_done(_ended(voice, source), Target(Path("nowhere"), folder=True))
+
+    assert saves == []
 
 
 async def test_what_ends_while_its_client_is_closed_is_not_saved_any_more(
-    transport: Transport, caplog: pytest.LogCaptureFixture
+    source: Source, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Who waits hears of it, and so does the log."""
     done = TaskState(
         id="task-1", status=Status.COMPLETED, status_text="completed", results=(Result("http://fox.invalid/a.mp4"),)
     )
-    task, saving = VideoTask(None, _Nobody(), None), Saving(Forgetful())
-    task._end(Video.of(done, None, transport))
-    await saving.close()
+    autosave = Autosave(NullRecorder())
+    await autosave.close()
 
-    saves = saving.when_done(task, Target(Path("nowhere"), folder=False))
+    saves = autosave.when_done(_ended(done, source), Target(Path("nowhere"), folder=False))
 
     with pytest.raises(ClientClosed):
         await saved(saves)
@@ -337,9 +395,13 @@ async def test_what_ends_while_its_client_is_closed_is_not_saved_any_more(
 
 
 @pytest.fixture
-def transport() -> Transport:
+def source() -> Source:
     """Connections to nowhere."""
-    return Transport("http://fox.invalid", "sk-1", 60.0, 15.0)
+
+    async def fresh(task_id: str) -> TaskState:
+        raise TaskNotFound("nobody knows it", task_id=task_id, submitted="yes")
+
+    return Source(Transport("http://fox.invalid", "sk-1", 60.0, 15.0), fresh, lambda *_: None)
 
 
 async def test_what_is_too_old_to_be_fetched_is_left_alone(

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import pickle
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -206,6 +206,32 @@ async def test_a_server_that_echoes_the_key_does_not_bring_it_to_light(
 
     assert any(errors)
     assert _leaks(*shown, *(face for error in errors for face in _faces(error)), *_records(log)) == []
+
+
+SPELLINGS: dict[str, Callable[[str], str]] = {
+    "plain": str,
+    "percent": lambda text: quote(text, safe=""),
+    "slashes": lambda text: text.replace("/", "\\/"),
+    "unicode": lambda text: "".join(f"\\u{ord(letter):04x}" for letter in text),
+}
+
+
+@pytest.mark.parametrize("key", ["sk-1", "sk-4f9a1c77b2d", KEY])
+@pytest.mark.parametrize("status", [200, 400, 401, 422, 429, 500])
+@pytest.mark.parametrize("spell", SPELLINGS.values(), ids=SPELLINGS)
+async def test_an_echoed_key_of_any_length_and_spelling_is_in_no_error_log_or_journal(
+    key: str, status: int, spell: Callable[[str], str], log: pytest.LogCaptureFixture, journal: Path
+) -> None:
+    """Decoded or not."""
+    told = f"Bearer {spell(key)}"
+    echo = Echo(status, f'{{"error": {{"message": "bad key {told}", "code": "{told}"}}, "x": "{told}"}}')
+    async with _serving(echo) as url, Client(key, url, journal=journal, submit_attempts=1) as client:
+        errors = [await _try(client.generate(SHOT, key="shot")), await _try(client.models())]
+        rows = [repr(row) for row in await client.history()]
+
+    assert None not in errors
+    shown = [*(face for error in errors for face in _faces(error)), *_records(log), *rows]
+    assert [text for text in shown for form in (key, spell(key)) if f"Bearer {form}" in text] == []
 
 
 @contextlib.asynccontextmanager

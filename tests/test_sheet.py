@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from foxvideo.batch import Ending, Outcome
-from foxvideo.batch.records import Results
+from foxvideo.batch.results import Results
 from foxvideo.sheet import render, write_sheet
 from foxvideo.sheet.timeline import WIDTH, Bar, clock, timeline
 
@@ -48,7 +48,10 @@ def outcome(folder: Path, row: int = 1, **values: Any) -> Outcome:  # noqa: ANN4
 
 def test_every_row_is_a_card_with_its_film_and_its_facts(tmp_path: Path) -> None:
     """A name that means something in a URL is quoted."""
-    films = [outcome(tmp_path, 1, duration=6, credits=12.5, seconds=75.0, id="task-1", line=2), outcome(tmp_path, 2)]
+    films = [
+        outcome(tmp_path, 1, duration=6, credits_reserved=12.5, seconds=75.0, id="task-1", line=2),
+        outcome(tmp_path, 2),
+    ]
 
     page = Elements(render(films, tmp_path))
 
@@ -108,8 +111,8 @@ def test_the_page_runs_nothing_but_its_own_script_and_asks_no_other_host(tmp_pat
 def test_the_sums_count_what_is_there(tmp_path: Path) -> None:
     """What nobody told is left out."""
     rows = [
-        outcome(tmp_path, 1, duration=6, credits=10, bytes=2_000_000, ended=100.0),
-        outcome(tmp_path, 2, duration=60, credits=2.5, bytes=500_000, saved=200.0, model="owl-1"),
+        outcome(tmp_path, 1, duration=6, credits_reserved=10, bytes=2_000_000, ended=100.0),
+        outcome(tmp_path, 2, duration=60, credits_reserved=2.5, bytes=500_000, saved=200.0, model="owl-1"),
         Outcome(row=3, key=None, status=Ending.INVALID, error="no prompt"),
     ]
 

@@ -142,15 +142,41 @@ async def test_wait_for_that_times_out_leaves_the_task_alone(client: Client, fox
     assert fox.ledger.submitted == 1
 
 
-async def test_asyncio_wait_takes_a_handle_wrapped_in_a_future(client: Client) -> None:
-    """Bare it does not, since a handle is no future."""
+async def test_asyncio_wait_takes_handles(client: Client) -> None:
+    """Bare, or wrapped in a future."""
     tasks = [client.submit(SHOT), client.submit(SHOT)]
-    with pytest.raises((TypeError, AttributeError)):
-        await asyncio.wait(tasks)  # type: ignore[type-var]
 
     done, pending = await asyncio.wait([asyncio.ensure_future(task) for task in tasks])
 
     assert (len(done), len(pending)) == (2, 0)
+    assert [task.result() for task in tasks] == [await task for task in tasks]
+
+
+async def test_a_callback_hears_of_the_end_with_the_handle(client: Client) -> None:
+    """Each once, as a future has it; one that was taken back hears nothing, and one that is late hears at once."""
+    task, heard, silent = client.submit(SHOT), list[VideoTask](), list[VideoTask]()
+    task.add_done_callback(heard.append)
+    task.add_done_callback(silent.append)
+    task.remove_done_callback(silent.append)
+
+    await task
+    task.add_done_callback(heard.append)
+
+    assert (heard, silent) == ([task, task], [])
+
+
+async def test_result_is_the_video_or_raises_what_it_ended_with(client: Client, fox: Emulator) -> None:
+    """And nothing before the end, like that of a future."""
+    good, bad = client.submit(SHOT), client.submit(SHOT)
+    with pytest.raises(asyncio.InvalidStateError):
+        good.result()
+    fox.fail(await bad.wait_accepted())
+
+    assert good.result() is await good if good.done() else await good
+    with pytest.raises(TaskFailed):
+        await bad
+    with pytest.raises(TaskFailed):
+        bad.result()
 
 
 async def test_cancelling_one_who_waits_leaves_the_other_waiting(client: Client) -> None:
@@ -238,7 +264,7 @@ async def test_breaking_off_as_completed_stops_no_task(client: Client) -> None:
 
     await ended.aclose()  # type: ignore[attr-defined]
 
-    assert tasks[0]._listeners is None
+    assert tasks[0]._job._listeners is None
     assert isinstance(await tasks[0], Video)
     assert isinstance(tasks[1].exception(), TaskTimeout)
 

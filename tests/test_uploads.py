@@ -2,15 +2,14 @@
 
 import asyncio
 import hashlib
-import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
-import attrs
 import pytest
 from aiohttp import web
+from receiving import Service, serving
 
 from foxvideo import (
     AuthenticationError,
@@ -20,13 +19,12 @@ from foxvideo import (
     GrokImageToVideo,
     GrokReferenceToVideo,
     GrokTextToVideo,
-    InvalidRequest,
     Request,
     ServiceUnavailable,
     UploadError,
 )
-from foxvideo._http import Transport
-from foxvideo._transfer.upload import Uploads, _Content, _Sent, digest
+from foxvideo._transfer.content import Content, digest
+from foxvideo._transfer.upload import Uploads, _Sent
 from foxvideo.emulator import Emulator, Fault
 
 DAY = 24 * 3600.0
@@ -189,11 +187,11 @@ async def test_an_upload_waits_as_long_as_retry_after_says(client: Client, fox: 
 async def test_an_upload_that_stays_broken_ends_the_task_before_its_submit(
     fault: Fault, client: Client, fox: Emulator
 ) -> None:
-    """As a wait for a video does: not before ten failures and five minutes."""
+    """As a wait for a video does: after five minutes."""
     fox.fail_next("upload", fault, times=1000)
     began = _now()
 
-    with pytest.raises(ServiceUnavailable, match=r"\d\d uploads in a row failed within \d+ s") as caught:
+    with pytest.raises(ServiceUnavailable, match=r"\d+ uploads in a row failed within \d+ s") as caught:
         await client.generate(_from(PICTURE))
 
     assert 300 <= _now() - began < 900
@@ -239,37 +237,6 @@ async def test_a_file_that_cannot_be_read_is_named_and_nothing_is_submitted(
     assert repr(str(tmp_path / name)) in caught.value.what
     assert caught.value.submitted == "no"
     assert (fox.ledger.uploaded, fox.ledger.submitted) == (0, 0)
-
-
-# --- Uploads: how long they are remembered -------------------------------------------------------------------------
-
-
-async def test_an_upload_is_remembered_for_a_day(client: Client, fox: Emulator) -> None:
-    """Then the service may have dropped it."""
-    first = await client.upload(PICTURE)
-    await asyncio.sleep(DAY - 60)
-    assert await client.upload(PICTURE) == first
-
-    await asyncio.sleep(120)
-    assert await client.upload(PICTURE) != first
-    assert fox.ledger.uploaded == 2
-
-
-async def test_an_upload_that_the_service_calls_invalid_is_forgotten() -> None:
-    """The next request that needs it brings it again; others are kept."""
-    async with Emulator(render=False, upload_lifetime=3600.0) as fox, Client(fox.api_key, fox.base_url) as client:
-        gone = await client.upload(PICTURE)
-        await asyncio.sleep(1800)
-        kept = await client.upload(b"another")
-        await asyncio.sleep(1801)
-
-        with pytest.raises(InvalidRequest, match="image_url"):
-            await client.generate(_from(PICTURE))
-
-        assert (await client.generate(_from(PICTURE))).request == _from(PICTURE)
-        assert await client.upload(b"another") == kept
-        assert gone not in _sent(fox)
-        assert fox.ledger.uploaded == 3
 
 
 async def test_a_failed_upload_is_not_remembered(client: Client, fox: Emulator) -> None:
@@ -332,38 +299,11 @@ async def test_a_file_that_the_service_finds_too_large_is_not_sent_again(limit: 
 # --- Uploads: as they are ------------------------------------------------------------------------------------------
 
 
-@attrs.define(eq=False)
-class Service:
-    """Takes uploads in, with a pause where told so, and keeps their bodies."""
-
-    transport: Transport = attrs.field(init=False)
-    taken: list[bytes] = attrs.field(factory=list)
-    lengths: list[int | None] = attrs.field(factory=list)
-    pause: Callable[[int], Awaitable[None]] | None = None
-
-    async def take(self, request: web.BaseRequest) -> web.Response:
-        """Read an upload and answer."""
-        self.lengths.append(request.content_length)
-        body = b""
-        while chunk := await request.content.readany():
-            body += chunk
-            if self.pause:
-                await self.pause(len(body))
-        self.taken.append(body)
-        return web.json_response({"url": f"https://files.example/{len(self.taken)}"})
-
-
 @pytest.fixture
 async def service() -> AsyncIterator[Service]:
     """Run a service of one route."""
-    made = Service()
-    runner = web.ServerRunner(web.Server(made.take, handler_cancellation=True), shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    made.transport = Transport(f"http://127.0.0.1:{runner.addresses[0][1]}", "sk-1", 60.0, 15.0)
-    yield made
-    await made.transport.close()
-    await runner.cleanup()
+    async with serving() as made:
+        yield made
 
 
 BIG = bytes(range(256)) * 4000 * 16  # 16 MB: more than sockets hold
@@ -434,79 +374,97 @@ async def test_an_upload_that_stands_still_is_sent_again(service: Service) -> No
     assert len(service.taken) == 1
 
 
-@pytest.mark.parametrize("as_path", [False, True], ids=["bytes", "path"])
-async def test_a_file_above_the_limit_is_not_sent(as_path: bool, service: Service, tmp_path: Path) -> None:
-    """The limit is the caller's; none by default."""
-    path = tmp_path / "cat.png"
-    path.write_bytes(b"12345")
-    uploads = Uploads(service.transport, limit=4)
-
-    with pytest.raises(UploadError, match="has 5 bytes, and upload_limit allows 4"):
-        await uploads.link(path if as_path else b"12345")
-
-    assert service.taken == []
-    assert await uploads.link(b"1234")
+# --- Uploads: every wait ends --------------------------------------------------------------------------------------
 
 
-async def test_what_is_no_regular_file_is_not_read(service: Service) -> None:
-    """It has no content that stays."""
-    with pytest.raises(UploadError, match="'/dev/zero' is no regular file"):
-        await Uploads(service.transport).link(Path("/dev/zero"))
+@pytest.mark.parametrize(("retry_after", "least"), [("0", 0.5), ("0.01", 0.5), ("40", 40.0)])
+async def test_an_upload_is_never_repeated_at_once(
+    retry_after: str, least: float, client: Client, fox: Emulator
+) -> None:
+    """Whatever the service says; it may ask for more than that."""
+    fox.fail_next("upload", Fault("rate_limit", retry_after=retry_after), times=5)
+    began = _now()
+
+    await client.upload(PICTURE)
+
+    assert _now() - began >= 5 * least
 
 
-# --- Uploads: a memory that lasts ----------------------------------------------------------------------------------
+async def test_a_reply_that_drips_is_a_lost_one(client: Client, fox: Emulator) -> None:
+    """Though each byte of it comes in time."""
+    fox.fail_next("upload", Fault("drip", seconds=10.0))
+    began = _now()
+
+    await client.upload(PICTURE)
+
+    assert 300 < _now() - began < 400
+    assert fox.ledger.uploaded == 2
 
 
-@attrs.define(eq=False)
-class Notebook:
-    """A memory as a journal is one."""
+async def test_replies_that_only_drip_come_to_an_end(client: Client, fox: Emulator) -> None:
+    """Within two hours."""
+    fox.fail_next("upload", Fault("drip", seconds=50.0), times=1000)
+    began = _now()
 
-    pages: dict[str, str] = attrs.field(factory=dict)
+    with pytest.raises(ServiceUnavailable):
+        await client.upload(PICTURE)
 
-    async def upload(self, digest: str) -> str | None:
-        """Look it up, which takes a moment."""
-        await asyncio.sleep(0.01)
-        return self.pages.get(digest)
-
-    def uploaded(self, digest: str, url: str) -> None:
-        """Write it down."""
-        self.pages[digest] = url
-
-    def forget_uploads(self, urls: Collection[str]) -> None:
-        """Cross it out."""
-        self.pages = {digest: url for digest, url in self.pages.items() if url not in urls}
+    assert _now() - began < 2 * 3600
 
 
-async def test_a_memory_knows_what_another_client_uploaded(service: Service) -> None:
-    """It is asked once for all who need a content at once."""
-    notebook = Notebook()
-    first = await Uploads(service.transport, memory=notebook).link(PICTURE)
-    assert notebook.pages == {digest(PICTURE): first}
+@pytest.mark.parametrize(
+    "url",
+    ["", None, 7, "kite.png", "ftp://a/b.png", "file:///etc/passwd", "javascript:alert(1)", "http://", ["http://a/"]],
+)
+async def test_a_reply_is_believed_only_if_it_is_a_link(url: object, service: Service) -> None:
+    """Else the file is sent again."""
+    service.reply = lambda number: web.json_response({"url": url if number == 1 else "https://files.example/2"})
 
-    other = Uploads(service.transport, memory=notebook)
-    assert await asyncio.gather(*(other.link(PICTURE) for _ in range(5))) == [first] * 5
-    assert len(service.taken) == 1
-
-
-async def test_a_memory_forgets_what_the_service_calls_invalid(service: Service) -> None:
-    """Whatever else the body says, escaped or not."""
-    notebook = Notebook({"a": "https://files.example/ä", "b": "https://files.example/b"})
-
-    Uploads(service.transport, memory=notebook).forget(
-        json.dumps({"prompt": 'say "hi" \\', "image_url": "https://files.example/ä"}).encode()
-    )
-
-    assert notebook.pages == {"b": "https://files.example/b"}
+    assert await Uploads(service.transport).link(PICTURE) == "https://files.example/2"
 
 
-def test_the_digest_of_media_is_that_of_their_content(tmp_path: Path) -> None:
-    """Read piece by piece."""
-    path = tmp_path / "a"
-    path.write_bytes(BIG)
+# --- Uploads: who shares one ---------------------------------------------------------------------------------------
 
-    assert digest(path) == digest(BIG) == hashlib.sha256(BIG).hexdigest()
-    with pytest.raises(UploadError, match="could not read"):
-        digest(tmp_path / "missing")
+
+async def test_a_file_does_not_fail_because_another_of_the_same_content_changed(
+    service: Service, tmp_path: Path
+) -> None:
+    """The one that did is told."""
+    first, second, uploads = tmp_path / "a.png", tmp_path / "b.png", Uploads(service.transport)
+    for path in (first, second):
+        path.write_bytes(BIG)
+
+    async def changes(size: int) -> None:
+        if size > 1000 and service.pause:
+            service.pause = None
+            first.write_bytes(b"another")
+            await asyncio.sleep(0.1)
+
+    service.pause = changes
+    ends = await asyncio.gather(uploads.link(first), uploads.link(second), return_exceptions=True)
+
+    assert isinstance(ends[0], UploadError)
+    assert ends[1] == f"https://files.example/{len(service.taken)}"
+
+
+async def test_each_who_waits_for_an_upload_gets_an_error_of_its_own(client: Client, fox: Emulator) -> None:
+    """It will name its own task."""
+    fox.fail_next("upload", Fault("error", status=413), times=2)
+
+    ends = await asyncio.gather(*(client.upload(PICTURE) for _ in range(2)), return_exceptions=True)
+
+    assert [type(end) for end in ends] == [UploadError] * 2
+    assert ends[0] is not ends[1]
+    assert str(ends[0]) == str(ends[1])
+
+
+async def test_a_file_that_is_not_the_expected_one_is_not_sent(service: Service) -> None:
+    """The digest that named it is the one that goes up."""
+    uploads = Uploads(service.transport)
+    assert await uploads.link(PICTURE, digest(PICTURE))
+
+    with pytest.raises(UploadError, match="changed"):
+        await uploads.link(PICTURE, digest(b"another"))
 
 
 async def test_nothing_is_uploaded_for_a_client_that_is_closed(service: Service) -> None:
@@ -523,4 +481,4 @@ async def test_nothing_is_uploaded_for_a_client_that_is_closed(service: Service)
 def test_media_are_no_text(tmp_path: Path) -> None:
     """Whoever wants to show a body has to do without."""
     with pytest.raises(TypeError):
-        _Sent(_Content(PICTURE, len(PICTURE), digest(PICTURE))).decode()
+        _Sent(Content.of(PICTURE)).decode()

@@ -11,6 +11,7 @@ import pytest
 
 from foxvideo import GrokTextToVideo, Request, Result, ResultsMissing, Status, TaskState, Usage, Video
 from foxvideo._http import Transport
+from foxvideo.video import Source
 
 KEY = "sk-0123456789abcdefghij"
 SHOT = GrokTextToVideo(prompt="A fox trots through snow")
@@ -26,9 +27,13 @@ STATE = TaskState(
 )
 
 
+async def _nothing_fresh(_: str) -> TaskState:
+    return STATE
+
+
 def _video(request: GrokTextToVideo | Request | None = SHOT, **told: object) -> Video:
-    transport = Transport("https://fox.example", KEY, 60.0, 15.0)
-    return Video.of(attrs.evolve(STATE, **told), request, transport)  # type: ignore[arg-type]
+    source = Source(Transport("https://fox.example", KEY, 60.0, 15.0), _nothing_fresh, lambda *_: None)
+    return Video.of(attrs.evolve(STATE, **told), request, source, settling_until=1.0)  # type: ignore[arg-type]
 
 
 # --- What it tells -------------------------------------------------------------------------------------------------
@@ -139,7 +144,7 @@ def test_a_copy_is_equal_and_knows_no_connection(copied: Callable[[Video], Video
     again = copied(video)
 
     assert again == video
-    assert again._transport is None
+    assert (again._source, again._settling_until) == (None, None)
     assert KEY.encode() not in pickle.dumps(video)
 
 
@@ -154,5 +159,5 @@ def test_the_repr_of_a_video_shows_neither_key_nor_connection() -> None:
     shown = repr(_video())
 
     assert shown.startswith("Video(task_id='task-1', model='grok-imagine-text-to-video', ")
-    assert "Transport" not in shown
+    assert "Source" not in shown
     assert KEY not in shown

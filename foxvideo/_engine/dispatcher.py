@@ -11,14 +11,17 @@ What belongs here: order, bounds and pace. What must not: what is sent, and what
 import asyncio
 import contextvars
 import enum
+import logging
 from collections import deque
 from collections.abc import Callable
 from typing import Generic
 
 import attrs
 
+from foxvideo._engine.pace import Pace
 from foxvideo._engine.timers import Agenda, W
-from foxvideo._wire.verdict import Pace
+
+_log = logging.getLogger("foxvideo")
 
 
 class Kind(enum.IntEnum):
@@ -41,14 +44,10 @@ class Dispatcher(Generic[W]):
     Attributes:
         max_requests: Most requests in flight.
         max_active: Most tasks that are submitted and have not ended; None for no limit.
-        run: Starts the request of an entry in a task of its own, which holds a place until it is done.
-        expire: Called when a deadline has passed; needs no place.
     """
 
     max_requests: int
     max_active: int | None
-    run: Callable[[Kind, W], asyncio.Task[None]]
-    expire: Callable[[W], None]
     active: int = attrs.field(default=0, init=False)
     in_flight: set[asyncio.Task[None]] = attrs.field(factory=set, init=False, repr=False)
     _queues: tuple[deque[W], deque[W]] = attrs.field(factory=lambda: (deque(), deque()), init=False, repr=False)
@@ -62,6 +61,10 @@ class Dispatcher(Generic[W]):
     _loop_task: asyncio.Task[None] | None = attrs.field(default=None, init=False, repr=False)
     _turn: Kind = attrs.field(default=Kind.SUBMIT, init=False)
     _stopped: bool = attrs.field(default=False, init=False)
+    _loop: asyncio.AbstractEventLoop | None = attrs.field(default=None, init=False, repr=False)
+    _run: Callable[[Kind, W], asyncio.Task[None]] = attrs.field(init=False, repr=False)
+    _expire: Callable[[W], None] = attrs.field(init=False, repr=False)
+    _broke: Callable[[BaseException], None] = attrs.field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         self._slots = asyncio.BoundedSemaphore(self.max_requests)
@@ -108,10 +111,35 @@ class Dispatcher(Generic[W]):
 
     # --- The loop ---
 
-    def start(self) -> None:
-        """Begin to send; in an empty context, since it serves every caller."""
-        loop = asyncio.get_running_loop()
-        self._loop_task = loop.create_task(self._dispatch(), name="foxvideo dispatcher", context=contextvars.Context())
+    @property
+    def here(self) -> bool:
+        """Whether it sends, on the running loop."""
+        return self._loop is asyncio.get_running_loop() and not self._stopped
+
+    def start(
+        self,
+        run: Callable[[Kind, W], asyncio.Task[None]],
+        expire: Callable[[W], None],
+        broke: Callable[[BaseException], None],
+    ) -> None:
+        """Begin to send; in an empty context, since it serves every caller.
+
+        Args:
+            run: Starts the request of an entry in a task of its own, which holds a place until it is done.
+            expire: Called when a deadline has passed; needs no place.
+            broke: Called if the dispatcher itself broke, so that nothing would be sent any more.
+        """
+        self._run, self._expire, self._broke = run, expire, broke
+        self._loop = asyncio.get_running_loop()
+        self._loop_task = self._loop.create_task(
+            self._dispatch(), name="foxvideo dispatcher", context=contextvars.Context()
+        )
+        self._loop_task.add_done_callback(self._ended)
+
+    def _ended(self, dispatching: asyncio.Task[None]) -> None:
+        if not dispatching.cancelled() and (error := dispatching.exception()) is not None:
+            _log.critical("the dispatcher broke: %r", error)
+            self._broke(error)
 
     async def stop(self) -> None:
         """Stop sending, for good; requests in flight go on. May be called twice."""
@@ -141,7 +169,7 @@ class Dispatcher(Generic[W]):
             self._paces[kind] = self._paces[kind].started(asyncio.get_running_loop().time())
         if kind is Kind.SUBMIT:
             self.active += 1
-        request = self.run(kind, work)
+        request = self._run(kind, work)
         self.in_flight.add(request)
         request.add_done_callback(self._returned)
 
@@ -193,10 +221,12 @@ class Dispatcher(Generic[W]):
         """Move what is due into the queues, and end what is past its deadline, slot or no slot."""
         now = asyncio.get_running_loop().time()
         self._rested = now + _REST
-        for kind, work in self._agenda.due(now):
-            if kind is Kind.DEADLINE:
-                self.expire(work)
-            else:
-                self._queues[kind].append(work)
-        self._wake.set()
-        self._arm()
+        try:
+            for kind, work in self._agenda.due(now):
+                if kind is Kind.DEADLINE:
+                    self._expire(work)
+                else:
+                    self._queues[kind].append(work)
+        finally:  # whatever one deadline does, the others come due
+            self._wake.set()
+            self._arm()

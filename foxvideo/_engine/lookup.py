@@ -1,165 +1,169 @@
-"""What the journal knows of a key that is asked for: going on with it, or ending as it did.
+"""What to do with a key that the journal knows: a pure decision, and carrying it out.
 
-What belongs here: the way from a row to a handle. What must not: sending (``submission.py``), and what stands in a row
-(``_journal/``).
+Nothing here sends a submission. A record that another client is working on is looked at again a little later; its
+client may be stopped for ever, so the time of whoever waits runs.
 """
 
 import asyncio
-import contextlib
+import enum
 import time
-from typing import Protocol
 
 import attrs
 
-from foxvideo._engine.dispatcher import Kind
-from foxvideo._journal.record import OVER, UNDER_WAY, RecordStatus, TaskRecord
-from foxvideo._journal.recorder import Forgetful, recalled_request, recalled_state
-from foxvideo.errors import FoxError, JournalError, SubmitUncertain, TaskNotFound
+from foxvideo._engine.job import Job, Stage
+from foxvideo._engine.jobs import Jobs
+from foxvideo._engine.polling import Polling
+from foxvideo._journal.record import RecordStatus, TaskRecord
+from foxvideo._journal.recorder import Recorder, recalled_request, recalled_state, recalled_uploads
+from foxvideo.errors import JournalError, SubmitUncertain, TaskNotFound
 from foxvideo.state import LINK_SECONDS, TaskState
-from foxvideo.task import Owner, Plan, Stage, VideoTask
-from foxvideo.video import Video
 
-_USABLE_SECONDS = LINK_SECONDS - 3600.0  # a link that is about to die is asked for anew
-_RAREST_LOOK = 1.0  # seconds between two looks at a row that another client is working on
+_USABLE_SECONDS = LINK_SECONDS - 3600.0  # a link that is about to die is fetched anew
+_RAREST_LOOK = 1.0  # seconds between two looks at a record that another client is working on
 
 
-class Follower(Owner, Protocol):
-    """Who follows a task once it is accepted, and ends it."""
+class Next(enum.Enum):
+    """What a record means for whoever names its key."""
 
-    closed: bool
-    unfinished: dict[object, VideoTask]
-
-    def now(self) -> float:
-        """Return the seconds of the loop's clock."""
-
-    def known(self, task_id: str) -> VideoTask | None:
-        """Return the living handle of an id."""
-
-    def admit(self, task: VideoTask, task_id: str) -> None:
-        """Give a task its id."""
-
-    def accept(self, task: VideoTask, state: TaskState) -> None:
-        """Go on with a task that has just been accepted."""
-
-    def end(self, task: VideoTask, outcome: Video | FoxError, *, written: bool = False) -> None:
-        """End a task for this side."""
-
-    def end_as(self, task: VideoTask, state: TaskState, *, written: bool = False) -> None:
-        """End a task as a terminal state tells."""
-
-    def settle(self, key: str) -> None:
-        """Drop the uncertain handles of a key: another one stands for it now."""
-
-    def set_deadline(self, task: VideoTask, start: float) -> None:
-        """Let the time of a task run from here."""
-
-    def expire(self, task: VideoTask) -> None:
-        """End a wait whose deadline has passed."""
-
-    def deactivate(self, task: VideoTask) -> None:
-        """Count a task no more against ``max_active``."""
-
-    def slow_down(self, kind: Kind, started: float, wait: float) -> None:
-        """Take a 429 into account."""
+    WAIT = "another client sends it, or this one in another job"
+    DECIDE = "it is uncertain: a person decides"
+    NOTHING = "no task was made"
+    RECALL = "it has ended, and the journal knows how"
+    FOLLOW = "it has an id: poll it"
 
 
-@attrs.define(eq=False)
-class Recalls:
+def next_of(record: TaskRecord, state: TaskState | None, now: float) -> Next:
+    """Return what a record means.
+
+    Args:
+        record: The latest of its key.
+        state: The last state of it that was written down; None if there is none.
+        now: Unix seconds.
+    """
+    if record.status.under_way and record.owner is not None:
+        return Next.WAIT
+    if record.status is RecordStatus.UNCERTAIN:
+        return Next.DECIDE
+    if record.task_id is None:
+        return Next.NOTHING
+    if state is None or not record.status.over or _stale(record, state, now):
+        return Next.FOLLOW
+    return Next.RECALL
+
+
+def _stale(record: TaskRecord, state: TaskState, now: float) -> bool:
+    """Whether the links that were written down may be dead by now."""
+    made = min(filter(None, (state.created, record.accepted)), default=0.0)
+    return record.status is RecordStatus.COMPLETED and now - made > _USABLE_SECONDS
+
+
+@attrs.define(eq=False, kw_only=True)
+class Lookup:
     """What the journal of one client knows.
 
     Attributes:
-        life: Who follows and ends the tasks.
-        books: What is written down.
-        keys: The living handle of each key.
+        jobs: The registry.
+        polling: Follows tasks that have an id.
+        recorder: What is written down.
     """
 
-    life: Follower
-    books: Forgetful
-    keys: dict[str, VideoTask] = attrs.field(repr=False)
+    jobs: Jobs
+    polling: Polling
+    recorder: Recorder
 
-    async def recall(self, task: VideoTask, plan: Plan, row: TaskRecord) -> bool:
+    async def find(self, job: Job) -> None:
+        """Go on with the task of a key that was looked up by name, or end as the journal says.
+
+        Raises:
+            KeyConflict: The task is another origin's.
+            JournalError: The journal cannot be read.
+        """
+        found = False
+        while not found and not job.done():
+            record = await self.recorder.look(job.key or "")
+            if record is None:
+                self._nothing_made(job, "the journal has no submission under this key")
+                return
+            found = await self.resolve(job, record)
+
+    async def resolve(self, job: Job, record: TaskRecord) -> bool:
         """Go on with a task that the journal knows, or end with what it knows.
 
         Returns:
-            False where the row was being worked on, so that it has to be looked at again now.
+            False where the record was being worked on, so that it has to be looked at again now.
 
         Raises:
-            JournalError: It was worked on here, and what became of it could not be written down.
+            JournalError: It was worked on here, and what became of it could not be written down; or it is damaged.
         """
-        if row.status in UNDER_WAY and row.owner is not None:
-            return await self._wait(task, plan, row)
-        if row.status is RecordStatus.UNCERTAIN:
-            why = row.error or "submit: the reply was lost"
-            self.life.settle(row.key)
-            self.life.end(task, SubmitUncertain(why, submitted="unknown", task_id=row.task_id), written=True)
-        elif row.task_id is None:
-            self.life.end(
-                task,
-                TaskNotFound(f"no task was made under this key: {row.error or 'it was never sent'}", submitted="no"),
-            )
-        else:
-            await self._remember(task, row)
+        state = recalled_state(record) if record.status.over else None
+        match next_of(record, state, time.time()):
+            case Next.WAIT:
+                return await self._wait(job, record)
+            case Next.DECIDE:
+                self.jobs.settle(record.key)
+                why = record.error or "submission: the reply was lost"
+                error = SubmitUncertain(why, submitted="unknown", task_id=record.task_id)
+                self.jobs.end(job, error, written=True)
+            case Next.NOTHING:
+                self._nothing_made(job, f"no task was made under this key: {record.error or 'it was never sent'}")
+            case action:
+                self._remember(job, record, state, recall=action is Next.RECALL)
         return True
 
-    async def _wait(self, task: VideoTask, plan: Plan, row: TaskRecord) -> bool:
-        """Wait for what comes of a row that is being worked on, here or by another client."""
-        living = self.keys.get(row.key)
-        if living is not None and living is not task:
-            await self._end_with(task, living)
+    def _nothing_made(self, job: Job, why: str) -> None:
+        if job.submission is not None:
+            job.submission.before = "no"
+        self.jobs.end(
+            job,
+            TaskNotFound(why, submitted="no", hint="client.history() shows the keys that the journal has"),
+            written=True,
+        )
+
+    async def _wait(self, job: Job, record: TaskRecord) -> bool:
+        """Wait for what comes of a record that is being worked on, here or by another client."""
+        living = self.jobs.by_key.get(record.key)
+        if living is not None and living is not job:
+            self.jobs.join(job, living)
             return True
-        if row.owner == self.books.owner and plan.look == _RAREST_LOOK:
-            raise JournalError(
-                "what became of the last submit under this key was not written down", submitted="unknown"
-            )
-        self.elsewhere(task, plan)
+        submission = job.submission
+        assert submission is not None  # noqa: S101 - it is not accepted
+        if record.owner == self.recorder.owner and submission.look == _RAREST_LOOK:
+            what = "what became of the last submission under this key is not written down yet"
+            raise JournalError(what, submitted="unknown", key=record.key)
+        if job.stage is Stage.PREPARING:
+            job.move(Stage.ELSEWHERE)
+        submission.before = None  # another client may be buying it now
+        self.jobs.start_clock(job, asyncio.get_running_loop().time())
         # The attempt that was asked for is being made: should it come to nothing, nobody asked for another.
-        plan.retry_failed = plan.risk = False
-        await asyncio.sleep(plan.look)
-        plan.look = min(2 * plan.look, _RAREST_LOOK)
+        submission.retry_failed = submission.risk = False
+        await asyncio.sleep(submission.look)
+        submission.look = min(2 * submission.look, _RAREST_LOOK)
         return False
 
-    def elsewhere(self, task: VideoTask, plan: Plan) -> None:
-        """Take note that it is for another client to send a task; it may be stopped for ever, so the time runs."""
-        plan.elsewhere = True
-        if task._deadline is None:
-            self.life.set_deadline(task, self.life.now())
-
-    async def _remember(self, task: VideoTask, row: TaskRecord) -> None:
+    def _remember(self, job: Job, record: TaskRecord, state: TaskState | None, *, recall: bool) -> None:
         """Go on with a task that has an id, or end as it did."""
-        task_id = row.task_id or ""
-        state = recalled_state(row) if row.status in OVER else None
-        task.request = task.request or recalled_request(row)
-        known = self.life.known(task_id)
-        if known is not None and not (known.done() and state):  # else its links may be dead
-            await self._end_with(task, known)
-        elif state is not None and not _stale(row, state):
-            self.life.admit(task, task_id)
-            self.life.end_as(task, state, written=True)
+        task_id = record.task_id or ""
+        job.request = job.request or recalled_request(record)
+        job.uploads = job.uploads or recalled_uploads(record)
+        known = self.jobs.find(task_id)
+        if known is not None and not (known.done() and state is not None):  # else its links may be dead
+            self.jobs.join(job, known)
+            return
+        self.jobs.admit(job, task_id, self.accepted_at(record))
+        if recall and state is not None:
+            self.jobs.end_as(job, state, written=True, seen=record.ended)
         else:
-            self.life.admit(task, task_id)
-            task._following = False
-            self.life.follow(task)
+            self.polling.follow(job)
 
-    async def _end_with(self, task: VideoTask, living: VideoTask) -> None:
-        """Let a handle go and end as another of the same task does."""
-        share(living)
-        with contextlib.suppress(FoxError):
-            task_id = await living.wait_accepted()
-            self.life.unfinished.pop(task, None)
-            task._id, task._stage, task._plan = task_id, Stage.ACCEPTED, None
-            async for state in living:
-                task._observe(state)
-        assert living._outcome is not None  # noqa: S101 - it has ended, or its states would not
-        self.life.end(task, living._outcome, written=True)
+    def remembered(self, record: TaskRecord, timeout: float | None) -> Job:
+        """Return the job of a record that has an id; nobody follows it yet."""
+        job = self.jobs.named(record.task_id or "", timeout)
+        job.key, job.request = job.key or record.key, job.request or recalled_request(record)
+        job.uploads = job.uploads or recalled_uploads(record)
+        job.since = job.since or self.accepted_at(record)
+        return job
 
-
-def share(living: VideoTask) -> None:
-    """Take note that one more waits for a task, which may have been given up, but not by name."""
-    if living._plan is not None:
-        living._plan.shared, living._plan.once = True, living._plan.abandoned
-
-
-def _stale(row: TaskRecord, state: TaskState) -> bool:
-    """Whether the links that were written down may be dead by now."""
-    made = min(filter(None, (state.created, row.accepted)), default=0.0)
-    return row.status is RecordStatus.COMPLETED and time.time() - made > _USABLE_SECONDS
+    def accepted_at(self, record: TaskRecord) -> float:
+        """Return when a task was accepted, in seconds of the loop's clock: its age counts from then."""
+        now = asyncio.get_running_loop().time()
+        return now - max(time.time() - record.accepted, 0.0) if record.accepted else now

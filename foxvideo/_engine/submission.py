@@ -1,295 +1,391 @@
-"""From a request to an accepted task: claiming its key, uploading its files, sending it, and what the answer means.
+"""From a request to an accepted task: claim its key, upload its files, send it once, and do what the answer means.
 
-What belongs here: carrying out the verdicts of ``verdict.judge_submit``, in the order that keeps the money safe. What
-must not: rules about replies and delays (``_wire/verdict.py``), what is on the disk (``_journal/recorder.py``), and
-everything after the acceptance (``engine.py``).
+A submission costs money, so the order of its steps is what this room is about:
 
-A submit costs money, so its request runs in a task of its own that no waiter can cut. If the event loop itself cuts
-it, the outcome is *uncertain*, and is logged.
+1. the key is claimed, so that no other client sends it meanwhile;
+2. local files are uploaded: what was named by its content, and nothing else;
+3. *sending* is on the disk before the first byte leaves;
+4. the request runs in a task of its own that no waiter can cut; if the event loop itself cuts it, the outcome is
+   *uncertain*, and is logged;
+5. the id is on the disk before anybody sees it.
+
+Out of scope: rules about replies and delays (``_wire/verdict.py``), and everything after the acceptance.
 """
 
 import asyncio
 import contextvars
 import functools
+import json
 import logging
 import secrets
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 import attrs
 
 from foxvideo._engine.dispatcher import Dispatcher, Kind
-from foxvideo._engine.lookup import Follower, Recalls, share
-from foxvideo._engine.outcome import broken
+from foxvideo._engine.ends import broken
+from foxvideo._engine.job import UNSENT, Job, Stage, Submission
+from foxvideo._engine.jobs import Jobs, share
+from foxvideo._engine.lookup import Lookup
+from foxvideo._engine.polling import Polling, slow_down
+from foxvideo._engine.timers import Work
 from foxvideo._http import Transport
-from foxvideo._journal.record import Mine, TaskRecord
-from foxvideo._journal.recorder import Forgetful
+from foxvideo._journal.record import Mine, RecordStatus, TaskRecord
+from foxvideo._journal.recorder import Recorder
+from foxvideo._transfer.content import digest
 from foxvideo._transfer.upload import Uploads
-from foxvideo._wire.decode import encode
-from foxvideo._wire.verdict import SendAgain, judge_submit
+from foxvideo._wire.encode import encode
+from foxvideo._wire.verdict import SubmitAgain, submit_verdict
 from foxvideo.errors import (
     ClientClosed,
     FoxError,
     InvalidRequest,
-    JournalError,
     RateLimited,
     TaskAbandoned,
-    TaskNotFound,
+    TaskTimeout,
 )
+from foxvideo.media import LocalMedia
 from foxvideo.requests.generic import VideoRequest, media_of
 from foxvideo.state import TaskState
-from foxvideo.task import Plan, Stage, VideoTask
 
 _log = logging.getLogger("foxvideo")
 
 
 @attrs.define(eq=False, kw_only=True)
-class Submits:
-    """The submits of one client.
+class Submissions:
+    """The submissions of one client.
 
     Attributes:
-        life: Who follows and ends the tasks.
-        transport: The connections.
+        jobs: The registry.
+        lookup: What the journal knows of keys that are asked for again.
+        polling: Goes on with what was accepted.
         dispatcher: Who may send when.
+        transport: The connections.
         uploads: Local files on their way to the service.
-        books: What is written down, with or without a journal.
-        attempts: How often a submit may be sent in all.
-        retry_429: Whether one that got a 429 may be sent again.
-        keys: The living handle of each key.
-        recalls: What the journal knows of keys that are asked for again.
+        recorder: What is written down.
+        attempts: How often a submission may be sent in all.
+        trust_refusals: Whether a 429 and a missing channel make nothing, as far as is known.
+        idempotent: Whether the service recognises a repeat by its ``Idempotency-Key``.
         running: Requests that are under way.
         preparing: What comes before them.
+        closed: Whether nothing is sent again.
     """
 
-    life: Follower
+    jobs: Jobs
+    lookup: Lookup
+    polling: Polling
+    dispatcher: Dispatcher[Work]
     transport: Transport
-    dispatcher: Dispatcher[VideoTask]
     uploads: Uploads
-    books: Forgetful
+    recorder: Recorder
     attempts: int
-    retry_429: bool
-    keys: dict[str, VideoTask] = attrs.field(factory=dict, init=False, repr=False)
-    recalls: Recalls = attrs.field(init=False, repr=False)
+    trust_refusals: bool
+    idempotent: bool
     running: set[asyncio.Task[None]] = attrs.field(factory=set, init=False, repr=False)
     preparing: set[asyncio.Task[None]] = attrs.field(factory=set, init=False, repr=False)
-
-    def __attrs_post_init__(self) -> None:
-        self.recalls = Recalls(self.life, self.books, self.keys)
+    closed: bool = attrs.field(default=False, init=False)
 
     # --- Beginnings ---
 
     def begin(
         self, request: VideoRequest, timeout: float | None, *, key: str | None, retry_failed: bool, risk: bool
-    ) -> VideoTask:
-        """Begin a task with a request that passed its checks; the same key and request is the same task.
-
-        Raises:
-            JournalError: The journal failed before, so that nothing new is sent.
-        """
-        if self.books.failure is not None:
-            raise JournalError(
-                f"nothing was sent, since the journal failed before: {self.books.failure.what}", key=key, submitted="no"
-            )
+    ) -> Job:
+        """Begin with a request that passed its checks; the same key and request is the same task."""
         media = media_of(request)
-        if key is not None and (living := self.keys.get(key)) is not None and living.request == request and not media:
+        if (
+            key is not None
+            and (living := self.jobs.by_key.get(key)) is not None
+            and living.request == request
+            and not media
+        ):
             share(living)
             return living
-        plan = Plan(contextvars.copy_context(), secrets.token_hex(16), media, retry_failed=retry_failed, risk=risk)
-        task = VideoTask(request, self.life, timeout, key=key, plan=plan, following=True)
-        self.life.unfinished[task] = task
-        if key is not None:
-            self.keys.setdefault(key, task)
+        submission = Submission(
+            contextvars.copy_context(), secrets.token_hex(16), media, retry_failed=retry_failed, risk=risk
+        )
+        job = Job(request, timeout, key=key, submission=submission, followed=True)
+        self.jobs.begin(job)
+        if key is None:
+            self._queue(job, submission)
+            return job
+        self.jobs.by_key.setdefault(key, job)
         if media:
-            self._prepare(task, plan, self._describe(task, plan, request))
+            self._prepare(job, submission, self._describe(job, submission, request))
         else:
-            if key is not None:  # else it is encoded when it is sent: a hundred thousand may wait for that
-                plan.body = encode(request, {})
-            self._claim(task, plan)
-        return task
+            submission.body = encode(request, {})
+            self._claim(job, submission, submission.body)
+        return job
 
-    def _prepare(self, task: VideoTask, plan: Plan, work: Coroutine[Any, Any, None]) -> None:
-        """Do what takes time before a submit may wait for its turn, in a task that can be cancelled."""
-        plan.preparing = asyncio.create_task(work)
-        self.preparing.add(plan.preparing)
-        plan.preparing.add_done_callback(functools.partial(self._ran, task))
+    def look_up(self, key: str, timeout: float | None) -> Job:
+        """Return the living job of a key, or a new one that looks into the journal once somebody waits."""
+        if (living := self.jobs.by_key.get(key)) is not None:
+            share(living)
+            return living
+        return Job(None, timeout, key=key, submission=Submission(contextvars.copy_context(), ""))
 
-    async def _describe(self, task: VideoTask, plan: Plan, request: VideoRequest) -> None:
-        await self.books.describe(request, plan)
-        self._claim(task, plan)
+    def find(self, job: Job, submission: Submission) -> None:
+        """Begin to look a key up."""
+        job.followed = True
+        self.jobs.begin(job)
+        self.jobs.start_clock(job, _now())
+        self._prepare(job, submission, self.lookup.find(job))
 
-    def _claim(self, task: VideoTask, plan: Plan) -> None:
-        """Claim the key of a task, if it has one."""
-        claim = self.books.claim(task, plan)
+    def _prepare(self, job: Job, submission: Submission, work: Coroutine[Any, Any, None]) -> None:
+        """Do what takes time before a submission may wait for its turn, in a task that can be cancelled."""
+        submission.preparing = asyncio.create_task(work)
+        self.preparing.add(submission.preparing)
+        submission.preparing.add_done_callback(functools.partial(self._ran, job))
+
+    async def _describe(self, job: Job, submission: Submission, request: VideoRequest) -> None:
+        """Name local files by their content, and claim the key for a request of just these."""
+        try:
+            submission.digests = await asyncio.to_thread(_digests, submission.media)
+        except FoxError:
+            # The error is about the key, too, of which the journal may know more than this attempt.
+            record = await self.recorder.look(job.key or "")
+            submission.before = "no" if record is None else record.status.submitted
+            raise
+        named = {place: {"sha256": sha256} for place, sha256 in submission.digests.items()}
+        self._claim(job, submission, encode(request, named))
+
+    def _claim(self, job: Job, submission: Submission, named: bytes) -> None:
+        """Claim the key of a job for the request that these bytes name."""
+        claim = self.recorder.claim(
+            job.key or "", job.model, named, retry_failed=submission.retry_failed, risk=submission.risk
+        )
         if claim is None:
-            self._queue(task, plan)
+            self._queue(job, submission)
         else:
-            claim.add_done_callback(functools.partial(self._claimed, task, plan))
+            claim.add_done_callback(functools.partial(self._claimed, job, submission, named))
 
-    def _claimed(self, task: VideoTask, plan: Plan, claim: "asyncio.Future[Mine | TaskRecord]") -> None:
+    def _claimed(
+        self, job: Job, submission: Submission, named: bytes, claim: "asyncio.Future[Mine | TaskRecord]"
+    ) -> None:
         error = claim.exception()
         found = None if error is not None else claim.result()
-        if task.done():  # withdrawn meanwhile
-            self.books.unsent(found.number if isinstance(found, Mine) else None)
+        if job.done():  # withdrawn meanwhile
+            if isinstance(found, Mine):
+                self.recorder.move(found.number, RecordStatus.WITHDRAWN)
+                if found.before == "no":  # now it is known: nothing can come of this key
+                    self.jobs.unfinished.pop(job, None)
         elif isinstance(found, Mine):
-            plan.row, plan.idempotency_key, plan.elsewhere = found.number, found.token, False
-            self.keys[task.key or ""] = task
-            self._queue(task, plan)
+            submission.record, submission.idempotency_key, submission.before = found.number, found.token, found.before
+            self.jobs.by_key[job.key or ""] = job
+            if job.stage is Stage.ELSEWHERE:
+                job.move(Stage.PREPARING)
+            self._queue(job, submission)
         elif isinstance(found, TaskRecord):
-            self._prepare(task, plan, self._known(task, plan, found))
+            self._prepare(job, submission, self._known(job, submission, named, found))
         else:
-            self.life.end(task, broken(task, error or asyncio.CancelledError()))
+            self.jobs.end(job, broken(job, error or asyncio.CancelledError()))
 
-    def _queue(self, task: VideoTask, plan: Plan) -> None:
-        if plan.media and plan.body is None and task.request is not None:
-            self._prepare(task, plan, self._upload(task, plan, task.request))
-        else:
-            self.dispatcher.queue(Kind.SUBMIT, task)
+    async def _known(self, job: Job, submission: Submission, named: bytes, record: TaskRecord) -> None:
+        if not await self.lookup.resolve(job, record) and not job.done():
+            self._claim(job, submission, named)
 
-    async def _upload(self, task: VideoTask, plan: Plan, request: VideoRequest) -> None:
-        links = {place: await self.uploads.link(media) for place, media in plan.media.items()}
-        plan.body = encode(request, links)
-        self.dispatcher.queue(Kind.SUBMIT, task)
+    def _queue(self, job: Job, submission: Submission) -> None:
+        if submission.media and submission.body is None and job.request is not None:
+            self._prepare(job, submission, self._upload(job, submission, job.request))
+            return
+        job.move(Stage.QUEUED)
+        self.dispatcher.queue(Kind.SUBMIT, job)
 
-    # --- What the journal knows ---
-
-    def look_up(self, key: str, timeout: float | None) -> VideoTask:
-        """Return the living handle of a key, or a new one that looks into the journal once somebody waits."""
-        if (living := self.keys.get(key)) is not None:
-            share(living)
-            return living
-        plan = Plan(contextvars.copy_context(), "")
-        return VideoTask(None, self.life, timeout, key=key, plan=plan)
-
-    def follow(self, task: VideoTask, plan: Plan) -> None:
-        """Begin to look a key up."""
-        task._following = True
-        self.life.unfinished[task] = task
-        self.recalls.elsewhere(task, plan)
-        self._prepare(task, plan, self._look(task, plan))
-
-    async def _look(self, task: VideoTask, plan: Plan) -> None:
-        row = await self.books.look(task.key or "")
-        if row is None:
-            self.life.end(task, TaskNotFound("the journal has no submit under this key", submitted="no"))
-        elif not await self.recalls.recall(task, plan, row):
-            self._prepare(task, plan, self._look(task, plan))
-
-    async def _known(self, task: VideoTask, plan: Plan, row: TaskRecord) -> None:
-        if not await self.recalls.recall(task, plan, row):
-            self._claim(task, plan)
+    async def _upload(self, job: Job, submission: Submission, request: VideoRequest) -> None:
+        links = {
+            place: await self.uploads.link(media, submission.digests.get(place))
+            for place, media in submission.media.items()
+        }
+        submission.body, submission.links = encode(request, links), json.dumps(list(links.values())).encode()
+        self._queue(job, submission)
 
     # --- Requests ---
 
-    def run(self, task: VideoTask, plan: Plan) -> asyncio.Task[None]:
-        """Start the request of a task whose turn has come."""
-        task._active = True
-        request = asyncio.create_task(self._submit(task, plan), context=plan.context)
+    def run(self, job: Job, submission: Submission) -> "asyncio.Task[None]":
+        """Start the request of a job whose turn has come."""
+        job.active = True
+        request = asyncio.create_task(self._submit(job, submission), context=submission.context)
         self.running.add(request)
-        request.add_done_callback(functools.partial(self._ran, task))
+        request.add_done_callback(functools.partial(self._ran, job))
         return request
 
-    def _ran(self, task: VideoTask, request: asyncio.Task[None]) -> None:
-        """End a task if the work for it was cut by the event loop, or broke unforeseen."""
-        self.running.discard(request)
-        self.preparing.discard(request)
-        error = asyncio.CancelledError() if request.cancelled() else request.exception()
-        if error is not None:
-            self.cut(task, broken(task, error))
+    def _ran(self, job: Job, work: "asyncio.Task[None]") -> None:
+        """End a job whose work was cut by the event loop, or broke in a way that nobody foresaw."""
+        self.running.discard(work)
+        self.preparing.discard(work)
+        error = asyncio.CancelledError() if work.cancelled() else work.exception()
+        if error is not None and not job.done():
+            self.cut(job, broken(job, error))
 
-    def cut(self, task: VideoTask, error: FoxError) -> None:
-        """End a task that cannot go on; if it was accepted meanwhile, with its id."""
-        state = task._plan.state if task._plan is not None else None
+    def cut(self, job: Job, error: FoxError) -> None:
+        """End a job that cannot go on; if it was accepted meanwhile, with its id."""
+        state = job.submission.state if job.submission is not None else None
         if state is not None:
-            self.life.admit(task, state.id)
-            if not isinstance(error, JournalError):
-                error = ClientClosed("the client was closed, the task goes on", submitted="yes")
-        self.life.end(task, error)
+            self.jobs.admit(job, state.id, _now())
+            error = ClientClosed("the client was closed, the task goes on", submitted="yes")
+        self.jobs.end(job, error)
 
-    async def _submit(self, task: VideoTask, plan: Plan) -> None:
+    async def _submit(self, job: Job, submission: Submission) -> None:
         """Send one attempt, and do what its answer means."""
-        if task.done():  # withdrawn after its turn had come
+        if job.done():  # withdrawn after its turn had come
             return
-        started = self.life.now()
-        if task._deadline is None:
-            self.life.set_deadline(task, started)
-        if plan.body is None and task.request is not None:
-            plan.body = encode(task.request, {})
-        if not await self.books.sending(task, plan):  # another client took it over
-            plan.elsewhere = True
-            self.life.deactivate(task)
-            self._claim(task, plan)
+        started = _now()
+        # The time runs before anything is written down: a disk that hangs must not make a wait endless.
+        self.jobs.start_clock(job, started)
+        if submission.body is None and job.request is not None:
+            submission.body = encode(job.request, {})  # not earlier: a hundred thousand may wait for their turn
+        body = submission.body or b""
+        if not await self._may_leave(job, submission, body):
             return
-        if task.done():  # withdrawn while that was written down
-            self.books.unsent(plan.row)
-            return
-        task._stage = Stage.SENDING
-        plan.attempts += 1
-        answer = await self.transport.submit(plan.body or b"", plan.idempotency_key)
-        verdict = judge_submit(answer, attempt=plan.attempts, attempts=self.attempts, retry_429=self.retry_429)
+        # From here to the reply there is no way back: whatever happens, a task may exist.
+        job.move(Stage.SENDING)
+        submission.attempts += 1
+        answer = await self.transport.submit(body, submission.idempotency_key)
+        verdict = submit_verdict(
+            answer,
+            attempt=submission.attempts,
+            attempts=self.attempts,
+            trust_refusals=self.trust_refusals,
+            idempotent=self.idempotent,
+            before="no" if submission.lost is None else "unknown",
+        )
         match verdict:
             case TaskState():
                 self.dispatcher.passed(Kind.SUBMIT, started)
-                plan.state = verdict
-                await self.books.accepted(plan, verdict)
-                self._accept(task, plan, verdict)
-            case SendAgain():
-                await self._send_again(task, plan, verdict, started)
+                # Kept before the disk is waited for: whatever cuts this task now, the id is not lost.
+                submission.state = verdict
+                await self.recorder.accepted(submission.record, verdict)
+                self._accept(job, submission, verdict)
+            case SubmitAgain():
+                await self._send_again(job, submission, verdict, started)
             case _:
-                self._refuse(task, plan, verdict, started)
+                self._refuse(job, submission, verdict, started)
 
-    def _accept(self, task: VideoTask, plan: Plan, state: TaskState) -> None:
-        if task.done():  # closed while that was written down
+    async def _may_leave(self, job: Job, submission: Submission, body: bytes) -> bool:
+        """Write down that a request is about to leave; return whether it may.
+
+        Raises:
+            JournalError: It cannot be written down.
+        """
+        if submission.record is None:
+            if (written := await self.recorder.begin(submission.idempotency_key, job.model, body)) is not None:
+                job.key, submission.record = written
+            submission.before = "no"  # a key of its own has no earlier attempts
+        elif submission.lost is None and not await self.recorder.sending(submission.record):
+            # Another client took it over, which had reason to think that this one is dead: what it says counts.
+            submission.record = submission.before = None
+            self.jobs.release(job)
+            job.move(Stage.PREPARING)
+            self._claim(job, submission, body if not submission.media else self._named(job, submission))
+            return False
+        if job.done():  # withdrawn while that was written down
+            if submission.record is not None:
+                self.recorder.move(submission.record, RecordStatus.WITHDRAWN)
+            return False
+        return True
+
+    def _named(self, job: Job, submission: Submission) -> bytes:
+        assert job.request is not None  # noqa: S101 - it has media
+        return encode(job.request, {place: {"sha256": sha256} for place, sha256 in submission.digests.items()})
+
+    def _accept(self, job: Job, submission: Submission, state: TaskState) -> None:
+        if job.done():  # closed while that was written down
             return
-        self.life.admit(task, state.id)
-        _log.info("accepted %s (%s)", state.id, state.model or task.request_model)
-        self.life.accept(task, state)
-        if plan.abandoned:
-            task.abandon()
-        elif task._deadline is not None and task._deadline <= self.life.now():
-            self.life.expire(task)
+        now = _now()
+        self.jobs.admit(job, state.id, now)
+        _log.info("accepted %s (%s)", state.id, state.model or job.model)
+        if job.done():  # it joined another job of the same id
+            return
+        self.polling.accepted(job, state)
+        if submission.abandoned:
+            abandon(self.jobs, job)
+        elif job.deadline is not None and job.deadline <= now and not job.done():
+            self.polling.expire(job)
 
-    async def _send_again(self, task: VideoTask, plan: Plan, verdict: SendAgain, started: float) -> None:
-        task._stage = Stage.PLANNED
-        self.life.deactivate(task)
-        _log.debug("submit of %s again in %.1f s: %s", task.request_model, verdict.after, verdict.error.what)
+    async def _send_again(self, job: Job, submission: Submission, verdict: SubmitAgain, started: float) -> None:
         if verdict.limited:
-            self.life.slow_down(Kind.SUBMIT, started, verdict.after)
-        due = self.life.now() + verdict.after
-        await self.books.planned(plan)
-        if task.done():  # withdrawn while that was written down
+            slow_down(self.dispatcher, Kind.SUBMIT, started, verdict.after)
+        now = _now()
+        if job.done():  # closed meanwhile
             return
-        if self.life.closed:
-            self.life.end(task, ClientClosed("the client was closed, nothing was made", submitted="no"))
-        elif plan.once:
-            self.life.end(task, TaskAbandoned("withdrawn, nothing was made", submitted="no"))
-        elif task._deadline is not None and task._deadline <= self.life.now():
-            self.life.expire(task)
-        elif verdict.limited:
-            self.dispatcher.queue(Kind.SUBMIT, task, first=True)
+        if verdict.made == "unknown":  # the service recognises the repeat; until it answers, a task may exist
+            submission.lost = verdict.error
+        if (error := self._last_word(job, submission, now)) is not None:
+            self.jobs.end(job, error)
+            return
+        _log.debug("submission of %s again in %.1f s: %s", job.model, verdict.after, verdict.error.what)
+        job.move(Stage.QUEUED)
+        self.jobs.release(job)
+        if submission.record is not None and submission.lost is None:
+            # Else the record stays *sending*: should this process die now, a task may exist.
+            await self.recorder.planned(submission.record)
+            if job.done():  # withdrawn while that was written down
+                return
+        if verdict.limited:
+            self.dispatcher.queue(Kind.SUBMIT, job, first=True)
         else:
-            self.dispatcher.at(due, Kind.SUBMIT, task)
+            self.dispatcher.at(now + verdict.after, Kind.SUBMIT, job)
 
-    def _refuse(self, task: VideoTask, plan: Plan, error: FoxError, started: float) -> None:
-        if isinstance(error, RateLimited):
-            self.life.slow_down(Kind.SUBMIT, started, error.retry_after or 0.0)
-        if isinstance(error, InvalidRequest) and error.code == "invalid_image_url" and plan.body:
-            self.uploads.forget(plan.body)
-        if plan.abandoned and error.submitted == "no":
+    def _last_word(self, job: Job, submission: Submission, now: float) -> FoxError | None:
+        """Return why a submission is not sent again; None if it is."""
+        if self.closed:
+            return ClientClosed("the client was closed, nothing was made", submitted="no")
+        if submission.once:
+            return TaskAbandoned("withdrawn, nothing was made", submitted="no")
+        if job.deadline is not None and job.deadline <= now:
+            return TaskTimeout(f"not accepted within {job.timeout:g} s, nothing was made", submitted="no")
+        return None
+
+    def _refuse(self, job: Job, submission: Submission, error: FoxError, started: float) -> None:
+        refused = error.__cause__ or error  # a 429 that is not trusted stands behind a SubmitUncertain
+        if isinstance(refused, RateLimited):
+            slow_down(self.dispatcher, Kind.SUBMIT, started, refused.retry_after or 0.0)
+        if isinstance(error, InvalidRequest):  # it may speak of a file that the service has dropped, in any words
+            self.uploads.forget(submission.links)
+        if submission.abandoned and error.submitted == "no":
             error = TaskAbandoned("withdrawn, nothing was made", submitted="no")
-        self.life.end(task, error)
+        self.jobs.end(job, error)
 
-    def give_up(self, task: VideoTask) -> None:
-        """Withdraw a task since who asked for it has gone, unless it was asked for more than once."""
-        if task._plan is not None and not task._plan.shared:
-            self.withdraw(task, TaskAbandoned("withdrawn, nothing was sent", submitted="no"))
+    # --- Withdrawing ---
 
-    def withdraw(self, task: VideoTask, error: FoxError) -> None:
-        """End a task of which nothing was sent; one that is being sent goes on, but is not sent again."""
-        plan = task._plan
-        if plan is None:
+    def give_up(self, job: Job) -> None:
+        """Withdraw a job whose caller has gone, unless it was asked for more than once."""
+        if job.submission is not None and not job.submission.shared:
+            self.withdraw(job, TaskAbandoned("withdrawn, nothing was sent", submitted="no"))
+
+    def withdraw(self, job: Job, error: FoxError) -> None:
+        """End a job of which nothing was sent; one that is being sent goes on, but is not sent again."""
+        submission = job.submission
+        if submission is None:
             return
-        plan.once = True
-        if task._stage is Stage.PLANNED:
-            self.life.end(task, error)
-            if plan.preparing is not None:
-                plan.preparing.cancel()
+        submission.once = True
+        if job.stage in UNSENT:
+            self.jobs.end(job, error)
+            if submission.preparing is not None:
+                submission.preparing.cancel()
+
+    def expire(self, job: Job) -> None:
+        """End a wait whose deadline has passed before an acceptance; a request that has left may bring an id."""
+        if job.stage is Stage.ELSEWHERE:
+            what = f"another client did not send it within {job.timeout:g} s"
+        else:
+            what = f"not accepted within {job.timeout:g} s, nothing was made"
+        self.withdraw(job, TaskTimeout(what, submitted="no"))
+
+
+def abandon(jobs: Jobs, job: Job) -> None:
+    """Give up a task that was accepted; the service cannot cancel it."""
+    jobs.end(job, TaskAbandoned(f"given up, still running as {job.id}", submitted="yes"))
+
+
+def _digests(media: Mapping[int, LocalMedia]) -> dict[int, str]:
+    """Return what local files hold; reads them, and blocks.
+
+    Raises:
+        UploadError: One cannot be read.
+    """
+    return {place: digest(local) for place, local in media.items()}
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,77 +1,64 @@
-"""Who works on a row: a client that holds a lock file as long as it lives.
-
-The system frees the lock when a process dies, however it dies, and never while it is only stopped. So there is no lease
-and no clock that could be wrong: an owner whose lock is free is dead, every other lives. Local disks only.
-
-What belongs here: the lock files. What must not: rows (``sql.py``).
-"""
+"""Who works on a record: a client that holds a lock file beside the journal for as long as it lives."""
 
 import contextlib
 import os
+import re
+import uuid
 from pathlib import Path
 
-try:
-    import fcntl
-except ImportError:  # pragma: no cover - a system whose file locks are of another kind
-    fcntl = None  # type: ignore[assignment]
+from foxvideo import _locks
+
+
+def new_name() -> str:
+    """Return a name that no owner ever had."""
+    return uuid.uuid4().hex
 
 
 def path_of(journal: Path, owner: str) -> Path:
-    """Return where an owner's lock lies: beside the journal."""
+    """Return where the lock of an owner lies: beside the journal, whose real path this must be."""
     return journal.with_name(f"{journal.name}.{owner}.lock")
 
 
 def hold(path: Path) -> int:
-    """Make and lock a file for as long as this process lives.
-
-    Returns:
-        The descriptor; closing it frees the lock.
+    """Make and lock a file until ``drop``, or the death of this process.
 
     Raises:
-        OSError: The folder cannot be written, or the system has no locks that die with their process.
+        OSError: The folder cannot be written, or its file system has no locks.
     """
-    if fcntl is None:  # pragma: no cover - see above
-        raise OSError("this system has no file locks that die with their process")
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        with contextlib.ExitStack() as undo:
-            undo.callback(os.close, descriptor)
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            if _lies_at(descriptor, path):  # else somebody took the new file for a dead owner's, and removed it
-                undo.pop_all()
-                return descriptor
+    descriptor = _locks.take(path)
+    assert descriptor is not None  # noqa: S101 - it waits
+    return descriptor
+
+
+def drop(descriptor: int, path: Path) -> None:
+    """Remove and free a lock; where the file cannot be removed, whoever opens the journal next tries again."""
+    with contextlib.suppress(OSError):
+        if _locks.lies_at(descriptor, path):
+            path.unlink()
+    _locks.release(descriptor)
+    if os.name == "nt":  # pragma: no cover - where no open file can be removed
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 def lives(path: Path) -> bool:
     """Whether the owner of a lock lives; the file of one who does not is removed."""
-    while True:
-        try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return False
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _lies_at(descriptor, path):
-                path.unlink()
-                return False
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(descriptor)  # if another file lies there by now, that one tells
+    try:
+        descriptor = _locks.take(path, wait=False, make=False)
+    except FileNotFoundError:
+        return False
+    except PermissionError:  # another user's: nobody here can tell, and taking the living for dead costs money
+        return True
+    if descriptor is None:
+        return True
+    drop(descriptor, path)
+    return False
 
 
 def sweep(journal: Path) -> None:
     """Remove the lock files that dead owners left."""
-    for path in journal.parent.glob(f"{_literal(journal.name)}.*.lock"):
-        lives(path)
-
-
-def _literal(name: str) -> str:
-    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)
-
-
-def _lies_at(descriptor: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    except FileNotFoundError:
-        return False
+    name = re.compile(rf"{re.escape(journal.name)}\.[0-9a-f]{{32}}\.lock")
+    for path in list(journal.parent.iterdir()):
+        if name.fullmatch(path.name):
+            with contextlib.suppress(OSError):  # something else of that name
+                lives(path)

@@ -1,9 +1,31 @@
-"""What the journal knows of a submit, and what a key may have, as plain values.
+"""What the journal knows of a submission, what may become of it, and what a key may have, as plain values.
 
-What belongs here: the row, the question, and the rule that answers it. What must not: SQL (``sql.py``).
+The whole life of a record, which ``MOVES`` has as a table::
+
+    planned ─┬─> sending ─┬─> accepted ─┬─> completed
+             │            │             ├─> failed
+             │            │             └─> cancelled
+             │            ├─> uncertain ─┬─> accepted
+             │            │              └─> refused
+             │            ├─> refused ───> planned
+             │            ├─> withdrawn
+             │            └─> planned
+             └─> withdrawn ───> planned
+
+*Planned*: a client owns it and will send it, or nobody does. *Sending* is on the disk, synced, before the first byte of
+the request leaves, so a record that was never *sending* made nothing for certain. From there it goes back to *planned*
+where the service turned the request away and it will be sent again; to *refused* or *withdrawn* where nothing was made;
+to *accepted* where the reply brought an id; and to *uncertain* where the reply was lost or its owner died. A late reply
+or a person settles an *uncertain* record, or a person leaves it as it is and has another attempt made.
+
+*Refused* and *withdrawn* records are *planned* again only if they were never sent; else their key gets a new attempt.
+The three ends of an accepted task stay as they are: a newer reply may only refresh them.
 """
 
 import enum
+import os
+from collections.abc import Iterable, Mapping
+from typing import Required, TypedDict
 
 import attrs
 
@@ -11,7 +33,7 @@ from foxvideo.errors import KeyConflict, Submitted
 
 
 class RecordStatus(enum.StrEnum):
-    """Where a submit stands, as far as the disk knows."""
+    """Where a submission stands, as far as the disk knows."""
 
     PLANNED = "planned"
     SENDING = "sending"
@@ -26,15 +48,55 @@ class RecordStatus(enum.StrEnum):
     @property
     def submitted(self) -> Submitted:
         """What an error about a key in this state says of money."""
-        if self in _NOTHING_MADE or self is RecordStatus.PLANNED:
-            return "no"
-        return "unknown" if self in {RecordStatus.SENDING, RecordStatus.UNCERTAIN} else "yes"
+        if self in {RecordStatus.SENDING, RecordStatus.UNCERTAIN}:
+            return "unknown"
+        return "no" if self is RecordStatus.PLANNED or self.nothing_made else "yes"
+
+    @property
+    def under_way(self) -> bool:
+        """Whether a client may own the record, to send it."""
+        return self is RecordStatus.PLANNED or self is RecordStatus.SENDING
+
+    @property
+    def nothing_made(self) -> bool:
+        """Whether the submission ended without a task."""
+        return self is RecordStatus.REFUSED or self is RecordStatus.WITHDRAWN
+
+    @property
+    def lost(self) -> bool:
+        """Whether the task ended without a result."""
+        return self is RecordStatus.FAILED or self is RecordStatus.CANCELLED
+
+    @property
+    def over(self) -> bool:
+        """Whether the task ended, well or not."""
+        return self is RecordStatus.COMPLETED or self.lost
 
 
-UNDER_WAY = frozenset({RecordStatus.PLANNED, RecordStatus.SENDING})
-OVER = frozenset({RecordStatus.COMPLETED, RecordStatus.FAILED, RecordStatus.CANCELLED})
-_LOST = frozenset({RecordStatus.FAILED, RecordStatus.CANCELLED})
-_NOTHING_MADE = frozenset({RecordStatus.REFUSED, RecordStatus.WITHDRAWN})
+MOVES: Mapping[RecordStatus, frozenset[RecordStatus]] = {
+    RecordStatus.PLANNED: frozenset({RecordStatus.SENDING, RecordStatus.WITHDRAWN}),
+    RecordStatus.SENDING: frozenset(
+        {
+            RecordStatus.PLANNED,
+            RecordStatus.ACCEPTED,
+            RecordStatus.REFUSED,
+            RecordStatus.WITHDRAWN,
+            RecordStatus.UNCERTAIN,
+        }
+    ),
+    RecordStatus.UNCERTAIN: frozenset({RecordStatus.ACCEPTED, RecordStatus.REFUSED}),
+    RecordStatus.ACCEPTED: frozenset({RecordStatus.COMPLETED, RecordStatus.FAILED, RecordStatus.CANCELLED}),
+    RecordStatus.REFUSED: frozenset({RecordStatus.PLANNED}),
+    RecordStatus.WITHDRAWN: frozenset({RecordStatus.PLANNED}),
+    RecordStatus.COMPLETED: frozenset(),
+    RecordStatus.FAILED: frozenset(),
+    RecordStatus.CANCELLED: frozenset(),
+}
+
+SOURCES: Mapping[RecordStatus, frozenset[RecordStatus]] = {
+    to: frozenset(status for status, targets in MOVES.items() if to in targets) for to in RecordStatus
+}
+"""``MOVES`` the other way round: from where a record may come."""
 
 
 @attrs.frozen(kw_only=True)
@@ -42,7 +104,7 @@ class TaskRecord:
     """One attempt under one key.
 
     Attributes:
-        number: Of the row, rising in the order of planning.
+        number: Of the record in its journal, rising in the order of planning.
         key: The caller's name for the task, or a generated one that begins with ``auto-``.
         attempt: 1 for the first under its key.
         origin: The ``base_url`` that it was sent to.
@@ -53,15 +115,17 @@ class TaskRecord:
         status: Where it stands.
         owner: The client that will send or is sending it; None where no client is.
         task_id: The task's id; None while there is none.
-        credits: Credits reserved; None if not told.
+        adopted: Whether a person gave it its id.
+        credits_reserved: Credits that the service reserved; None if not told.
         reply: The last reply that told a state; None before the first.
         error: Why it was refused, failed or is uncertain; None otherwise.
+        links: How many results the completed task has; None if it is not completed, or that is not known.
         file: Where its first result was saved last; None if none was.
         saved: How many of its results were saved.
         planned: Unix seconds, as all times here.
         sent: When it last was about to be sent; None if never.
         accepted: When its id came; None if never.
-        ended: When its end was heard of; None if not yet.
+        ended: When its end was first heard of; None if not yet.
     """
 
     number: int
@@ -75,33 +139,111 @@ class TaskRecord:
     status: RecordStatus = attrs.field(converter=RecordStatus)
     owner: str | None
     task_id: str | None
-    credits: float | None
+    adopted: bool = attrs.field(default=False, converter=bool)
+    credits_reserved: float | None
     reply: bytes | None = attrs.field(repr=False)
     error: str | None
-    file: str | None = None
+    links: int | None = None
+    file: str | None = attrs.field(default=None, converter=attrs.converters.optional(os.fsdecode))
     saved: int = 0
     planned: float
     sent: float | None
     accepted: float | None
     ended: float | None
 
+    @property
+    def unsaved(self) -> bool:
+        """Whether the task is completed and a result of it may not have been saved."""
+        return self.status is RecordStatus.COMPLETED and (self.links is None or self.saved < self.links)
+
+    @property
+    def unconfirmed(self) -> bool:
+        """Whether the id is a person's word that no reply has confirmed, so that it may be put right."""
+        return self.status is RecordStatus.ACCEPTED and self.adopted and self.reply is None
+
+
+def undecided(records: Iterable[TaskRecord]) -> tuple[TaskRecord, ...]:
+    """Return the records that are uncertain and wait for a decision: nothing was made since under their keys."""
+    standing = {record.key: record for record in records if not record.status.nothing_made}
+    return tuple(record for record in standing.values() if record.status is RecordStatus.UNCERTAIN)
+
+
+class Effects(TypedDict, total=False):
+    """What a move sets beside the error and the id."""
+
+    status: Required[RecordStatus]
+    owner: Required[str | None]
+    sent: float
+    accepted: float
+    ended: Required[float | None]
+
+
+def effects_of(to: RecordStatus, *, owner: str | None, now: float) -> Effects:
+    """Return what a move sets, wherever the record comes from.
+
+    Args:
+        to: Where it goes.
+        owner: Who moves it.
+        now: Unix seconds.
+    """
+    ends = to.nothing_made or to.over
+    effects = Effects(status=to, owner=owner if to.under_way else None, ended=now if ends else None)
+    if to is RecordStatus.SENDING:
+        effects["sent"] = now
+    elif to is RecordStatus.ACCEPTED:
+        effects["accepted"] = now
+    return effects
+
+
+def move_of(
+    record: TaskRecord,
+    to: RecordStatus,
+    *,
+    owner: str | None,
+    now: float,
+    error: str | None = None,
+    task_id: str | None = None,
+) -> TaskRecord:
+    """Return what a record becomes.
+
+    Args:
+        record: What it is.
+        to: Where it goes.
+        owner: Who moves it.
+        now: Unix seconds.
+        error: Why; None where that needs no reason.
+        task_id: Its id; None for the one that it has.
+
+    Raises:
+        ValueError: The move is not in ``MOVES``, a record that was sent would be planned once more, or one without an
+            id would be accepted.
+    """
+    sent_before = record.status.nothing_made and record.sent is not None
+    has_id = task_id or record.task_id
+    if to not in MOVES[record.status] or sent_before or (to is RecordStatus.ACCEPTED and not has_id):
+        raise ValueError(f"a record that is {record.status} cannot become {to}")
+    return attrs.evolve(record, **effects_of(to, owner=owner, now=now), error=error, task_id=has_id)
+
 
 @attrs.frozen
 class Mine:
-    """A row that is now the asking client's to send.
+    """A record that is now the claiming client's to send.
 
     Attributes:
-        number: Of the row.
+        number: Of the record.
         token: The idempotency key to send.
+        before: What earlier attempts under the key came to, for errors of this one: ``"unknown"`` while one of them is
+            uncertain and undecided, else ``"no"``.
     """
 
     number: int
     token: str
+    before: Submitted = "no"
 
 
 @attrs.frozen(kw_only=True)
-class Ask:
-    """What somebody wants to submit.
+class Claim:
+    """What a client wants to submit.
 
     Attributes:
         key: Its name.
@@ -123,30 +265,30 @@ class Ask:
 
 
 class Right(enum.Enum):
-    """What one who asks may do with the newest row of a key."""
+    """What a claim gives a client on the record that stands for its key."""
 
-    TAKE = "send it: nobody does"
-    ANEW = "make another attempt"
-    NONE = "take it as it is"
+    TAKE = "send this attempt: no client does"
+    ANEW = "plan another attempt"
+    READ = "take the record as it is"
 
 
-def right(row: TaskRecord, ask: Ask) -> Right:
-    """Decide what one who asks may do with the newest row of the key, whose owner lives if it has one.
+def right(record: TaskRecord, claim: Claim) -> Right:
+    """Decide what a claim gives on the record that stands for its key, whose owner lives if it has one.
 
     Raises:
         KeyConflict: The key is another request's, or another origin's.
     """
-    if (row.origin, row.fingerprint) != (ask.origin, ask.fingerprint):
-        what = f"{row.model} at {row.origin}"
+    if (record.origin, record.fingerprint) != (claim.origin, claim.fingerprint):
         raise KeyConflict(
-            f"the key belongs to another request, for {what}",
-            task_id=row.task_id,
-            key=row.key,
-            submitted=row.status.submitted,
+            f"the key belongs to another request, for {record.model} at {record.origin}",
+            task_id=record.task_id,
+            key=record.key,
+            submitted=record.status.submitted,
         )
-    if row.owner is None and (row.status is RecordStatus.PLANNED or (row.status in _NOTHING_MADE and row.sent is None)):
+    unsent = record.status is RecordStatus.PLANNED or (record.status.nothing_made and record.sent is None)
+    if record.owner is None and unsent:
         return Right.TAKE
-    again = row.status in _NOTHING_MADE
-    again |= ask.retry_failed and row.status in _LOST
-    again |= ask.risk and row.status is RecordStatus.UNCERTAIN
-    return Right.ANEW if again else Right.NONE
+    again = record.status.nothing_made
+    again |= claim.retry_failed and record.status.lost
+    again |= claim.risk and record.status is RecordStatus.UNCERTAIN
+    return Right.ANEW if again else Right.READ

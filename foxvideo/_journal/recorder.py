@@ -1,7 +1,11 @@
-"""What is written down about a task, and when.
+"""What is written down about tasks, and when: between the engine and a store.
 
-What belongs here: the moments at which the lifecycle tells the journal something, and the same moments without a
-journal. What must not: SQL (````), and doing anything to a task (``_engine/engine.py``).
+The engine tells plain values; a recorder adds where the client works, makes texts storable and keeps what a disk could
+not take. **Nothing about money is dropped while the process lives**: a write that fails after a request has left waits
+in memory, in order, and is tried again until the store takes it. What cannot be written down *before* a request leaves
+is an error, and the request does not leave.
+
+Out of scope: SQL and files (the stores), and jobs (``_engine/``).
 """
 
 import asyncio
@@ -10,61 +14,79 @@ import hashlib
 import json
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
 
 import attrs
 
-from foxvideo._journal import Ask, Journal, Mine, RecordStatus, TaskRecord
-from foxvideo._transfer.part import SavedFile
-from foxvideo._transfer.upload import REMEMBERED_SECONDS, digest
-from foxvideo._wire.decode import Reply, encode, read_task
-from foxvideo.errors import FoxError, JournalError, KeyConflict, SubmitUncertain, TaskCancelled, TaskFailed
-from foxvideo.requests.generic import Request, VideoRequest
-from foxvideo.requests.validation import LocalMedia
+from foxvideo._journal.record import Claim, Mine, RecordStatus, TaskRecord
+from foxvideo._journal.store import Store
+from foxvideo._transfer.upload import REMEMBERED_SECONDS
+from foxvideo._wire.decode import read_task
+from foxvideo._wire.reply import Reply
+from foxvideo.errors import FoxError, JournalError, KeyConflict
+from foxvideo.media import SavedFile
+from foxvideo.requests.generic import Request
 from foxvideo.state import LINK_SECONDS, TaskState
-from foxvideo.task import Plan, VideoTask
-from foxvideo.video import Video
 
 _log = logging.getLogger("foxvideo")
 
 _LESSONS = 1000  # ended tasks that the schedule learns from at the start
-_UNSENT: Mapping[str, object] = {"status": RecordStatus.WITHDRAWN, "owner": None}
-_LOCAL = '{"sha256": '  # what stands for a local file in the request of a row
+_LOCAL = '{"sha256": '  # what stands for a local file in the request of a record
+_FIRST_RETRY = 1.0  # seconds until a write that failed is tried again; doubles
+_SLOWEST_RETRY = 60.0
+
+Write = Callable[[], "asyncio.Future[None] | asyncio.Future[bool]"]
 
 
-class Forgetful:
-    """No journal: nothing is written down, and every submit is new."""
+class Recorder(Protocol):
+    """What the engine has written down; without a journal, nothing is."""
 
-    owner: str | None = None
-    failure: JournalError | None = None
+    @property
+    def owner(self) -> str | None:
+        """The name under which this client owns records; None without a journal."""
 
-    def claim(self, task: VideoTask, plan: Plan) -> "asyncio.Future[Mine | TaskRecord] | None":
-        """Make the key of a task this client's to send, or return its row; None where there is nothing to claim."""
-
-    async def describe(self, request: VideoRequest, plan: Plan) -> None:
-        """Note in the plan what local files a request has."""
+    def claim(
+        self, key: str, model: str, body: bytes, *, retry_failed: bool, risk: bool
+    ) -> "asyncio.Future[Mine | TaskRecord] | None":
+        """Make a key this client's to send, or return its record; None without a journal."""
 
     async def look(self, key: str) -> TaskRecord | None:
-        """Return the row of a key; None if there is none."""
+        """Return the latest record of a key; None if there is none."""
 
-    async def sending(self, task: VideoTask, plan: Plan) -> bool:  # noqa: ARG002 - there is nothing to write
-        """Write down that a request is about to leave; False where it is not this client's to send any more."""
-        return True
+    async def begin(self, token: str, model: str, body: bytes) -> tuple[str, int] | None:
+        """Write down that a request without a key is about to leave; return its key and number, None without a journal.
 
-    def unsent(self, row: int | None) -> None:
-        """Write down that a request did not leave after all, without waiting for the disk."""
+        Raises:
+            JournalError: It cannot be written down, so it must not leave.
+        """
 
-    async def planned(self, plan: Plan) -> None:
-        """Write down that a request made nothing and will be sent again."""
+    async def sending(self, record: int) -> bool:
+        """Write down that a request is about to leave; False where the record is not this client's to send any more.
 
-    async def accepted(self, plan: Plan, state: TaskState) -> None:
-        """Write down the id."""
+        Raises:
+            JournalError: It cannot be written down, so it must not leave.
+        """
 
-    def ended(self, task: VideoTask, outcome: Video | FoxError) -> None:
+    async def planned(self, record: int) -> None:
+        """Write down that a request made nothing and will be sent again.
+
+        Raises:
+            JournalError: It cannot be written down, so it must not be sent again.
+        """
+
+    async def accepted(self, record: int | None, state: TaskState) -> None:
+        """Write down the id, which nobody is shown before; if the disk refuses, it is kept and tried again."""
+
+    def move(self, record: int, to: RecordStatus, *, error: str | None = None, task_id: str | None = None) -> None:
+        """Write down where a record stands, without waiting for the disk."""
+
+    def ended(self, state: TaskState, to: RecordStatus, error: str | None) -> None:
         """Write down how a task ended, without waiting for the disk."""
 
-    def learned(self, model: str, record: str) -> None:
-        """Write down what a task of a model taught the schedule, without waiting for the disk."""
+    def learn(self, model: str, lesson: str) -> None:
+        """Write down what a task taught the schedule, without waiting for the disk."""
 
     def recall(self, learn: Callable[[str], None]) -> None:
         """Have the schedule learn what was written down, as soon as it is read."""
@@ -75,254 +97,332 @@ class Forgetful:
     def uploaded(self, sha256: str, url: str) -> None:
         """Write down under which URL a content was uploaded, without waiting for the disk."""
 
-    def forget_uploads(self, urls: Iterable[str]) -> None:
-        """Forget uploads that the service does not find any more, without waiting for the disk."""
+    def forget_uploads(self, names: Iterable[str]) -> None:
+        """Forget uploads that the service may not find any more, without waiting for the disk."""
 
     def saved(self, task_id: str, place: int, file: SavedFile) -> None:
         """Write down where a result was saved, without waiting for the disk."""
 
-    async def files(self, task_id: str, /) -> Mapping[int, SavedFile]:  # noqa: ARG002 - nothing is known
+    async def files(self, task_id: str) -> Mapping[int, SavedFile]:
         """Return what was saved of a task, by the number of the result."""
+
+    async def close(self) -> None:
+        """Write what waits, and give up what this client owned."""
+
+
+class NullRecorder(Recorder):
+    """No journal: nothing is written down, and every submission is new."""
+
+    @property
+    def owner(self) -> None:
+        """Nobody."""
+        return
+
+    def claim(self, key: str, model: str, body: bytes, *, retry_failed: bool, risk: bool) -> None:
+        """Claim nothing: there are no keys."""
+
+    async def look(self, key: str) -> None:
+        """Find nothing."""
+
+    async def begin(self, token: str, model: str, body: bytes) -> None:
+        """Let it leave."""
+
+    async def sending(self, record: int) -> bool:  # noqa: ARG002 - there is none
+        """Let it leave."""
+        return True
+
+    async def planned(self, record: int) -> None:
+        """Write nothing."""
+
+    async def accepted(self, record: int | None, state: TaskState) -> None:
+        """Write nothing."""
+
+    def move(self, record: int, to: RecordStatus, *, error: str | None = None, task_id: str | None = None) -> None:
+        """Write nothing."""
+
+    def ended(self, state: TaskState, to: RecordStatus, error: str | None) -> None:
+        """Write nothing."""
+
+    def learn(self, model: str, lesson: str) -> None:
+        """Write nothing."""
+
+    def recall(self, learn: Callable[[str], None]) -> None:
+        """Know nothing."""
+
+    async def upload(self, sha256: str) -> None:
+        """Know nothing."""
+
+    def uploaded(self, sha256: str, url: str) -> None:
+        """Write nothing."""
+
+    def forget_uploads(self, names: Iterable[str]) -> None:
+        """Forget nothing."""
+
+    def saved(self, task_id: str, place: int, file: SavedFile) -> None:
+        """Write nothing."""
+
+    async def files(self, task_id: str) -> Mapping[int, SavedFile]:  # noqa: ARG002 - nothing is known
+        """Know nothing."""
         return {}
 
     async def close(self) -> None:
-        """Write what waits."""
+        """Close nothing."""
 
 
 @attrs.define(eq=False)
-class Bookkeeper(Forgetful):
-    """The journal of a client that works with one origin.
+class JournalRecorder(Recorder):
+    """Writes into a store, for a client that works with one origin.
 
     Attributes:
-        journal: What is written.
+        store: Where records lie.
         origin: The ``base_url``.
-        failure: What broke the journal after a request had been sent; nothing new is sent from then on.
     """
 
-    journal: Journal
+    store: Store
     origin: str
-    failure: JournalError | None = None
+    _backlog: deque[tuple[str, Write]] = attrs.field(factory=deque, init=False)
+    _flushing: asyncio.Lock = attrs.field(factory=asyncio.Lock, init=False)
+    _retrying: asyncio.Task[None] | None = attrs.field(default=None, init=False)
+    _told: bool = attrs.field(default=False, init=False)
 
     @property
-    def owner(self) -> str:  # type: ignore[override]
-        """The name under which the client owns rows."""
-        return self.journal.owner
+    def owner(self) -> str:
+        """The name under which this client owns records."""
+        return self.store.owner
 
-    def claim(self, task: VideoTask, plan: Plan) -> "asyncio.Future[Mine | TaskRecord] | None":
-        """Make the key of a task this client's to send, or return its row; None where there is nothing to claim.
+    # --- Before a request leaves: what cannot be written down is an error ---
 
-        A submit without a key is new, and is written down as it is sent. The future may raise ``KeyConflict``, and
-        ``JournalError`` where nothing may be sent.
+    def claim(
+        self, key: str, model: str, body: bytes, *, retry_failed: bool, risk: bool
+    ) -> "asyncio.Future[Mine | TaskRecord]":
+        """Make a key this client's to send, or return its record.
+
+        The future may raise ``KeyConflict``, and ``JournalError`` where nothing may be sent.
         """
-        return None if task.key is None else self.journal.claim(self._ask(task, plan, task.key))
+        return self.store.claim(self._claim(key, model, body, retry_failed=retry_failed, risk=risk))
 
-    async def describe(self, request: VideoRequest, plan: Plan) -> None:
-        """Note in the plan what local files a request has, by their content.
-
-        Raises:
-            UploadError: A local file cannot be read.
-        """
-        plan.text = await asyncio.to_thread(_describe, request, plan.media)
-
-    def _ask(self, task: VideoTask, plan: Plan, key: str) -> Ask:
-        text = plan.text or plan.body or b""
-        return Ask(
+    def _claim(self, key: str, model: str, body: bytes, *, retry_failed: bool = False, risk: bool = False) -> Claim:
+        return Claim(
             key=key,
             origin=self.origin,
-            fingerprint=hashlib.sha256(text).hexdigest(),
-            model=_storable(task.request_model),
-            request=text.decode(),
-            retry_failed=plan.retry_failed,
-            risk=plan.risk,
+            fingerprint=hashlib.sha256(body).hexdigest(),
+            model=model,
+            request=body.decode(),
+            retry_failed=retry_failed,
+            risk=risk,
         )
 
     async def look(self, key: str) -> TaskRecord | None:
-        """Return the row of a key; None if there is none.
+        """Return the latest record of a key; None if there is none.
 
         Raises:
             KeyConflict: The task is another origin's.
             JournalError: The journal cannot be used.
         """
-        row = await self.journal.look(key)
-        if row is not None and row.origin != self.origin:
+        record = await self.store.look(key)
+        if record is not None and record.origin != self.origin:
             raise KeyConflict(
-                f"the key belongs to a task at {row.origin}",
-                task_id=row.task_id,
+                f"the key belongs to a task at {record.origin}",
+                submitted=record.status.submitted,
+                task_id=record.task_id,
                 key=key,
-                submitted=row.status.submitted,
             )
-        return row
+        return record
 
-    async def sending(self, task: VideoTask, plan: Plan) -> bool:
-        """Write down that a request is about to leave; False where it is not this client's to send any more."""
-        if self.failure is not None:
-            raise JournalError(f"not sent, since the journal failed before: {self.failure.what}", submitted="no")
-        if plan.row is not None:
-            if not await self.journal.sending(plan.row):
-                plan.row = None  # what becomes of it is for another client to say
-            return plan.row is not None
-        task._key = f"auto-{plan.idempotency_key}"
-        plan.row = await self.journal.begin(self._ask(task, plan, task._key), plan.idempotency_key)
-        return True
+    async def begin(self, token: str, model: str, body: bytes) -> tuple[str, int]:
+        """Write down that a request without a key is about to leave; return its key and number."""
+        await self._ready()
+        key = f"auto-{token}"
+        return key, (await self.store.begin(self._claim(key, model, body), token)).number
 
-    def unsent(self, row: int | None) -> None:
-        """Write down that a request did not leave after all, without waiting for the disk."""
-        # No row has the number 0. Should it fail: what a client that is gone has planned is free anyway.
-        self.journal.change(row or 0, _UNSENT)
+    async def sending(self, record: int) -> bool:
+        """Write down that a request is about to leave; False where the record is not this client's any more."""
+        await self._ready()
+        return await self.store.sending(record)
 
-    async def planned(self, plan: Plan) -> None:
-        """Write down that a request made nothing and will be sent again."""
-        assert plan.row is not None  # noqa: S101 - it was sent
-        await self.journal.change(plan.row, {"status": RecordStatus.PLANNED})
-
-    async def accepted(self, plan: Plan, state: TaskState) -> None:
-        """Write down the id; shown to nobody before.
+    async def _ready(self) -> None:
+        """Write what waits. Else a write that is late could undo what is written down from here on.
 
         Raises:
-            JournalError: The disk failed after the money was spent; nothing new is sent from then on.
+            JournalError: The store does not take it.
         """
-        assert plan.row is not None  # noqa: S101 - it was sent
-        changes = {
-            "status": RecordStatus.ACCEPTED,
-            "owner": None,
-            "task_id": state.id,
-            "credits": state.credits_reserved,
-            "reply": state.body,
-            "error": None,
-            "accepted": time.time(),
-        }
-        try:
-            await asyncio.shield(self.journal.accepted(plan.row, changes))
-        except JournalError as error:
-            _log.critical("accepted %s, but the journal cannot be written: %s", state.id, error.what)
-            self.failure = error
-            raise
+        if self._backlog and not await self._flush():
+            raise JournalError("not sent, since the journal cannot be written", submitted="no")
 
-    def ended(self, task: VideoTask, outcome: Video | FoxError) -> None:
-        """Write down how a task ended, without waiting for the disk."""
-        changes, row = _changes(task, outcome), None if task._plan is None else task._plan.row
-        if changes is None:
+    async def planned(self, record: int) -> None:
+        """Write down that a request made nothing and will be sent again."""
+        await self.store.move(record, RecordStatus.PLANNED)
+
+    # --- After it left: nothing is dropped ---
+
+    async def accepted(self, record: int | None, state: TaskState) -> None:
+        """Write down the id, which nobody is shown before; if the disk refuses, it is kept and tried again."""
+        if record is None:
             return
-        if task.id is not None:
-            self._later(self.journal.ended(task.id, changes))
-        elif row is not None:
-            self._later(self.journal.change(row, changes))
+        write = functools.partial(
+            self.store.accepted, record, state.id, credits_reserved=state.credits_reserved, reply=state.body
+        )
+        if self._backlog:  # what came first is written first
+            self._keep(f"accepted {state.id}", write)
+            return
+        try:
+            # Shielded: whoever stops waiting must not stop the writing of an id.
+            await asyncio.shield(write())
+        except JournalError as error:
+            self._failed(f"accepted {state.id}", write, error)
 
-    def learned(self, model: str, record: str) -> None:
-        """Write down what a task of a model taught the schedule, without waiting for the disk."""
-        self._later(self.journal.learn(_storable(model), record))
+    def move(self, record: int, to: RecordStatus, *, error: str | None = None, task_id: str | None = None) -> None:
+        """Write down where a record stands, without waiting for the disk."""
+        if to is RecordStatus.WITHDRAWN and self.store.closed:
+            return  # what a client that is gone has planned is anybody's
+        self._later(
+            f"{to} of record {record}", functools.partial(self.store.move, record, to, error=error, task_id=task_id)
+        )
 
-    def recall(self, learn: Callable[[str], None]) -> None:
-        """Have the schedule learn what was written down, as soon as it is read."""
-        self.journal.learned(_LESSONS).add_done_callback(functools.partial(_teach, learn))
-
-    async def upload(self, sha256: str) -> str | None:
-        """Return the URL under which a content was uploaded in the last 24 hours; None if that is not known."""
-        return await self.journal.upload(sha256, self.origin, time.time() - REMEMBERED_SECONDS)
-
-    def uploaded(self, sha256: str, url: str) -> None:
-        """Write down under which URL a content was uploaded, without waiting for the disk."""
-        self._later(self.journal.uploaded(sha256, self.origin, url))
-
-    def forget_uploads(self, urls: Iterable[str]) -> None:
-        """Forget uploads that the service does not find any more, without waiting for the disk."""
-        self._later(self.journal.forget_uploads(urls))
+    def ended(self, state: TaskState, to: RecordStatus, error: str | None) -> None:
+        """Write down how a task ended, without waiting for the disk."""
+        write = functools.partial(
+            self.store.ended,
+            state.id,
+            to,
+            reply=state.body,
+            links=len(state.urls),
+            credits_reserved=state.credits_reserved,
+            error=error,
+        )
+        self._later(f"{to} {state.id}", write)
 
     def saved(self, task_id: str, place: int, file: SavedFile) -> None:
         """Write down where a result was saved, without waiting for the disk; not any more once the client is closed."""
-        if not self.journal.closed:
-            self._later(self.journal.saved(task_id, place, file.path, file.size, file.sha256))
+        if not self.store.closed:
+            write = functools.partial(self.store.saved, task_id, place, file)
+            self._later(f"file of {task_id}", write)
 
-    async def files(self, task_id: str, /) -> Mapping[int, SavedFile]:
+    def _later(self, what: str, write: Write) -> None:
+        if self._backlog:
+            self._keep(what, write)
+            return
+        writing = write()
+        writing.add_done_callback(functools.partial(self._written, what, write))
+
+    def _written(self, what: str, write: Write, written: "asyncio.Future[None] | asyncio.Future[bool]") -> None:
+        error = None if written.cancelled() else written.exception()
+        if isinstance(error, JournalError):
+            self._failed(what, write, error)
+
+    def _failed(self, what: str, write: Write, error: JournalError) -> None:
+        if self.store.closed:
+            _log.critical("not written down: %s: %s", what, error.what)
+            return
+        if not self._told:  # once for each time the disk fails, with the first thing that it did not take
+            _log.critical("%s, but the journal cannot be written; it is tried again: %s", what, error.what)
+        self._told = True
+        self._keep(what, write)
+
+    def _keep(self, what: str, write: Write) -> None:
+        self._backlog.append((what, write))
+        if self._retrying is None:
+            self._retrying = asyncio.get_running_loop().create_task(self._retry(), name="foxvideo journal")
+
+    async def _retry(self) -> None:
+        """Write the backlog, oldest first, as soon as the store takes it."""
+        wait = _FIRST_RETRY
+        try:
+            while self._backlog:
+                await asyncio.sleep(wait)
+                if await self._flush():
+                    _log.warning("the journal can be written again; nothing is missing in it")
+                    self._told = False
+                wait = min(2 * wait, _SLOWEST_RETRY)
+        finally:
+            self._retrying = None
+
+    async def _flush(self) -> bool:
+        """Write as much of the backlog as the store takes; return whether that is all of it."""
+        async with self._flushing:  # one at a time: what two wrote at once would be taken off twice
+            while self._backlog:
+                try:
+                    await self._backlog[0][1]()
+                except JournalError:
+                    return False
+                self._backlog.popleft()
+        return True
+
+    # --- What may be lost ---
+
+    def learn(self, model: str, lesson: str) -> None:
+        """Write down what a task taught the schedule, without waiting for the disk."""
+        self.store.learn(model, lesson).add_done_callback(_complain)
+
+    def recall(self, learn: Callable[[str], None]) -> None:
+        """Have the schedule learn what was written down, as soon as it is read."""
+        self.store.learned(_LESSONS).add_done_callback(functools.partial(_teach, learn))
+
+    async def upload(self, sha256: str) -> str | None:
+        """Return the URL under which a content was uploaded in the last 24 hours; None if that is not known."""
+        return await self.store.upload(sha256, self.origin, time.time() - REMEMBERED_SECONDS)
+
+    def uploaded(self, sha256: str, url: str) -> None:
+        """Write down under which URL a content was uploaded, without waiting for the disk."""
+        self.store.uploaded(sha256, self.origin, url).add_done_callback(_complain)
+
+    def forget_uploads(self, names: Iterable[str]) -> None:
+        """Forget uploads that the service may not find any more, without waiting for the disk."""
+        self.store.forget_uploads(names).add_done_callback(_complain)
+
+    async def files(self, task_id: str) -> Mapping[int, SavedFile]:
         """Return what was saved of a task, by the number of the result."""
-        return await self.journal.files(task_id)
-
-    def _later(self, written: "asyncio.Future[None]") -> None:
-        written.add_done_callback(_complain)
+        return await self.store.files(task_id)
 
     async def close(self) -> None:
         """Write what waits, and give up what this client owned."""
-        await self.journal.close()
+        if self._retrying is not None:
+            self._retrying.cancel()
+        try:
+            if not await self._flush():
+                lost = ", ".join(what for what, _ in self._backlog)
+                _log.critical("closed, and the journal could not be written; only this line knows: %s", lost)
+        finally:
+            await self.store.close()
 
 
 def _complain(written: "asyncio.Future[None]") -> None:
     error = None if written.cancelled() else written.exception()
     if error is not None:
-        _log.error("something was not written down: %s", str(error))
+        _log.error("journal write failed: %s", str(error))
 
 
 def _teach(learn: Callable[[str], None], read: "asyncio.Future[tuple[str, ...]]") -> None:
     if not read.cancelled() and read.exception() is None:  # else whoever needs the journal will hear of it
-        for record in read.result():
-            learn(record)
+        for lesson in read.result():
+            learn(lesson)
 
 
-def _changes(task: VideoTask, outcome: Video | FoxError) -> dict[str, object] | None:
-    """Return what an end changes in the journal; None where a task goes on."""
-    if isinstance(outcome, SubmitUncertain):
-        why = _storable(outcome.what)
-        return {"status": RecordStatus.UNCERTAIN, "owner": None, "error": why, "task_id": outcome.task_id}
-    if isinstance(outcome, Video | TaskFailed):
-        body = task.state.body if task.state else None
-        error = None if isinstance(outcome, Video) else _storable(outcome.what)
-        return {"status": _ENDS[type(outcome)], "reply": body, "error": error, "ended": time.time()}
-    if task.id is None and outcome.submitted == "no":
-        sent = task._plan is not None and task._plan.attempts > 0
-        status = RecordStatus.REFUSED if sent else RecordStatus.WITHDRAWN
-        return {"status": status, "owner": None, "error": _storable(outcome.what), "ended": time.time()}
-    return None
-
-
-_ENDS: Mapping[type, RecordStatus] = {
-    Video: RecordStatus.COMPLETED,
-    TaskFailed: RecordStatus.FAILED,
-    TaskCancelled: RecordStatus.CANCELLED,
-}
-
-
-def _describe(request: VideoRequest, media: Mapping[int, LocalMedia]) -> bytes:
-    """Return the request as JSON, local files by their content."""
-    return encode(request, {place: {"sha256": digest(local)} for place, local in media.items()})
-
-
-def _storable(text: str) -> str:
-    """Return a text without lone surrogates, which UTF-8 cannot spell."""
-    return text.encode(errors="backslashreplace").decode()
-
-
-def recalled_state(row: TaskRecord) -> TaskState | None:
+def recalled_state(record: TaskRecord) -> TaskState | None:
     """Return the state that was written down last; None if there is none.
 
     Raises:
-        JournalError: The row is damaged.
+        JournalError: The record is damaged.
     """
-    if row.reply is None:
+    if record.reply is None:
         return None
     try:
-        return read_task(Reply(200, {}, row.reply), row.task_id or "")
+        return read_task(Reply(200, {}, record.reply), record.task_id or "")
     except FoxError as error:
-        raise JournalError(
-            "the row of the task is damaged", task_id=row.task_id, key=row.key, submitted="yes"
-        ) from error
+        what = "the record of the task is damaged"
+        raise JournalError(what, submitted="yes", task_id=record.task_id, key=record.key) from error
 
 
-def recalled_request(row: TaskRecord) -> Request | None:
+def recalled_request(record: TaskRecord) -> Request | None:
     """Return what was asked for; None where local files were part of it, which the journal does not keep."""
-    return None if _LOCAL in row.request else Request.from_mapping(json.loads(row.request))
+    return None if _LOCAL in record.request else Request.from_mapping(json.loads(record.request))
 
 
-def unsaved(row: TaskRecord) -> bool:
-    """Whether a row is of a completed task of whose files not all were saved.
-
-    Raises:
-        JournalError: The row is damaged.
-    """
-    if row.status is not RecordStatus.COMPLETED:
-        return False
-    state = recalled_state(row)
-    return state is not None and row.saved < len(state.urls)
+def recalled_uploads(record: TaskRecord) -> bytes:
+    """Return what was asked for, as JSON, if local files were part of it; they stand as their digests."""
+    return record.request.encode() if _LOCAL in record.request else b""
 
 
-def expired(row: TaskRecord, now: float) -> bool:
+def expired(record: TaskRecord, now: float) -> bool:
     """Whether the links of a task that has ended are dead for sure, at a time in Unix seconds."""
-    return now - (row.ended or 0.0) > LINK_SECONDS
+    return now - (record.ended or 0.0) > LINK_SECONDS

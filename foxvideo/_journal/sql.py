@@ -1,284 +1,333 @@
-"""The tables of the journal, and everything that is read from them or written to them.
+"""The verbs of ``store.py`` in SQLite: functions of a transaction.
 
-What belongs here: the schema, and functions of a connection that is inside a transaction. What must not: threads,
-transactions and files (``sqlite.py``), and what one may do with a row (``record.py``).
+Each refuses before it writes, so that a refusal undoes nothing. A record's rules are those of ``record.py``; where a
+move is one statement, its WHERE clause is the table ``MOVES``.
 """
 
+import os
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from foxvideo._journal.record import Ask, Mine, RecordStatus, Right, TaskRecord, right
-from foxvideo._transfer.part import SavedFile
-from foxvideo.errors import KeyStateError
+from foxvideo._journal.record import (
+    SOURCES,
+    Claim,
+    Mine,
+    RecordStatus,
+    Right,
+    TaskRecord,
+    effects_of,
+    move_of,
+    right,
+)
+from foxvideo._journal.schema import Transaction, storable
+from foxvideo.errors import JournalError, KeyStateError
+from foxvideo.media import SavedFile
 
-if TYPE_CHECKING:
-    from sqlite3 import Connection
-
-VERSION = 1
-APPLICATION = 0x464F5856  # "FOXV": this file is no other program's
-SCHEMA = """
-CREATE TABLE tasks (
-    number INTEGER PRIMARY KEY,
-    key TEXT NOT NULL,
-    attempt INTEGER NOT NULL,
-    origin TEXT NOT NULL,
-    fingerprint TEXT NOT NULL,
-    model TEXT NOT NULL,
-    request TEXT NOT NULL,
-    token TEXT NOT NULL,
-    status TEXT NOT NULL,
-    owner TEXT,
-    task_id TEXT,
-    credits REAL,
-    reply BLOB,
-    error TEXT,
-    planned REAL NOT NULL,
-    sent REAL,
-    accepted REAL,
-    ended REAL,
-    UNIQUE (key, attempt)
-);
-CREATE INDEX tasks_by_id ON tasks (task_id) WHERE task_id IS NOT NULL;
-CREATE INDEX tasks_owned ON tasks (owner) WHERE owner IS NOT NULL;
-CREATE INDEX tasks_running ON tasks (number) WHERE status = 'accepted';
-CREATE TABLE files (
-    task_id TEXT NOT NULL,
-    place INTEGER NOT NULL,
-    path TEXT NOT NULL,
-    size INTEGER NOT NULL,
-    sha256 TEXT NOT NULL,
-    saved REAL NOT NULL,
-    PRIMARY KEY (task_id, place)
-);
-CREATE TABLE uploads (
-    sha256 TEXT NOT NULL,
-    origin TEXT NOT NULL,
-    url TEXT NOT NULL,
-    uploaded REAL NOT NULL,
-    PRIMARY KEY (sha256, origin)
-);
-CREATE TABLE durations (
-    number INTEGER PRIMARY KEY,
-    model TEXT NOT NULL,
-    record TEXT NOT NULL,
-    ended REAL NOT NULL
-);
-"""
-_ROWS = """
+_RECORDS = """
     SELECT tasks.*, (SELECT path FROM files WHERE files.task_id = tasks.task_id ORDER BY place LIMIT 1) AS file,
         (SELECT count(*) FROM files WHERE files.task_id = tasks.task_id) AS saved
     FROM tasks
 """
-_NOTHING = "(status IN ('refused', 'withdrawn') OR (status = 'planned' AND owner IS NULL))"
-_SETTLED = f"(status IN ('completed', 'failed', 'cancelled') OR {_NOTHING})"
-_LONGEST = 48 * 3600.0  # seconds; after that nothing is left of a task that could be fetched
-Lives = Callable[[str], bool]
+_NOTHING_MADE = "(status IN ('refused', 'withdrawn') OR (status = 'planned' AND owner IS NULL))"
+_DEAD_SECONDS = 48 * 3600.0  # after that nothing is left of a task that could be fetched: links live 24 hours
+_UPLOAD_SECONDS = 72 * 3600.0  # as long as the service keeps an upload
+_MOST_DURATIONS = 1000
+# What a record needs to be forgotten; a comparison with NULL is not true, so what is not known stays.
+_MAY_GO = """(
+    status IN ('refused', 'withdrawn') AND coalesce(ended, planned) < :before
+    OR status = 'planned' AND owner IS NULL AND planned < :before
+    OR status IN ('failed', 'cancelled') AND ended < :before
+    OR status = 'completed' AND ended < :before AND (
+        ended < :dead OR (SELECT count(*) FROM files WHERE files.task_id = tasks.task_id) >= links
+    )
+    OR status = 'accepted' AND accepted < :before AND accepted < :dead
+    OR status = 'uncertain' AND planned < :before AND EXISTS (
+        SELECT 1 FROM tasks AS later WHERE later.key = tasks.key AND later.attempt > tasks.attempt
+        AND later.status IN ('accepted', 'completed', 'failed', 'cancelled')
+    )
+)"""
 
 
-# --- Submits -----------------------------------------------------------------------------------------------------
+def identity(tx: Transaction) -> str:
+    """Return the name of the journal itself."""
+    (name,) = tx.run("SELECT identity FROM journal").fetchone()
+    return str(name)
 
 
-def claim(db: "Connection", ask: Ask, *, owner: str, lives: Lives, now: float) -> Mine | TaskRecord:
-    """Make the row of a key the owner's to send, or return it as it is.
+# --- Submissions ---
+
+
+def claim(tx: Transaction, claim: Claim) -> Mine | TaskRecord:
+    """Make an attempt under a key the owner's to send, or return the record that stands for the key.
 
     Raises:
         KeyConflict: The key is another request's, or another origin's.
     """
-    row = look(db, ask.key, lives=lives)
-    attempt, token = 1, uuid.uuid4().hex
-    if row is not None:
-        match right(row, ask):
-            case Right.NONE:
-                return row
-            case Right.TAKE:
-                change(db, row.number, {"status": RecordStatus.PLANNED, "owner": owner, "error": None, "ended": None})
-                return Mine(row.number, row.token)
-        (last,) = db.execute("SELECT max(attempt) FROM tasks WHERE key = ?", (row.key,)).fetchone()
-        attempt = last + 1
-        if row.status is RecordStatus.UNCERTAIN:  # should the service read it, it sees that this is a repeat
-            token = row.token
-    number = _insert(db, ask, attempt, status=RecordStatus.PLANNED, owner=owner, token=token, planned=now)
-    return Mine(number, token)
+    record = look(tx, claim.key)
+    if record is None:
+        return _plan(tx, claim, 1, uuid.uuid4().hex)
+    match right(record, claim):
+        case Right.READ:
+            return record
+        case Right.TAKE:
+            again = record.status.nothing_made
+            take = move_of(record, RecordStatus.PLANNED, owner=tx.owner, now=tx.now) if again else record
+            tx.write(attrs.evolve(take, owner=tx.owner))
+            return Mine(record.number, record.token)
+    undecided = record.status is RecordStatus.UNCERTAIN
+    # The token of an uncertain attempt goes out again: should the service read it, it sees that this is a repeat.
+    token = record.token if undecided else uuid.uuid4().hex
+    mine = _plan(tx, claim, _last_attempt(tx, record.key) + 1, token)
+    return attrs.evolve(mine, before="unknown" if undecided else "no")
 
 
-def begin(db: "Connection", ask: Ask, *, owner: str, token: str, now: float) -> int:
-    """Note that the request of a submit that is nobody else's is about to leave; return the number of its row."""
-    return _insert(db, ask, 1, status=RecordStatus.SENDING, owner=owner, token=token, planned=now, sent=now)
+def begin(tx: Transaction, claim: Claim, token: str) -> Mine:
+    """Note that the request of a submission under a new key is about to leave."""
+    return _plan(tx, claim, 1, token, RecordStatus.SENDING)
 
 
-def sending(db: "Connection", number: int, *, owner: str, now: float) -> bool:
-    """Note that a request is about to leave; False where the row is not the owner's to send any more."""
-    query = "UPDATE tasks SET status = 'sending', sent = ? WHERE number = ? AND status = 'planned' AND owner = ?"
-    return db.execute(query, (now, number, owner)).rowcount == 1
-
-
-def change(db: "Connection", number: int, changes: Mapping[str, Any], *, owner: str | None = None) -> None:
-    """Change columns of a row; with an owner, only while it is that one's, or nobody's."""
-    columns = ", ".join(f"{name} = ?" for name in changes)
-    whose = "(? IS NULL OR owner IS NULL OR owner = ?)"
-    query = f"UPDATE tasks SET {columns} WHERE number = ? AND {whose}"  # noqa: S608 - our names
-    db.execute(query, (*changes.values(), number, owner, owner))
-
-
-def ended(db: "Connection", task_id: str, changes: Mapping[str, Any]) -> None:
-    """Change columns of every row of a task."""
-    for (number,) in db.execute("SELECT number FROM tasks WHERE task_id = ?", (task_id,)).fetchall():
-        change(db, number, changes)
-
-
-def update(db: "Connection", row: TaskRecord, changes: Mapping[str, Any]) -> TaskRecord:
-    """Change columns of a row, and return it as it is then."""
-    change(db, row.number, changes)
-    return attrs.evolve(row, **changes)
-
-
-def adopt(db: "Connection", key: str, task_id: str, *, origin: str, lives: Lives, now: float) -> TaskRecord:
-    """Note that an uncertain submit made a task.
-
-    Raises:
-        KeyStateError: There is no uncertain submit under the key, or the id is another submit's.
-    """
-    row = uncertain(db, key, origin=origin, lives=lives)
-    other = db.execute("SELECT key FROM tasks WHERE task_id = ? AND number != ?", (task_id, row.number)).fetchone()
-    if other is not None:
-        what = f"the task {task_id} was made by the submit {other[0]!r}"
-        raise KeyStateError(what, key=key, submitted=row.status.submitted)
-    return update(db, row, {"status": RecordStatus.ACCEPTED, "task_id": task_id, "error": None, "accepted": now})
-
-
-def uncertain(db: "Connection", key: str, *, origin: str, lives: Lives) -> TaskRecord:
-    """Return the newest row of a key, which is uncertain.
-
-    Raises:
-        KeyStateError: It is not, or there is none; a row that is being sent is not, while its owner lives.
-    """
-    row = look(db, key, lives=lives)
-    if row is None or row.status is not RecordStatus.UNCERTAIN:
-        found = "is not in the journal" if row is None else f"is {row.status}"
-        raise KeyStateError(
-            f"the submit {found}, not uncertain",
-            submitted="no" if row is None else row.status.submitted,
-            key=key,
-            task_id=None if row is None else row.task_id,
-        )
-    if row.origin != origin:
-        raise KeyStateError(f"the submit went to {row.origin}", key=key, submitted=row.status.submitted)
-    return row
-
-
-def newest(db: "Connection", key: str) -> TaskRecord | None:
-    """Return the last attempt under a key; None if there is none.
-
-    One that made nothing does not hide an earlier one that did, or may have.
-    """
-    order = f"ORDER BY {_NOTHING}, attempt DESC"
-    found = db.execute(f"{_ROWS} WHERE key = ? {order} LIMIT 1", (key,)).fetchone()
-    return None if found is None else TaskRecord(**found)
-
-
-def look(db: "Connection", key: str, *, lives: Lives) -> TaskRecord | None:
-    """Return the last attempt under a key, with what its owner's death makes of it; None if there is none."""
-    row = newest(db, key)
-    settled = None if row is None else _settled(db, row, lives)
-    # What a dead owner has not sent has made nothing, and hides no earlier attempt.
-    return settled if settled is row else newest(db, key)
-
-
-def rows(db: "Connection", *, key: str | None, running: bool, lives: Lives) -> tuple[TaskRecord, ...]:
-    """Return rows in the order of planning.
-
-    Args:
-        db: The database.
-        key: Of this key alone; None for all.
-        running: Only those that are accepted and not known to have ended.
-        lives: Whether an owner lives.
-    """
-    for found in db.execute(f"{_ROWS} WHERE owner IS NOT NULL").fetchall():
-        _settled(db, TaskRecord(**found), lives)
-    which = "status = 'accepted'" if running else "? IS NULL OR key = ?"
-    query = f"{_ROWS} WHERE {which} ORDER BY number"
-    return tuple(TaskRecord(**found) for found in db.execute(query, () if running else (key, key)))
-
-
-def forget(db: "Connection", before: float, *, lives: Lives, now: float) -> int:
-    """Delete what is settled since before a time, and return how many submits that were.
-
-    That is what has ended and what made nothing, and in the end what was accepted, since links live 24 hours. What is
-    uncertain stays.
-    """
-    rows(db, key=None, running=True, lives=lives)  # a dead owner has no rows
-    which = f"({_SETTLED} AND coalesce(ended, planned) < ? OR status = 'accepted' AND accepted < ?)"
-    times = (before, min(before, now - _LONGEST))
-    db.execute(f"DELETE FROM files WHERE task_id IN (SELECT task_id FROM tasks WHERE {which})", times)  # noqa: S608 - ours
-    db.execute("DELETE FROM uploads WHERE uploaded < ?", (before,))
-    return db.execute(f"DELETE FROM tasks WHERE {which}", times).rowcount  # noqa: S608 - our text
-
-
-def _settled(db: "Connection", row: TaskRecord, lives: Lives) -> TaskRecord:
-    """Take a row away from a dead owner: what was planned is free, what was being sent is uncertain."""
-    if row.owner is None or lives(row.owner):
-        return row
-    if row.status is RecordStatus.SENDING:
-        why = "submit: the client that sent it died before the reply"
-        return update(db, row, {"owner": None, "status": RecordStatus.UNCERTAIN, "error": why})
-    return update(db, row, {"owner": None})
-
-
-def _insert(db: "Connection", ask: Ask, attempt: int, **more: object) -> int:
-    values = {
-        "key": ask.key,
+def _plan(tx: Transaction, claim: Claim, attempt: int, token: str, status: RecordStatus = RecordStatus.PLANNED) -> Mine:
+    columns: dict[str, object] = {
+        "key": claim.key,
         "attempt": attempt,
-        "origin": ask.origin,
-        "fingerprint": ask.fingerprint,
-        "model": ask.model,
-        "request": ask.request,
-        **more,
+        "origin": claim.origin,
+        "fingerprint": claim.fingerprint,
+        "model": claim.model,
+        "request": claim.request,
+        "token": token,
+        "planned": tx.now,
     }
-    names, marks = ", ".join(values), ", ".join("?" * len(values))
-    return db.execute(f"INSERT INTO tasks ({names}) VALUES ({marks})", tuple(values.values())).lastrowid or 0  # noqa: S608 - our names
+    return Mine(tx.insert({**columns, **effects_of(status, owner=tx.owner, now=tx.now)}), token)
 
 
-# --- Files and durations -----------------------------------------------------------------------------------------
+def _last_attempt(tx: Transaction, key: str) -> int:
+    (last,) = tx.run("SELECT max(attempt) FROM tasks WHERE key = ?", key).fetchone()
+    return int(last)
 
 
-def saved(db: "Connection", task_id: str, place: int, *, path: str, size: int, sha256: str, now: float) -> None:
-    """Note where a result of a task was saved."""
-    db.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)", (task_id, place, path, size, sha256, now))
+def sending(tx: Transaction, number: int) -> bool:
+    """Note that a request is about to leave; False where the record is not the owner's to send any more."""
+    statement = "UPDATE tasks SET status = 'sending', sent = ? WHERE number = ? AND status = 'planned' AND owner = ?"
+    return tx.run(statement, tx.now, number, tx.owner).rowcount > 0
 
 
-def files(db: "Connection", task_id: str) -> Mapping[int, SavedFile]:
+def move(tx: Transaction, number: int, to: RecordStatus, *, error: str | None, task_id: str | None) -> bool:
+    """Change the status of a record along ``MOVES`` while it is the owner's or nobody's; return whether it moved."""
+    if to is RecordStatus.SENDING:  # what is nobody's is nobody's to send
+        return sending(tx, number)
+    sources = ", ".join(f"'{status}'" for status in sorted(SOURCES[to]) if not status.nothing_made)
+    condition = f"number = ? AND status IN ({sources}) AND (owner IS NULL OR owner = ?)"
+    columns: dict[str, object] = {**effects_of(to, owner=tx.owner, now=tx.now), "error": error}
+    if task_id is not None:
+        columns["task_id"] = task_id
+    elif to is RecordStatus.ACCEPTED:
+        condition += " AND task_id IS NOT NULL"
+    return tx.update(columns, condition, number, tx.owner)
+
+
+def accepted(
+    tx: Transaction, number: int, *, task_id: str, credits_reserved: float | None, reply: bytes | None
+) -> None:
+    """Note the id that a reply brought, whoever has the record.
+
+    Raises:
+        JournalError: There is no such record.
+    """
+    try:
+        done = _accept(tx, number, task_id, {"credits_reserved": credits_reserved, "reply": reply})
+    except Exception:
+        if not tx.db.in_transaction:  # the disk has undone everything
+            raise
+        done = _accept(tx, number, task_id, {})  # whatever else cannot be stored, the id can
+    if not done:
+        _accept_apart(tx, number, task_id)
+
+
+def _accept(tx: Transaction, number: int, task_id: str, told: Mapping[str, object]) -> bool:
+    effects = effects_of(RecordStatus.ACCEPTED, owner=None, now=tx.now)
+    columns = {**effects, "task_id": task_id, "adopted": False, "error": None, **told}
+    again = "status = 'accepted' AND (task_id = ? OR (adopted AND reply IS NULL))"  # a person's word yields to a reply
+    return tx.update(columns, f"number = ? AND (status IN ('sending', 'uncertain') OR {again})", number, task_id)
+
+
+def _accept_apart(tx: Transaction, number: int, task_id: str) -> None:
+    """Note an id whose record has come to another end: as one more attempt, since it is worth money, too."""
+    record = tx.one(f"{_RECORDS} WHERE number = ?", number)
+    if record is None:
+        raise JournalError(f"the journal has no record {number}", task_id=task_id, submitted="yes")
+    if record.task_id == task_id:  # whose end was heard of meanwhile
+        return
+    names = ("key", "origin", "fingerprint", "model", "request", "token", "planned", "sent")
+    columns = {name: getattr(record, name) for name in names}
+    columns |= {"attempt": _last_attempt(tx, record.key) + 1, "task_id": task_id}
+    tx.insert({**columns, **effects_of(RecordStatus.ACCEPTED, owner=None, now=tx.now)})
+
+
+def ended(tx: Transaction, to: RecordStatus, told: Mapping[str, object], *, task_id: str, error: str | None) -> None:
+    """Note how a task ended in every record that has its id, or refresh what is noted there."""
+    tx.run(
+        """UPDATE tasks SET status = ?, owner = NULL, error = ?, accepted = coalesce(accepted, ?),
+        ended = coalesce(ended, ?) WHERE task_id = ? AND status IN ('accepted', 'uncertain', ?)""",
+        *(to, error, tx.now, tx.now, task_id, to),
+    )
+    known = {name: value for name, value in told.items() if value is not None}
+    try:
+        tx.update({"status": to, **known}, "task_id = ? AND status = ?", task_id, to)
+    except Exception:
+        if not tx.db.in_transaction:
+            raise
+        # Else the end is noted, whatever cannot be stored beside it.
+
+
+# --- What only a person can decide ---
+
+
+def uncertain(tx: Transaction, key: str, *, origin: str) -> TaskRecord:
+    """Return the record that stands for a key, which is uncertain.
+
+    Raises:
+        KeyStateError: It is not, there is none, its owner may still hear the reply, or it is another origin's.
+    """
+    return _to_decide(tx, key, origin, adopted=False)
+
+
+def adopt(tx: Transaction, key: str, task_id: str, *, origin: str) -> TaskRecord:
+    """Note that an uncertain submission made a task, or put the id right that a person gave it before.
+
+    Raises:
+        KeyStateError: As in ``uncertain``, or the id is in a record of another key.
+    """
+    record = _to_decide(tx, key, origin, adopted=True)
+    other = tx.run("SELECT key FROM tasks WHERE task_id = ? AND key != ?", task_id, key).fetchone()
+    if other is not None:
+        what = f"the task {task_id} was made by the submission {other[0]!r}"
+        raise KeyStateError(what, key=key, submitted=record.status.submitted)
+    if record.status is RecordStatus.UNCERTAIN:
+        record = move_of(record, RecordStatus.ACCEPTED, owner=None, now=tx.now, task_id=task_id)
+    return tx.write(attrs.evolve(record, task_id=task_id, accepted=tx.now, adopted=True))
+
+
+def _to_decide(tx: Transaction, key: str, origin: str, *, adopted: bool) -> TaskRecord:
+    record = look(tx, key)
+    if record is None:
+        raise KeyStateError("the submission is not in the journal", key=key, submitted="no")
+    if record.status is not RecordStatus.UNCERTAIN and not (adopted and record.unconfirmed):
+        what = f"the submission is {record.status}, not uncertain"
+    elif record.origin != origin:
+        what = f"the submission went to {record.origin}"
+    else:
+        return record
+    raise KeyStateError(what, key=key, task_id=record.task_id, submitted=record.status.submitted)
+
+
+# --- Reading ---
+
+
+def look(tx: Transaction, key: str) -> TaskRecord | None:
+    """Return the record that stands for a key, with what its owner's death makes of it; None if there is none.
+
+    That is the newest attempt, but one that made nothing hides no earlier one that did, or may have.
+    """
+    while True:
+        record = tx.one(f"{_RECORDS} WHERE key = ? ORDER BY {_NOTHING_MADE}, attempt DESC LIMIT 1", key)
+        if record is None or record.owner is None or tx.lives(record.owner):
+            return record
+        _bury(tx, record.owner)  # and another attempt may stand for the key then
+
+
+def records(
+    tx: Transaction, *, running: bool, key: str | None, status: RecordStatus | None, limit: int | None
+) -> tuple[TaskRecord, ...]:
+    """Return records in the order of planning, the newest of them where there is a limit."""
+    _bury_the_dead(tx)
+    standing = RecordStatus.ACCEPTED if running else status
+    # A status stands in the text, so that the index of those that run is used.
+    where = "TRUE" if standing is None else f"status = '{standing}'"
+    query = f"{_RECORDS} WHERE {where} AND (? IS NULL OR key = ?) ORDER BY number DESC LIMIT ?"
+    found = tx.run(query, key, key, -1 if limit is None else limit).fetchall()
+    return tuple(TaskRecord(**row) for row in reversed(found))
+
+
+def _bury_the_dead(tx: Transaction) -> None:
+    for (owner,) in tx.run("SELECT DISTINCT owner FROM tasks WHERE owner IS NOT NULL").fetchall():
+        if not tx.lives(owner):
+            _bury(tx, owner)
+
+
+def _bury(tx: Transaction, owner: str) -> None:
+    """Take its records from a dead owner: what was planned is free, what was being sent is uncertain."""
+    why = "submit: the client that sent it died before the reply"
+    uncertain = effects_of(RecordStatus.UNCERTAIN, owner=None, now=tx.now)
+    tx.update({**uncertain, "error": why}, "owner = ? AND status = 'sending'", owner)
+    tx.update({"owner": None}, "owner = ?", owner)
+
+
+# --- Forgetting ---
+
+
+def forget(tx: Transaction, before: float) -> int:
+    """Delete what was settled before a time and can be neither fetched nor decided; return how many records that were.
+
+    The attempts under a key go together or not at all, or an earlier one would stand for the key again.
+    """
+    _bury_the_dead(tx)
+    stay = f"SELECT key FROM tasks WHERE {_MAY_GO} IS NOT TRUE"  # noqa: S608 - ours
+    times = {"before": before, "dead": tx.now - _DEAD_SECONDS}
+    gone = tx.db.execute(f"SELECT number, task_id FROM tasks WHERE key NOT IN ({stay})", times).fetchall()  # noqa: S608 - ours
+    tx.db.executemany("DELETE FROM tasks WHERE number = ?", [(number,) for number, _ in gone])
+    tx.db.executemany("DELETE FROM files WHERE task_id = ?", [(task_id,) for _, task_id in gone if task_id])
+    known = "SELECT task_id FROM tasks WHERE task_id IS NOT NULL"
+    tx.run(f"DELETE FROM files WHERE saved < ? AND task_id NOT IN ({known})", before)  # noqa: S608 - our text
+    tx.run("DELETE FROM uploads WHERE uploaded < ?", before)
+    return len(gone)
+
+
+# --- Files, uploads, durations ---
+
+
+def saved(tx: Transaction, task_id: str, place: int, file: SavedFile) -> None:
+    """Note where a result of a task was saved; a name that is no text is kept as its bytes."""
+    name = str(file.path)
+    path = name if storable(name) == name else os.fsencode(name)
+    values = (task_id, place, path, file.size, file.sha256, tx.now)
+    tx.run("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)", *values)
+
+
+def files(tx: Transaction, task_id: str) -> Mapping[int, SavedFile]:
     """Return what was saved of a task, by the number of the result."""
-    found = db.execute("SELECT place, path, size, sha256 FROM files WHERE task_id = ?", (task_id,)).fetchall()
-    return {place: SavedFile(Path(path), size, sha256) for place, path, size, sha256 in found}
+    found = tx.run("SELECT place, path, size, sha256 FROM files WHERE task_id = ?", task_id).fetchall()
+    return {place: SavedFile(Path(os.fsdecode(path)), size, sha256) for place, path, size, sha256 in found}
 
 
-def uploaded(db: "Connection", sha256: str, origin: str, url: str, *, now: float) -> None:
-    """Note under which URL a content was uploaded."""
-    db.execute("INSERT OR REPLACE INTO uploads VALUES (?, ?, ?, ?)", (sha256, origin, url, now))
+def uploaded(tx: Transaction, sha256: str, origin: str, url: str) -> None:
+    """Note under which URL a content was uploaded, and drop what the service has dropped."""
+    tx.run("DELETE FROM uploads WHERE uploaded < ?", tx.now - _UPLOAD_SECONDS)
+    tx.run("INSERT OR REPLACE INTO uploads VALUES (?, ?, ?, ?)", sha256, origin, url, tx.now)
 
 
-def upload(db: "Connection", sha256: str, origin: str, since: float) -> str | None:
+def upload(tx: Transaction, sha256: str, origin: str, since: float) -> str | None:
     """Return the URL of a content that was uploaded after a time; None if there is none."""
     query = "SELECT url FROM uploads WHERE sha256 = ? AND origin = ? AND uploaded > ?"
-    found = db.execute(query, (sha256, origin, since)).fetchone()
+    found = tx.run(query, sha256, origin, since).fetchone()
     return None if found is None else found[0]
 
 
-def forget_uploads(db: "Connection", urls: Iterable[str]) -> None:
-    """Forget uploads that the service does not find any more."""
-    db.executemany("DELETE FROM uploads WHERE url = ?", [(url,) for url in urls])
+def forget_uploads(tx: Transaction, names: Iterable[str]) -> None:
+    """Forget uploads that the service may not find any more, by their URLs or by their contents."""
+    for name in names:
+        tx.run("DELETE FROM uploads WHERE ? IN (url, sha256)", name)
 
 
-def learn(db: "Connection", model: str, record: str, *, now: float) -> None:
-    """Note how a task of a model went, as the schedule tells it."""
-    db.execute("INSERT INTO durations (model, record, ended) VALUES (?, ?, ?)", (model, record, now))
+def learn(tx: Transaction, model: str, record: str) -> None:
+    """Note how a task of a model went, and drop the oldest of such notes."""
+    tx.run("INSERT INTO durations (model, record, ended) VALUES (?, ?, ?)", model, record, tx.now)
+    tx.run("DELETE FROM durations WHERE number <= (SELECT max(number) FROM durations) - ?", _MOST_DURATIONS)
 
 
-def learned(db: "Connection", most: int) -> tuple[str, ...]:
-    """Return the newest records, the oldest of them first."""
+def learned(tx: Transaction, most: int) -> tuple[str, ...]:
+    """Return the newest notes, the oldest of them first."""
     query = "SELECT record FROM durations ORDER BY number DESC LIMIT ?"
-    return tuple(record for (record,) in db.execute(query, (most,)).fetchall()[::-1])
+    return tuple(record for (record,) in tx.run(query, most).fetchall()[::-1])

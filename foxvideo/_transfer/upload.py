@@ -1,17 +1,16 @@
 """Local media on their way to the service: the same bytes once, however many requests need them.
 
-What belongs here: what a file holds, and bringing it up in constant memory. What must not: what the service's answer
-means (``_wire/decode.py``), whether to try again (``_wire/verdict.py``), and HTTP itself (``_http.py``).
+Out of scope: what the service's answer means and whether to try again (``_wire/``), and what a file holds
+(``content.py``).
 """
 
 import asyncio
+import copy
 import hashlib
 import json
 import logging
-import os
 import re
 import secrets
-import stat
 from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -19,19 +18,23 @@ from typing import TYPE_CHECKING, Protocol
 import aiohttp
 import attrs
 
+from foxvideo._aio import heed
 from foxvideo._http import Transport
-from foxvideo._wire.verdict import WELL, AskAgain, judge_upload
-from foxvideo.errors import ClientClosed, UploadError
-from foxvideo.requests.validation import LocalMedia, show
+from foxvideo._transfer.content import PIECE, Content
+from foxvideo._wire.reply import Answer, NoReply
+from foxvideo._wire.verdict import NO_FAILURES, ReadAgain, upload_verdict
+from foxvideo.errors import ClientClosed, FoxError, UploadError
+from foxvideo.media import LocalMedia
 
 if TYPE_CHECKING:
     from aiohttp.abc import AbstractStreamWriter
 
 _log = logging.getLogger("foxvideo")
 
-_AT_ONCE = 4  # bounded apart from requests, so that a large file holds up no query
-_PIECE = 1 << 18
+_AT_ONCE = 4  # bounded apart from requests, so that a large file holds up no poll
 _STALL_SECONDS = 60.0  # for one piece
+_REPLY_SECONDS = 300.0  # for connecting, and for the whole reply
+_MOST_REMEMBERED = 10_000
 REMEMBERED_SECONDS = 24 * 3600.0  # an upload lives 72 hours, but the oldest are dropped when the storage is full
 
 
@@ -44,8 +47,8 @@ class Memory(Protocol):
     def uploaded(self, digest: str, url: str, /) -> None:
         """Take note that a content was uploaded just now."""
 
-    def forget_uploads(self, urls: Collection[str], /) -> None:
-        """Forget those of these URLs that are known."""
+    def forget_uploads(self, names: Collection[str], /) -> None:
+        """Forget those of these URLs and digests that are known."""
 
 
 class _Nothing:
@@ -61,13 +64,19 @@ class _Nothing:
         """Forget nothing."""
 
 
-@attrs.frozen
-class _Content:
-    """What is to be uploaded, as it was when it was looked at."""
+@attrs.define(eq=False)
+class _Flight:
+    """One upload, for all who need it.
 
-    media: LocalMedia = attrs.field(repr=False)
-    size: int
-    digest: str
+    Attributes:
+        content: What goes up.
+        task: The upload.
+        changed: Whether it ended because the file is not any more what it was.
+    """
+
+    content: Content
+    task: asyncio.Task[str] = attrs.field(init=False)
+    changed: bool = attrs.field(default=False, init=False)
 
 
 @attrs.define(eq=False)
@@ -77,91 +86,132 @@ class Uploads:
     An upload costs nothing, so it is repeated like a read.
 
     Attributes:
-        limit: Most bytes of one file; None for no limit of ours.
         memory: Remembers what other clients uploaded; this client's own uploads are remembered in any case.
+        limit: Most bytes of one file; None for no limit of ours.
     """
 
     _transport: Transport
-    limit: int | None = None
     memory: Memory = attrs.field(factory=_Nothing)
+    limit: int | None = None
     _known: dict[str, tuple[float, str]] = attrs.field(factory=dict, init=False)
-    _flights: dict[str, asyncio.Task[str]] = attrs.field(factory=dict, init=False)
+    _flights: dict[str, _Flight] = attrs.field(factory=dict, init=False)
     _closed: bool = attrs.field(default=False, init=False)
     _slots: asyncio.Semaphore = attrs.field(factory=lambda: asyncio.Semaphore(_AT_ONCE), init=False)
 
-    async def link(self, media: LocalMedia) -> str:
+    async def link(self, media: LocalMedia, expected: str | None = None) -> str:
         """Return a URL under which the service can read a local file; uploaded unless its content already was.
 
         Cancelling one who waits leaves the upload to the others that need it.
 
+        Args:
+            media: The file, or its bytes.
+            expected: The SHA-256 that its request was named by, in hexadecimal; None if it has no name.
+
         Raises:
-            UploadError: The file cannot be read, is too large, or the service did not take it.
+            UploadError: The file cannot be read, is too large, or does not hold what was expected; or the service did
+                not take it.
             ClientClosed: The client was closed meanwhile.
             FoxError: The service refuses the key, or cannot be reached.
         """
         async with self._slots:
-            content = await asyncio.to_thread(_look, media, self.limit)
-        if self._closed:
-            raise ClientClosed("the client was closed before a file was uploaded", submitted="no")
-        flight = self._flights.get(content.digest)
-        if flight is None:
-            flight = self._flights[content.digest] = asyncio.create_task(self._bring(content))
-            flight.add_done_callback(lambda flight: self._landed(content.digest, flight))
-        await asyncio.wait({flight})
-        if flight.cancelled():
-            raise ClientClosed("the client was closed while a file was uploaded", submitted="no")
-        return flight.result()
+            content = await asyncio.to_thread(Content.of, media, expected=expected)
+        while True:
+            flight = self._flight(content)
+            await asyncio.wait({flight.task})
+            if flight.task.cancelled():
+                raise ClientClosed("the client was closed while a file was uploaded", submitted="no")
+            error = flight.task.exception()
+            if error is None:
+                return flight.task.result()
+            if flight.changed and flight.content.media is not media:
+                continue  # it was another file of the same content that changed
+            # Each who waits gets an error of its own, since it will name that one's task.
+            raise copy.copy(error) if isinstance(error, FoxError) else error from error.__cause__
 
     def forget(self, body: bytes) -> None:
-        """Upload anew next time what a body links to, because the service calls a link invalid."""
-        texts = {json.loads(text) for text in re.findall(rb'"(?:[^"\\]|\\.)*"', body)}
-        self._known = {digest: known for digest, known in self._known.items() if known[1] not in texts}
-        self.memory.forget_uploads(texts)
+        """Upload anew next time the files of a request: the service may have dropped them.
+
+        It may do so at any time, so whoever is refused with words about the request, or has a task that failed, calls
+        this: another upload costs nothing, another task with a dead link would.
+
+        Args:
+            body: The request as JSON: as it was sent, with URLs, or as the journal has it, with digests.
+        """
+        names = {json.loads(text) for text in re.findall(rb'"(?:[^"\\]|\\.)*"', body)}
+        if names:
+            self._known = {name: known for name, known in self._known.items() if not {name, known[1]} & names}
+            self.memory.forget_uploads(names)
 
     async def close(self) -> None:
         """Cut uploads that are under way; those that wait for a place are not begun."""
         self._closed = True
-        flights = list(self._flights.values())
-        for flight in flights:
-            flight.cancel()
-        await asyncio.gather(*flights, return_exceptions=True)
+        tasks = [flight.task for flight in self._flights.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _landed(self, digest: str, flight: asyncio.Task[str]) -> None:
-        del self._flights[digest]
-        if not flight.cancelled():
-            flight.exception()  # looks at an error that nobody may be left to wait for
+    def _flight(self, content: Content) -> _Flight:
+        """Return the upload of a content, which is begun unless it is under way."""
+        if self._closed:
+            raise ClientClosed("the client was closed before a file was uploaded", submitted="no")
+        if (flight := self._flights.get(content.digest)) is None:
+            flight = self._flights[content.digest] = _Flight(content)
+            flight.task = asyncio.create_task(self._bring(flight))
+            flight.task.add_done_callback(heed)
+            flight.task.add_done_callback(lambda _: self._flights.pop(content.digest))
+        return flight
 
-    async def _bring(self, content: _Content) -> str:
-        clock = asyncio.get_running_loop()
+    async def _bring(self, flight: _Flight) -> str:
+        clock, content = asyncio.get_running_loop(), flight.content
         since, known = self._known.get(content.digest, (0.0, ""))
         if known and clock.time() - since <= REMEMBERED_SECONDS:
             return known
         if (remembered := await self.memory.upload(content.digest)) is not None:
             return remembered
         async with self._slots:
-            url = await self._upload(content)
-        self._known[content.digest] = (clock.time(), url)
+            url = await self._upload(flight)
+        self._remember(content.digest, url, clock.time())
         self.memory.uploaded(content.digest, url)
         _log.debug("uploaded %d bytes: %s", content.size, url)
         return url
 
-    async def _upload(self, content: _Content) -> str:
-        clock, trouble = asyncio.get_running_loop(), WELL
+    def _remember(self, digest: str, url: str, now: float) -> None:
+        """Remember an upload, and drop those that are too old or too many: the oldest come first."""
+        self._known.pop(digest, None)
+        self._known[digest] = (now, url)
+        for old, (since, _) in list(self._known.items()):
+            if now - since <= REMEMBERED_SECONDS and len(self._known) <= _MOST_REMEMBERED:
+                break
+            del self._known[old]
+
+    async def _upload(self, flight: _Flight) -> str:
+        clock, failures = asyncio.get_running_loop(), NO_FAILURES
         while True:
-            sent = _Sent(content)
-            with aiohttp.MultipartWriter("form-data") as form:
-                form.append_payload(sent)
-            answer = await self._transport.upload(form)
-            verdict = judge_upload(answer, trouble, clock.time())
-            sent.check(whole=isinstance(verdict, str))
+            sent = _Sent(flight.content)
+            answer = await self._send(sent)
+            verdict = upload_verdict(answer, failures, clock.time())
+            if (error := sent.fault(whole=isinstance(verdict, str))) is not None:
+                flight.changed = True
+                raise error
             match verdict:
                 case str():
                     return verdict
-                case AskAgain():
-                    trouble = verdict.trouble
-                    await asyncio.sleep(verdict.after or 0.0)
+                case ReadAgain():
+                    failures = verdict.failures
+                    await asyncio.sleep(verdict.after)
                 case _:
                     raise verdict
+
+    async def _send(self, sent: "_Sent") -> Answer:
+        """Send a file once, in a time that hangs on its size; a reply may come in drops, too."""
+        with aiohttp.MultipartWriter("form-data") as form:
+            form.append_payload(sent)
+        pieces = sent.size // PIECE + 1
+        try:
+            async with asyncio.timeout(pieces * _STALL_SECONDS + _REPLY_SECONDS):
+                return await self._transport.upload(form)
+        except TimeoutError:
+            return NoReply(sent=True, reason="the reply came too slowly")
 
 
 class _Sent(aiohttp.Payload):
@@ -171,9 +221,9 @@ class _Sent(aiohttp.Payload):
     """
 
     _default_content_type = "application/octet-stream"
-    _value: _Content
+    _value: Content
 
-    def __init__(self, content: _Content) -> None:
+    def __init__(self, content: Content) -> None:
         super().__init__(content)
         self._error: UploadError | None = None
         self._hash = hashlib.sha256()
@@ -192,93 +242,22 @@ class _Sent(aiohttp.Payload):
 
     async def write(self, writer: "AbstractStreamWriter") -> None:
         """Send the content, as long as it is the one that was announced."""
-        for offset in range(0, self.size, _PIECE):
+        for offset in range(0, self.size, PIECE):
             try:
-                piece = await asyncio.to_thread(self._piece, offset)
+                piece = await asyncio.to_thread(self._value.piece, offset)
             except UploadError as error:
                 self._error = error
                 raise OSError(error.what) from None  # aiohttp ends the request
+            self._hash.update(piece)
             async with asyncio.timeout(_STALL_SECONDS):
                 await writer.write(piece)
 
-    def check(self, *, whole: bool) -> None:
-        """Make sure that what was sent is what was looked at.
+    def fault(self, *, whole: bool) -> UploadError | None:
+        """Return the error that what was sent is not what was looked at; None where it is.
 
         Args:
             whole: Whether all of it was sent.
-
-        Raises:
-            UploadError: It is not.
         """
-        if self._error is not None:
-            raise self._error
-        if whole and self._hash.hexdigest() != self._value.digest:
-            raise _changed(self._value.media)
-
-    def _piece(self, offset: int) -> bytes:
-        wanted = min(_PIECE, self.size - offset)
-        if isinstance(self._value.media, bytes):
-            piece = self._value.media[offset : offset + wanted]
-        else:
-            piece = _read(self._value.media, offset, wanted, last=offset + wanted == self.size)
-        self._hash.update(piece)
-        return piece
-
-
-def digest(media: LocalMedia) -> str:
-    """Return the SHA-256 of local media, in hexadecimal; reads a file in constant memory, and blocks.
-
-    Raises:
-        UploadError: The file cannot be read.
-    """
-    return _look(media, None).digest
-
-
-def _look(media: LocalMedia, limit: int | None) -> _Content:
-    """Read media once, to know what they hold."""
-    if isinstance(media, bytes):
-        _refuse_large(media, len(media), limit)
-        return _Content(media, len(media), hashlib.sha256(media).hexdigest())
-    try:
-        with Path(media).open("rb", buffering=0) as file:
-            told = os.fstat(file.fileno())
-            if not stat.S_ISREG(told.st_mode):
-                raise UploadError(f"{_called(media)} is no regular file", submitted="no")
-            _refuse_large(media, told.st_size, limit)
-            found, size = hashlib.sha256(), 0
-            while piece := file.read(_PIECE):
-                found.update(piece)
-                size += len(piece)
-    except (OSError, ValueError) as error:  # a path with a null byte is a ValueError
-        raise _unreadable(media, error) from error
-    return _Content(media, size, found.hexdigest())
-
-
-def _read(path: "os.PathLike[str]", offset: int, wanted: int, *, last: bool) -> bytes:
-    """Read a piece of a file, which must end where it ended before."""
-    try:
-        with Path(path).open("rb", buffering=0) as file:
-            file.seek(offset)
-            piece = file.read(wanted + last) or b""
-    except OSError as error:
-        raise _unreadable(path, error) from error
-    if len(piece) != wanted:
-        raise _changed(path)
-    return piece
-
-
-def _refuse_large(media: LocalMedia, size: int, limit: int | None) -> None:
-    if limit is not None and size > limit:
-        raise UploadError(f"{_called(media)} has {size} bytes, and upload_limit allows {limit}", submitted="no")
-
-
-def _unreadable(media: LocalMedia, error: Exception) -> UploadError:
-    return UploadError(f"could not read {_called(media)}: {getattr(error, 'strerror', None) or error}", submitted="no")
-
-
-def _changed(media: LocalMedia) -> UploadError:
-    return UploadError(f"{_called(media)} changed while it was uploaded", submitted="no")
-
-
-def _called(media: LocalMedia) -> str:
-    return show(media) if isinstance(media, bytes) else repr(str(Path(media)))
+        if self._error is None and whole and self._hash.hexdigest() != self._value.digest:
+            return self._value.changed()
+        return self._error

@@ -1,1 +1,1 @@
-"""Between values and bytes: no I/O and no clock."""
+"""Bytes to values and back: no I/O and no clock."""

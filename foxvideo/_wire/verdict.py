@@ -1,217 +1,351 @@
-"""Whether to try again, and how long to wait: pure verdicts over replies, with the time passed in.
+"""Whether to try again, and how long to wait: pure verdicts over answers, with the time passed in.
 
-The question behind every verdict is *could the server have acted?* A submit costs money and FoxAPI has no
-idempotency key, so a submit goes out again only if it certainly did not arrive or was refused with nothing made.
-A read is free of that: a read that fails is not a video that failed.
+The question behind every verdict is *could the server have acted?* A submission costs money, so it goes out again only
+if it certainly did not arrive, was refused with nothing made, or if the service promises that one idempotency key makes
+one task. A read is free of that: a read that fails is not a video that failed.
 
-What belongs here: verdicts and delays. What must not: clocks, sleeping, sockets, and when to ask after a task that
-is well (``schedule/``).
+Patience is time. The number of failures is only asked for beside it, so that a machine that slept, and sees two
+failures an hour apart, does not take that for an hour of failures.
 """
 
 import itertools
 from collections.abc import Callable
+from http import HTTPStatus
+from typing import Literal, TypeVar
 
 import attrs
 import backoff
 
-from foxvideo._wire.decode import Answer, NoReply, read_submit, read_task, read_upload
+from foxvideo._wire.decode import read_submit, read_task, read_upload
+from foxvideo._wire.refusal import is_busy
+from foxvideo._wire.reply import Answer, NoReply
 from foxvideo.errors import (
-    AuthenticationError,
     BadReply,
     FoxError,
     ModelUnavailable,
     RateLimited,
     ResultsMissing,
     ServiceUnavailable,
+    SubmitUncertain,
     TaskNotFound,
 )
 from foxvideo.state import Status, TaskState
 
+T = TypeVar("T")
+Made = Literal["no", "unknown"]
 Jitter = Callable[[float], float]
 """Spreads a delay in seconds, so that many clients do not come back in one instant."""
 
+_SHORTEST = 0.5  # seconds between two attempts at the least: jitter, or a Retry-After of 0, may say none at all
 _SLOWLY = 15.0  # a channel that is missing now is not back within a second
-_MISSES = 3  # 404s in a row before a task counts as unknown: a fresh one may lag
-_FAILURES = 10  # failed reads in a row before a wait ends, if they also lasted
-_FAILING_SECONDS = 300.0
+
+# How long the service has to go on saying so before a wait ends, in seconds: for an id that nobody here has seen, and
+# for a task that was accepted here or seen before. A gateway that restarts, or a firewall in a mood, is back by then.
+_MISSING_SECONDS = {False: 60.0, True: 300.0}  # 404
+_DENIED_SECONDS = {False: 0.0, True: 60.0}  # 401 and 403
+_REFUSALS = 3
+_FAILING_SECONDS = 300.0  # everything else
+_FAILURES = 10
+_DENIED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+
 _GRACE = 60.0  # seconds for the results of a completed task to show up
 _GRACE_INTERVAL = 3.0
+_NOT_FILES = frozenset({"voice_id", "character_id", "element_id", "profile_id", "text"})  # results without a link
 
 
-def delay(failures: int, jitter: Jitter = backoff.full_jitter, *, first: float = 1.0, most: float = 60.0) -> float:
-    """Return the seconds to wait after that many failures in a row: doubling, bounded, jittered."""
+def delay(
+    failures: int,
+    jitter: Jitter = backoff.full_jitter,
+    *,
+    asked: float | None = None,
+    first: float = 1.0,
+    most: float = 60.0,
+) -> float:
+    """Return the seconds to wait after that many failures in a row: doubling, jittered, half a second at least.
+
+    Args:
+        failures: How many; 1 after the first.
+        jitter: Spreads the delay.
+        asked: Seconds that the server asked for: a lower bound, and never a reason to come back sooner.
+        first: The delay after the first failure, before jitter.
+        most: The longest delay of our own.
+    """
     waits = backoff.expo(factor=first, max_value=most)
     next(waits)  # backoff's generators begin with an empty value
-    return jitter(next(itertools.islice(waits, max(failures, 1) - 1, None)))
+    own = jitter(next(itertools.islice(waits, max(failures, 1) - 1, None)))
+    return max(own, asked or 0.0, _SHORTEST)
+
+
+# --- Submissions -----------------------------------------------------------------------------------------------------
 
 
 @attrs.frozen
-class SendAgain:
-    """A submit may be repeated: nothing was made.
+class SubmitAgain:
+    """A submission may be repeated.
 
     Attributes:
         after: Seconds to wait first.
-        limited: The service asked everybody to slow down, not this request alone.
-        error: What this attempt ended with.
+        limited: Whether the service asked everybody to slow down, not this request alone.
+        error: What this attempt ended with; it may carry an id that a broken reply showed.
+        made: Whether a task may exist meanwhile: ``"no"``, or ``"unknown"``, and then only the idempotency key makes
+            the repeat safe, and the key must not be given to another attempt.
     """
 
     after: float
     limited: bool
     error: FoxError
+    made: Made = "no"
 
 
-def judge_submit(
+def submit_verdict(
     answer: Answer,
     *,
     attempt: int,
     attempts: int,
-    retry_429: bool = True,
+    trust_refusals: bool,
+    idempotent: bool = False,
+    before: Made = "no",
     jitter: Jitter = backoff.full_jitter,
-) -> TaskState | SendAgain | FoxError:
-    """Decide what the answer to a submit means.
+) -> TaskState | SubmitAgain | FoxError:
+    """Decide what the answer to a submission means.
 
     Args:
         answer: What came back.
-        attempt: How often this submit was sent, 1 for the first time.
+        attempt: How often this submission was sent, 1 for the first time.
         attempts: How often it may be sent in all.
-        retry_429: Whether a 429 counts as *refused before anything was made*.
+        trust_refusals: Whether 429 and *no channel* are believed to make nothing. Where not, either is uncertain.
+        idempotent: Whether the service promises that one ``Idempotency-Key`` makes one task, so that a submission whose
+            reply was lost may be repeated with the same key. FoxAPI does not; EvoLink does: https://docs.evolink.ai.
+        before: What earlier attempts of this submission came to: ``made`` of their verdicts.
         jitter: Spreads the delays.
 
     Returns:
-        The task's first state, or leave to send again, or the error to end with.
+        The task's first state, or leave to submit again, or the error to end with.
     """
     try:
-        return read_submit(answer)
+        return read_submit(answer, trust_refusals=trust_refusals)
     except FoxError as error:
-        last = attempt >= attempts
-        if error.submitted != "no" or last:
-            return error
-        if isinstance(error, RateLimited) and retry_429:
-            wait = delay(attempt, jitter) if error.retry_after is None else error.retry_after
-            return SendAgain(wait, limited=True, error=error)
-        if isinstance(error, ModelUnavailable) and error.code == "no_compatible_channel":
-            return SendAgain(_SLOWLY + delay(attempt, jitter, first=_SLOWLY), limited=False, error=error)
-        if isinstance(answer, NoReply):
-            return SendAgain(delay(attempt, jitter), limited=False, error=error)
-        return error
+        lost = error.submitted == "unknown"
+        made: Made = "unknown" if lost or before == "unknown" else "no"
+        again = _may_repeat_lost(answer) and idempotent if lost else _may_repeat_refused(answer, error)
+        if again and attempt < attempts:
+            wait = _wait_to_submit(error, attempt, jitter)
+            return SubmitAgain(wait, limited=isinstance(error, RateLimited), error=error, made=made)
+        return error if lost or made == "no" else _after_lost(error)
+
+
+def _may_repeat_refused(answer: Answer, error: FoxError) -> bool:
+    """Whether a submission that made nothing may succeed later."""
+    return isinstance(answer, NoReply) or is_busy(error)
+
+
+def _may_repeat_lost(answer: Answer) -> bool:
+    """Whether a submission whose outcome is unknown may be repeated under the same idempotency key.
+
+    A 409 may not: EvoLink's ``paid_outcome_unknown`` and ``idempotency_conflict`` say that the key itself is in doubt.
+    Nor may a refusal that is not trusted, which was understood and answered.
+    """
+    if isinstance(answer, NoReply):
+        return True
+    broken = answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.status == HTTPStatus.REQUEST_TIMEOUT
+    return broken or answer.ok
+
+
+def _wait_to_submit(error: FoxError, attempt: int, jitter: Jitter) -> float:
+    if isinstance(error, ModelUnavailable):
+        return _SLOWLY + delay(attempt, jitter, first=_SLOWLY)
+    return delay(attempt, jitter, asked=error.retry_after if isinstance(error, RateLimited) else None)
+
+
+def _after_lost(error: FoxError) -> SubmitUncertain:
+    """Return what a refusal means after an attempt whose reply was lost: that one may have made a task."""
+    ended = SubmitUncertain(
+        f"the reply to an earlier attempt was lost; the last one ended with: {error.what}",
+        submitted="unknown",
+        http_status=error.http_status,
+        request_id=error.request_id,
+        body=error.body,
+    )
+    ended.__cause__ = error
+    return ended
+
+
+# --- Reads -----------------------------------------------------------------------------------------------------------
 
 
 @attrs.frozen
-class Trouble:
-    """What went wrong with the reads of one task lately; all zero while nothing does.
+class Failures:
+    """What went wrong with the reads of one thing lately; all zero while nothing does.
 
     Attributes:
-        failures: Failed reads in a row.
+        count: Failed reads in a row.
         since: When that row began, in the seconds of the caller's clock.
-        misses: 404s in a row.
+        refusals: Of these the last ones that were a 401, 403 or 404, in a row.
+        refused_since: When that row began.
         empty_since: When the task first showed as completed without results.
-        sync: Whether the next query asks with ``sync_upstream``.
+        sync: Whether the next poll is sent with ``sync_upstream``.
         error: What the last failed read ended with.
     """
 
-    failures: int = 0
+    count: int = 0
     since: float = 0.0
-    misses: int = 0
+    refusals: int = 0
+    refused_since: float = 0.0
     empty_since: float | None = None
     sync: bool = True
     error: FoxError | None = attrs.field(default=None, eq=False)
 
+    def and_one(self, error: FoxError, now: float) -> "Failures":
+        """Return the failures with one more."""
+        refused = _is_refused(error)
+        return attrs.evolve(
+            self,
+            count=self.count + 1,
+            since=self.since if self.count else now,
+            refusals=self.refusals + 1 if refused else 0,
+            refused_since=self.refused_since if self.refusals else now,
+            error=error,
+        )
 
-WELL = Trouble()
+
+NO_FAILURES = Failures()
 
 
 @attrs.frozen
-class AskAgain:
-    """A task has not ended, as far as this read tells.
+class ReadAgain:
+    """A read or an upload has failed, and may be repeated.
 
     Attributes:
-        trouble: What to pass in with the next answer.
-        state: What the server said; None where the read failed.
-        after: Seconds to wait; None leaves it to the schedule.
-        limited: The service asked everybody to slow down.
+        failures: What to pass in with the next answer.
+        after: Seconds to wait.
+        limited: Whether the service asked everybody to slow down.
     """
 
-    trouble: Trouble
+    failures: Failures
+    after: float
+    limited: bool
+
+
+@attrs.frozen
+class PollAgain:
+    """A task has not ended, as far as this poll tells.
+
+    Attributes:
+        failures: What to pass in with the next answer.
+        state: What the server said; None where the poll failed.
+        after: Seconds to wait; None leaves it to the schedule.
+        limited: Whether the service asked everybody to slow down.
+    """
+
+    failures: Failures
     state: TaskState | None = None
     after: float | None = None
     limited: bool = False
 
 
-def judge_read(
-    answer: Answer, task_id: str, trouble: Trouble, now: float, jitter: Jitter = backoff.full_jitter
-) -> AskAgain | TaskState | FoxError:
-    """Decide what the answer to a task query means.
+def poll_verdict(
+    answer: Answer, task_id: str, failures: Failures, now: float, *, known: bool, jitter: Jitter = backoff.full_jitter
+) -> PollAgain | TaskState | FoxError:
+    """Decide what the answer to a poll means.
 
     Args:
         answer: What came back.
-        task_id: The task that was asked for.
-        trouble: What the last verdict handed back; ``WELL`` at first.
+        task_id: The task that was polled.
+        failures: What the last verdict handed back; ``NO_FAILURES`` at first.
         now: Seconds of a clock that never steps.
+        known: Whether the task exists for sure: it was accepted here, seen before, or is in the journal.
         jitter: Spreads the delays.
 
     Returns:
-        Leave to ask again, or the terminal state, or the error that ends the wait (not the task).
+        Leave to poll again, or the terminal state, or the error that ends the wait (not the task).
     """
     try:
         state = read_task(answer, task_id)
     except FoxError as error:
-        return _judge_failure(error.name(task_id=task_id), trouble, now, jitter)
-    return judge_state(state, trouble, now)
+        return _failed_poll(error.name(task_id=task_id), failures, now, jitter, known=known)
+    return state_verdict(state, failures, now)
 
 
-def judge_upload(
-    answer: Answer, trouble: Trouble, now: float, jitter: Jitter = backoff.full_jitter
-) -> AskAgain | str | FoxError:
-    """Decide what the answer to an upload means: what makes a read be repeated does so here, since both cost nothing.
+def read_verdict(
+    answer: Answer,
+    read: Callable[[Answer], T],
+    failures: Failures,
+    now: float,
+    *,
+    patience: float,
+    jitter: Jitter = backoff.full_jitter,
+) -> ReadAgain | T | FoxError:
+    """Decide what the answer to any other read means: models, balance, prices, a fresh link.
 
     Args:
         answer: What came back.
-        trouble: What the last verdict handed back; ``WELL`` at first.
+        read: Returns the value that it holds, or raises what it means; a function of ``decode.py``.
+        failures: What the last verdict handed back; ``NO_FAILURES`` at first.
         now: Seconds of a clock that never steps.
+        patience: Seconds of failures after which the last of them is returned.
         jitter: Spreads the delays.
 
     Returns:
-        Leave to send again, or the URL of the file, or the error to end with.
+        Leave to read again, or the value, or the error to end with. What asking again would not change ends it at once.
     """
     try:
-        return read_upload(answer)
+        return read(answer)
     except (BadReply, RateLimited, ServiceUnavailable) as error:
-        return _judge_failure(error, trouble, now, jitter, "uploads")
+        more = failures.and_one(error, now)
+        return error if now - more.since >= patience else _again(more, error, jitter)
     except FoxError as error:
         return error
 
 
-def judge_state(state: TaskState, trouble: Trouble, now: float) -> AskAgain | TaskState | FoxError:
-    """Decide whether a task has ended; the arguments and the answer are those of ``judge_read``."""
-    if state.status is not Status.COMPLETED or state.results:
-        return state if state.status.terminal else AskAgain(WELL, state)
-    return _judge_empty(state, trouble, now)
+def upload_verdict(
+    answer: Answer, failures: Failures, now: float, jitter: Jitter = backoff.full_jitter
+) -> ReadAgain | str | FoxError:
+    """Decide what the answer to an upload means. An upload costs nothing, so it is repeated as a read is.
+
+    Returns:
+        Leave to upload again, or the URL of the file, or the error to end with.
+    """
+    verdict = read_verdict(answer, read_upload, failures, now, patience=_FAILING_SECONDS, jitter=jitter)
+    if isinstance(verdict, BadReply | RateLimited | ServiceUnavailable):
+        return _unavailable(verdict, "uploads", failures.and_one(verdict, now), now)
+    return verdict
 
 
-def _judge_failure(
-    error: FoxError, trouble: Trouble, now: float, jitter: Jitter, doing: str = "task queries"
-) -> AskAgain | FoxError:
-    if isinstance(error, AuthenticationError):
-        return error
-    misses = trouble.misses + 1 if isinstance(error, TaskNotFound) else 0
-    if misses >= _MISSES:
-        return error
-    since = trouble.since if trouble.failures else now
-    failures = trouble.failures + 1
-    if failures >= _FAILURES and now - since >= _FAILING_SECONDS and not misses:
-        return _unavailable(error, f"{failures} {doing} in a row failed within {now - since:.0f} s")
+def state_verdict(state: TaskState, failures: Failures, now: float) -> PollAgain | TaskState | FoxError:
+    """Decide whether a task has ended; the arguments and the answer are those of ``poll_verdict``."""
+    if state.status is Status.COMPLETED and (not state.results or any(result.incomplete for result in state.results)):
+        return _without_results(state, failures, now)
+    return state if state.status.terminal else PollAgain(NO_FAILURES, state)
+
+
+def _again(failures: Failures, error: FoxError, jitter: Jitter) -> ReadAgain:
     limited = isinstance(error, RateLimited)
     asked = error.retry_after if isinstance(error, RateLimited) else None
-    return AskAgain(
-        attrs.evolve(trouble, failures=failures, since=since, misses=misses, error=error),
-        after=delay(failures, jitter) if asked is None else asked,
-        limited=limited,
-    )
+    return ReadAgain(failures, delay(failures.count, jitter, asked=asked), limited)
 
 
-def _unavailable(error: FoxError, what: str) -> ServiceUnavailable:
+def _is_refused(error: FoxError) -> bool:
+    return isinstance(error, TaskNotFound) or error.http_status in _DENIED
+
+
+def _failed_poll(
+    error: FoxError, failures: Failures, now: float, jitter: Jitter, *, known: bool
+) -> PollAgain | FoxError:
+    more = failures.and_one(error, now)
+    failing, refused = now - more.since, now - more.refused_since
+    if _is_refused(error):
+        patience = (_MISSING_SECONDS if isinstance(error, TaskNotFound) else _DENIED_SECONDS)[known]
+        if refused >= patience and (more.refusals >= _REFUSALS or not patience):
+            return error
+    elif failing >= _FAILING_SECONDS and more.count >= _FAILURES:
+        return _unavailable(error, "polls", more, now)
+    again = _again(more, error, jitter)
+    return PollAgain(more, after=again.after, limited=again.limited)
+
+
+def _unavailable(error: FoxError, doing: str, failures: Failures, now: float) -> ServiceUnavailable:
     ended = ServiceUnavailable(
-        f"{what}, the last one: {error.what}",
+        f"{failures.count} {doing} in a row failed within {now - failures.since:.0f} s, the last one: {error.what}",
         submitted=error.submitted,
         task_id=error.task_id,
         http_status=error.http_status,
@@ -222,65 +356,26 @@ def _unavailable(error: FoxError, what: str) -> ServiceUnavailable:
     return ended
 
 
-def _judge_empty(state: TaskState, trouble: Trouble, now: float) -> AskAgain | FoxError:
-    """Decide about a task that is completed and shows no results; they often follow within seconds.
+def _without_results(state: TaskState, failures: Failures, now: float) -> PollAgain | TaskState | FoxError:
+    """Decide about a task that is completed and shows no results, or names a link that is not there yet.
 
-    Several live clients of the service have seen it; asked again without ``sync_upstream``, it usually has them.
+    They often follow within seconds. Several live clients of the service have seen it; polled again without
+    ``sync_upstream``, it usually has them.
     """
-    first = trouble.empty_since is None
-    since = now if trouble.empty_since is None else trouble.empty_since
-    if now - since >= _GRACE:
-        return ResultsMissing(
-            f"completed, but without results for {now - since:.0f} s",
-            submitted="yes",
-            task_id=state.id,
-            body=dict(state.raw),
-            credits_reserved=state.credits_reserved,
+    first = failures.empty_since is None
+    since = now if failures.empty_since is None else failures.empty_since
+    if now - since < _GRACE:
+        return PollAgain(
+            Failures(empty_since=since, sync=not first),
+            state=attrs.evolve(state, status=Status.PROCESSING),
+            after=0.0 if first else _GRACE_INTERVAL,
         )
-    return AskAgain(
-        Trouble(empty_since=since, sync=not first),
-        state=attrs.evolve(state, status=Status.PROCESSING),
-        after=0.0 if first else _GRACE_INTERVAL,
+    if any(result.url or result.fields.keys() & _NOT_FILES for result in state.results):
+        return state  # what is there is all that there will be
+    return ResultsMissing(
+        f"completed, but without results for {now - since:.0f} s",
+        submitted="yes",
+        task_id=state.id,
+        body=dict(state.raw),
+        credits_reserved=state.credits_reserved,
     )
-
-
-@attrs.frozen
-class Pace:
-    """How fast requests of one kind may leave, after the service said *too fast*.
-
-    Attributes:
-        not_before: No request leaves earlier, in the seconds of the caller's clock.
-        gap: Seconds between two requests; 0 for no limit of ours.
-        limited_at: When the gap last grew: answers to requests that left earlier do not let it grow again.
-    """
-
-    not_before: float = 0.0
-    gap: float = 0.0
-    limited_at: float = float("-inf")
-
-    def limited(self, started: float, now: float, wait: float) -> "Pace":
-        """Return the pace after a 429 to a request that left at ``started``: wait, then go at half the speed."""
-        not_before = max(self.not_before, now + wait)
-        if started < self.limited_at:
-            return attrs.evolve(self, not_before=not_before)
-        return Pace(not_before, min(max(2 * self.gap, _FIRST_GAP), _MOST_GAP), now)
-
-    def passed(self, started: float) -> "Pace":
-        """Return the pace after a request that left at ``started`` and was let through: a degree faster.
-
-        One that left before the last 429 says nothing about the pace since.
-        """
-        if started < self.limited_at:
-            return self
-        gap = self.gap * _EASING
-        return attrs.evolve(self, gap=gap if gap >= _LEAST_GAP else 0.0)
-
-    def started(self, now: float) -> "Pace":
-        """Return the pace after a request left."""
-        return attrs.evolve(self, not_before=max(self.not_before, now + self.gap)) if self.gap else self
-
-
-_FIRST_GAP = 0.1
-_MOST_GAP = 10.0
-_LEAST_GAP = 0.01
-_EASING = 0.8

@@ -1,17 +1,14 @@
-"""From a manifest to a folder of films.
+"""From a manifest to a folder of videos.
 
-What belongs here: reading manifests (``reading``, ``rows``, ``manifest``), what is known before anything is spent
-(``survey``), the rule of the budget (``budget``), the run itself (``running``, ``journey``), and what is written down
-of each row (``records``). What must not: the command line (``cli/``), and anything that a single task needs.
-
-Whatever holds one entry for each row lies in a temporary file (``scratch``), so that a manifest may be as long as it
-likes.
+``manifest`` reads lines (``lines``), makes requests of them (``compose``) and rows with keys (``rows``); ``survey``
+counts before anything is spent. ``run`` takes rows to their ends, each by its ``row``, within a ``budget`` over classes
+of equal ``price``, and ``results`` keeps what they came to. Out of scope: the command line.
 """
 
 from foxvideo.batch.manifest import Manifest
-from foxvideo.batch.records import Ending, Outcome, read_results
+from foxvideo.batch.results import Ending, Outcome, read_results
 from foxvideo.batch.rows import BadRow, Row
-from foxvideo.batch.running import Batch
+from foxvideo.batch.run import Batch
 from foxvideo.batch.survey import Survey, survey
 
 __all__ = ["BadRow", "Batch", "Ending", "Manifest", "Outcome", "Row", "Survey", "read_results", "survey"]

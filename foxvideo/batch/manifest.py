@@ -1,35 +1,42 @@
-"""A manifest as a file that can be read again and again.
-
-What belongs here: the file. What must not: its formats (``reading.py``) and its rows (``rows.py``).
-"""
+"""A manifest: a file of rows that is read once."""
 
 import io
+import itertools
+import os
+import stat
+import threading
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import attrs
 
-from foxvideo.batch.reading import Line, read
-from foxvideo.batch.rows import TALLY, BadRow, Composer, Keys, Row, rows_of
-from foxvideo.batch.scratch import scratch
+from foxvideo.batch.compose import compose
+from foxvideo.batch.lines import Line, read_lines
+from foxvideo.batch.rows import BadRow, Row, name_row
 from foxvideo.errors import InvalidRequest
 from foxvideo.requests.generic import Request
 
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+_SYSTEM = ("/dev/stdin", "/dev/fd/", "/proc/")  # where a shell puts what can be read once
 
-@attrs.frozen
+
+@attrs.define(eq=False)
 class Manifest:
-    """Rows of requests in a file of CSV or JSON Lines, read as a stream each time it is iterated.
+    """Rows of requests in a file of CSV or JSON Lines, which may be a pipe.
 
     A CSV's first line names the fields, as on the wire; a JSON Lines file has one object a line. Without ``model`` a
-    row is one of the Grok models, chosen by what it gives. What takes a picture or a film takes a URL or a local file;
+    row is one of the Grok models, chosen by what it gives. What takes a picture or a video takes a URL or a local file;
     a cell with several of them has ``;`` between them.
 
-    Iterating yields a ``Row``, or a ``BadRow`` that says what is wrong, for each entry; raises ``InvalidRequest`` where
-    the file cannot be read at all, and ``OSError``.
+    The first iteration reads the whole file. Every later one yields the same rows, whatever has become of the file
+    since, so that what was looked at is what is bought. A ``Row`` or, where something is wrong with it, a ``BadRow`` is
+    yielded for each entry. Raises ``InvalidRequest`` where the file cannot be read at all, and ``OSError``.
 
     Attributes:
         path: The file.
-        folder: What local files are relative to; None for the folder of the manifest.
+        folder: What local files are relative to; None for the folder of the manifest, or for the current one where the
+            manifest is no regular file.
         defaults: Fields for all rows that lack them, written as in a CSV.
         check: Whether fields are checked against the documentation.
     """
@@ -38,24 +45,88 @@ class Manifest:
     folder: Path | None = attrs.field(default=None, kw_only=True)
     defaults: Mapping[str, str] = attrs.field(factory=dict, kw_only=True)
     check: bool = attrs.field(default=True, kw_only=True)
+    _content: tuple[bytes, Path] | None = attrs.field(default=None, init=False, repr=False)
+    _read: list[Row | BadRow] = attrs.field(factory=list, init=False, repr=False)
+    _unread: Iterator[Row | BadRow] | None = attrs.field(default=None, init=False, repr=False)
+    _error: Exception | None = attrs.field(default=None, init=False, repr=False)
+    _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False, repr=False)
+
+    @classmethod
+    def of(
+        cls, content: bytes, *, folder: Path, defaults: Mapping[str, str] | None = None, check: bool = True
+    ) -> "Manifest":
+        """Return a manifest of what has been read already, from a pipe or a network."""
+        manifest = cls(folder, folder=folder, defaults=defaults or {}, check=check)
+        manifest._content = content, folder
+        return manifest
+
+    def load(self) -> None:
+        """Read the file now, unless that has been done; blocks, as long as it is a pipe and nobody writes.
+
+        Raises:
+            InvalidRequest: It was changed while it was read.
+            OSError: It cannot be read.
+        """
+        if self._content is None:
+            self._content = _content(self.path)
 
     def __iter__(self) -> Iterator[Row | BadRow]:
-        composer = Composer(self.path.parent if self.folder is None else self.folder, self.defaults, self.check)
-        with self.path.open("rb") as file, scratch(TALLY) as tally:
-            # What is no UTF-8 passes as lone surrogates, so that only its row is bad.
-            text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
-            yield from rows_of(_requests(read(text), composer), Keys(tally))
+        place = 0
+        while (row := self._row(place)) is not None:
+            yield row
+            place += 1
+
+    def _row(self, place: int) -> Row | BadRow | None:
+        with self._lock:  # batches read in threads
+            if place == len(self._read):
+                self._read_on()
+            return self._read[place] if place < len(self._read) else None
+
+    def _read_on(self) -> None:
+        """Read one more row, if there is one; what broke once is broken for every iteration."""
+        if self._error is not None:
+            raise self._error.with_traceback(None)
+        self._unread = self._unread or self._rows()
+        try:
+            self._read.extend(itertools.islice(self._unread, 1))
+        except Exception as error:
+            self._error = error
+            raise
+
+    def _rows(self) -> Iterator[Row | BadRow]:
+        self.load()
+        assert self._content is not None  # noqa: S101 - it is loaded
+        content, folder = self._content
+        if content.startswith(_UTF_16):
+            raise InvalidRequest("the manifest is UTF-16: save it as UTF-8", submitted="no")
+        # What is no UTF-8 passes as lone surrogates, so that only its row is bad.
+        text = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", errors="surrogateescape", newline="")
+        times: Counter[str] = Counter()
+        for number, line in enumerate(read_lines(text), 1):
+            yield name_row(number, line.number, self._request(line, folder), times)
+
+    def _request(self, line: Line, folder: Path) -> Request | InvalidRequest:
+        if line.fields is None:
+            return InvalidRequest(line.fault, submitted="no")
+        folder = folder if self.folder is None else self.folder
+        try:
+            return compose(line.fields, cells=line.cells, folder=folder, defaults=self.defaults, documented=self.check)
+        except InvalidRequest as error:
+            return error
 
 
-def _requests(lines: Iterator[Line], composer: Composer) -> Iterator[tuple[int, Request | InvalidRequest]]:
-    for line in lines:
-        yield line.number, _request(line, composer)
+def _content(path: Path) -> tuple[bytes, Path]:
+    """Read a file to its end, and return its content and what local files are relative to.
 
-
-def _request(line: Line, composer: Composer) -> Request | InvalidRequest:
-    if line.fields is None:
-        return InvalidRequest(line.fault, submitted="no")
-    try:
-        return composer.request(line.fields, cells=line.cells)
-    except InvalidRequest as error:
-        return error
+    Raises:
+        InvalidRequest: It was changed while it was read.
+        OSError: It cannot be read.
+    """
+    with path.open("rb") as file:
+        before = os.fstat(file.fileno())
+        content = file.read()
+        after = os.fstat(file.fileno())
+    regular = stat.S_ISREG(before.st_mode)
+    if regular and (before.st_mtime_ns, len(content)) != (after.st_mtime_ns, after.st_size):
+        raise InvalidRequest("the manifest was changed while it was read", submitted="no")
+    return content, path.parent if regular and not str(path).startswith(_SYSTEM) else Path()

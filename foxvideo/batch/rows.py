@@ -1,46 +1,27 @@
-"""From what a line says to a request, and to the key that its content gives it.
+"""Rows: requests in their order, each with the key that its content gives it.
 
-What belongs here: models, values, local files, keys. What must not: formats (``reading.py``), and what a model accepts
-(``requests/``).
+The key is made from the fields and from the content of local files, so that the same row is the same task in every run,
+wherever it stands and whatever its files are called.
 """
 
 import functools
 import hashlib
-import json
-import sqlite3
-import stat
-from collections.abc import Iterator, Mapping
+import os
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import attrs
 
-from foxvideo import catalogue
-from foxvideo._wire.decode import encode
-from foxvideo.errors import FieldFault, InvalidRequest, UploadError
-from foxvideo.requests.generic import (
-    GrokEditVideo,
-    GrokImageToVideo,
-    GrokReferenceToVideo,
-    GrokTextToVideo,
-    Request,
-    VideoRequest,
-    check,
-    media_of,
-)
-from foxvideo.requests.validation import invalid, is_web_url, show
+from foxvideo._transfer.content import digest
+from foxvideo._wire.encode import encode
+from foxvideo.errors import InvalidRequest, UploadError
+from foxvideo.media import LocalMedia, Pinned
+from foxvideo.requests.generic import Request, VideoRequest, media_of
 
-TALLY = "CREATE TABLE seen (digest INTEGER PRIMARY KEY, times INTEGER NOT NULL)"
-_COUNT = "INSERT INTO seen VALUES (?, 1) ON CONFLICT DO UPDATE SET times = times + 1 RETURNING times"
 _KEY_BYTES = 8  # among a million rows, two different ones share a key with a chance of 1 in 37 million
 _DIGESTS = 4096  # of files, so that one picture in many rows is read once
-_MODELS = 256  # whose fields are kept at hand
-_TEXTS = {"model", "prompt", "negative_prompt", "text", "name"}  # stay texts where nothing is known of the model
-_BY_SOURCE = {
-    "reference_image_urls": GrokReferenceToVideo.model,
-    "image_url": GrokImageToVideo.model,
-    "video_url": GrokEditVideo.model,
-}
 
 
 @attrs.frozen
@@ -50,8 +31,8 @@ class Row:
     Attributes:
         number: Its place among the rows, from 1.
         line: The line on which it begins, from 1; None where there is no file.
-        key: What its content is called; a second row of the same content has ``#2`` behind it.
-        request: What it asks for.
+        key: The key of its task, made from its content; a second row of the same content has ``#2`` behind it.
+        request: What it asks for; its local files are ``Pinned`` to the content that made the key.
     """
 
     number: int
@@ -81,158 +62,77 @@ class BadRow:
         return cls(number, line, tuple(map(str, faults)) or (error.what,))
 
 
-@attrs.frozen
-class Composer:
-    """Makes requests of fields.
+def name_row(
+    number: int, line: int | None, request: VideoRequest | InvalidRequest, times: Counter[str]
+) -> Row | BadRow:
+    """Return a row with its key; reads its local files, and blocks for as long.
 
-    Attributes:
-        folder: What local files are relative to.
-        defaults: Fields of rows that lack them, as cells of a CSV.
-        documented: Whether fields are checked against the documentation.
+    Args:
+        number: Its place among the rows.
+        line: The line on which it begins; None where there is no file.
+        request: What it asks for, or what is wrong with that.
+        times: How often each content stood in the rows before; counts this one.
     """
+    if isinstance(request, InvalidRequest):
+        return BadRow.of(number, line, request)
+    try:
+        request = pinned(request)
+    except UploadError as error:
+        return BadRow.of(number, line, error)
+    key = hashlib.sha256(described(request)).digest()[:_KEY_BYTES].hex()
+    times[key] += 1
+    return Row(number, line, key if times[key] == 1 else f"{key}#{times[key]}", request)
 
-    folder: Path
-    defaults: Mapping[str, str] = attrs.field(factory=dict)
-    documented: bool = True
 
-    def request(self, given: Mapping[str, object], *, cells: bool) -> Request:
-        """Return the request of a line, checked.
+def pinned(request: VideoRequest) -> VideoRequest:
+    """Return a request whose local files are held to the content that they have now; reads them.
 
-        Args:
-            given: The fields; None, empty texts and empty lists are as if they were not there.
-            cells: Whether all values are texts that stand for others, as in a CSV.
+    The key of a row is made from that content, so nothing else may be uploaded under it.
 
-        Raises:
-            InvalidRequest: With all its faults.
-        """
-        fields = {name: value for name, value in given.items() if value not in (None, "", [])}
-        lacking = {name: value for name, value in self.defaults.items() if name not in fields}
-        model = fields.get("model") or lacking.get("model") or _model(fields | lacking)
-        kinds = _kinds(model) if isinstance(model, str) else {}
-        texts = (fields | lacking) if cells else lacking
-        values: dict[str, Any] = fields | {name: _value(name, str(text), kinds) for name, text in texts.items()}
-        faults: list[FieldFault] = []
-        named = {name: self._media(name, name, value, kinds, faults) for name, value in values.items()}
-        request = Request.from_mapping(named | {"model": model})
-        try:
-            check(request, documented=self.documented)
-        except InvalidRequest as error:
-            faults += error.faults
-        if faults:
-            raise invalid(request.model, tuple(faults))
+    Raises:
+        UploadError: A local file cannot be read.
+    """
+    media = media_of(request)
+    files = {place: _pinned(path) for place, path in media.items() if not isinstance(path, bytes)}
+    if not files:
         return request
 
-    def _media(self, path: str, name: str, value: object, kinds: Mapping[str, str], faults: list[FieldFault]) -> object:
-        """Replace what names a local file by its path, at any depth."""
+    def held(value: Any) -> Any:  # noqa: ANN401 - the value's own type
         match value:
-            case str() if _is_media(name, kinds) and not is_web_url(value) and not value.startswith("data:"):
-                file = self.folder / value
-                if not _is_file(file):
-                    allowed = "an http(s) URL, or a file that is not empty, relative to the manifest"
-                    faults.append(FieldFault(path, show(value), allowed))
-                return file
-            case list():
-                return [self._media(f"{path}[{index}]", name, item, kinds, faults) for index, item in enumerate(value)]
-            case dict():
-                return {inner: self._media(f"{path}.{inner}", inner, item, {}, faults) for inner, item in value.items()}
+            case Mapping():
+                return {name: held(item) for name, item in value.items()}
+            case list() | tuple():
+                return [held(item) for item in value]
             case _:
-                return value
+                return files.get(id(value), value)
+
+    if isinstance(request, Request):
+        return Request(request.model, **held(request.fields))
+    return attrs.evolve(
+        request, **{field.name: held(getattr(request, field.name)) for field in attrs.fields(type(request))}
+    )
 
 
-def _model(fields: Mapping[str, object]) -> str:
-    """Choose one of the Grok models by what is given."""
-    return next((model for name, model in _BY_SOURCE.items() if name in fields), GrokTextToVideo.model)
-
-
-@functools.lru_cache(_MODELS)
-def _kinds(model: str) -> Mapping[str, str]:
-    """Return what the fields of a model are, as far as that is documented: ``text``, ``media list``, ..."""
-    known = catalogue.find(model)
-    return {name: parameter.type for name, parameter in known.parameters.items()} if known else {}
-
-
-def _value(name: str, text: str, kinds: Mapping[str, str]) -> object:
-    """Return what a text stands for: what its field takes, else JSON if it is any."""
-    kind = kinds.get(name, "text" if name in _TEXTS else "")
-    if kind in {"text", "media"}:
-        return text
-    if kind in {"text list", "media list"} and not text.lstrip().startswith("["):
-        return [item.strip() for item in text.split(";") if item.strip()]
+def _pinned(path: os.PathLike[str]) -> Pinned:
+    if isinstance(path, Pinned):
+        return path
+    file = Path(path)
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return text
+        found = file.stat()
+    except (OSError, ValueError):
+        return Pinned(file, digest(file))  # which says what is wrong with it
+    return Pinned(file, _sha256(file, found.st_mtime_ns, found.st_size))
 
 
-def _is_media(name: str, kinds: Mapping[str, str]) -> bool:
-    if name in kinds:
-        return kinds[name] in {"media", "media list"}
-    return name in {"url", "urls"} or name.endswith(("_url", "_urls"))
+def described(request: VideoRequest) -> bytes:
+    """Return a pinned request as the journal keeps it: as JSON, with local files by their content."""
+    return encode(request, {place: {"sha256": _content(media)} for place, media in media_of(request).items()})
 
 
-def _is_file(path: Path) -> bool:
-    try:
-        found = path.stat()
-    except (OSError, ValueError):  # not there, not ours to see, or a null byte
-        return False
-    return stat.S_ISREG(found.st_mode) and found.st_size > 0
-
-
-# --- Keys --------------------------------------------------------------------------------------------------------
-
-
-@attrs.frozen
-class Keys:
-    """Names requests by their content, and counts those that are the same.
-
-    Attributes:
-        tally: A table of the schema ``TALLY``.
-    """
-
-    tally: sqlite3.Connection
-
-    def key(self, request: VideoRequest) -> str:
-        """Return the key of the next row that asks for this.
-
-        Raises:
-            UploadError: A local file cannot be read.
-        """
-        digest = _digest(request)
-        number = int.from_bytes(digest, signed=True)
-        ((times,),) = self.tally.execute(_COUNT, (number,)).fetchall()
-        return digest.hex() if times == 1 else f"{digest.hex()}#{times}"
-
-
-def _digest(request: VideoRequest) -> bytes:
-    contents = {place: f"sha256:{_sha256(media)}" for place, media in media_of(request).items()}
-    return hashlib.sha256(encode(request, contents)).digest()[:_KEY_BYTES]
-
-
-def _sha256(media: Any) -> str:  # noqa: ANN401 - LocalMedia
-    if isinstance(media, bytes):
-        return hashlib.sha256(media).hexdigest()
-    try:
-        found = Path(media).stat()
-        return _file_sha256(Path(media), found.st_mtime_ns, found.st_size)
-    except (OSError, ValueError) as error:
-        raise UploadError(
-            f"could not read {str(media)!r}: {getattr(error, 'strerror', None) or error}", submitted="no"
-        ) from error
+def _content(media: LocalMedia) -> str:
+    return digest(media) if isinstance(media, bytes) else _pinned(media).sha256
 
 
 @functools.lru_cache(_DIGESTS)
-def _file_sha256(path: Path, changed: int, size: int) -> str:  # noqa: ARG001 - another time, another content
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def rows_of(items: Iterator[tuple[int | None, VideoRequest | InvalidRequest]], keys: Keys) -> Iterator[Row | BadRow]:
-    """Number requests, and give them their keys."""
-    for number, (line, request) in enumerate(items, 1):
-        if isinstance(request, InvalidRequest):
-            yield BadRow.of(number, line, request)
-            continue
-        try:
-            yield Row(number, line, keys.key(request), request)
-        except UploadError as error:
-            yield BadRow.of(number, line, error)
+def _sha256(path: Path, changed: int, size: int) -> str:  # noqa: ARG001 - another time, another content
+    return digest(path)

@@ -8,17 +8,21 @@ import logging
 import click
 
 from foxvideo._version import __version__
-from foxvideo.cli.batch import batch
-from foxvideo.cli.demo import demo
-from foxvideo.cli.doctor import doctor
-from foxvideo.cli.generate import generate
-from foxvideo.cli.memory import forget, tasks
-from foxvideo.cli.models import balance, models
-from foxvideo.cli.resume import resume
-from foxvideo.cli.serve import emulator
-from foxvideo.cli.sheet import sheet
-from foxvideo.cli.tasks import fetch, status
-from foxvideo.cli.uncertain import adopt, resubmit
+from foxvideo.cli.commands.adopt import adopt
+from foxvideo.cli.commands.balance import balance
+from foxvideo.cli.commands.batch import batch
+from foxvideo.cli.commands.demo import demo
+from foxvideo.cli.commands.doctor import doctor
+from foxvideo.cli.commands.emulator import emulator
+from foxvideo.cli.commands.fetch import fetch
+from foxvideo.cli.commands.forget import forget
+from foxvideo.cli.commands.generate import generate
+from foxvideo.cli.commands.models import models
+from foxvideo.cli.commands.resubmit import resubmit
+from foxvideo.cli.commands.resume import resume
+from foxvideo.cli.commands.sheet import sheet
+from foxvideo.cli.commands.status import status
+from foxvideo.cli.commands.tasks import tasks
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

@@ -1,6 +1,6 @@
 """What ``foxvideo batch`` shows while it works: a board on a terminal, a line for each end elsewhere.
 
-What belongs here: rich. What must not: counting (``tally.py``), and what is run.
+Out of scope: counting (``tally.py``), and what is run.
 """
 
 import time
@@ -15,8 +15,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from foxvideo.batch.journey import WITHDRAWN
-from foxvideo.batch.records import Ending, Outcome
+from foxvideo.batch.results import Ending, Outcome
+from foxvideo.batch.row import WITHDRAWN
 from foxvideo.batch.rows import Row
 from foxvideo.cli.tally import Tally, clock
 from foxvideo.requests.generic import fields_of
@@ -26,7 +26,7 @@ _STYLES = {Ending.COMPLETED: "green", Ending.UNSAVED: "yellow", Ending.UNFINISHE
 _WIDEST = 120  # characters; the eye loses the row beyond
 _BAR = (10, 24)  # narrowest and widest, in characters
 _FRAME_LINES = 3  # beside those of rows, one of which stays free
-_UNSAVED = 99.0  # a bar is full when the film is on the disk
+_UNSAVED = 99.0  # a bar is full when the video is on the disk
 
 
 @attrs.define
@@ -46,10 +46,12 @@ class Board:
     Attributes:
         rows: Of the manifest.
         lanes: How many are under way at once at most.
+        paid: The keys of rows that may be paid for and have not been told yet: their tasks are of an earlier run.
     """
 
     rows: int
     lanes: int
+    paid: set[str] = attrs.field(factory=set)
     tally: Tally = attrs.field(factory=Tally, init=False)
     _console: Console = attrs.field(factory=lambda: Console(stderr=True), kw_only=True)
     _now: Callable[[], float] = attrs.field(default=time.monotonic, kw_only=True)
@@ -75,6 +77,7 @@ class Board:
     def end(self, outcome: Outcome) -> None:
         """Show how a row ended."""
         ours = self._active.pop(outcome.key or "", None)
+        self.paid.discard(outcome.key or "")
         self.tally.add(outcome)
         if ours is None:
             return  # a former run told it, or it was named as bad before anything began
@@ -85,7 +88,7 @@ class Board:
 
     def say(self, text: str, *, style: str = "") -> None:
         """Print a line above the board, whole however narrow the terminal is."""
-        self._console.print(Text(text, style=style), soft_wrap=True)
+        self._console.print(Text(printable(text), style=style), soft_wrap=True)
 
     def __enter__(self) -> Self:
         if self._console.is_interactive:
@@ -139,8 +142,8 @@ class Board:
         parts = [(f"{count} {ending}", _style(ending)) for ending, count in self.tally.endings()]
         waiting = self.rows - self.tally.rows - len(self._active)
         parts += [(f"{len(self._active)} under way", "cyan"), (f"{waiting} waiting", "dim")]
-        if self.tally.credits:
-            parts.append((f"{self.tally.credits:g} credits", ""))
+        if self.tally.credits_reserved:
+            parts.append((f"{self.tally.credits_reserved:g} credits", ""))
         line = Text("  ").join(Text(text, style=style) for text, style in parts)
         line.no_wrap, line.overflow = True, "ellipsis"
         return line
@@ -166,7 +169,7 @@ class Board:
         yield Text(_title(active.row))
         yield ProgressBar(total=100, completed=done) if done else ProgressBar(total=100, completed=0)
         yield Text(f"{done:.0f} %" if done else "")
-        yield Text(active.stage, style="cyan" if active.stage == "saving" else "")
+        yield Text(printable(active.stage), style="cyan" if active.stage == "saving" else "")
         yield Text(clock(self._now() - active.since))
 
     def finish(self, stopped: str = "") -> None:
@@ -176,9 +179,11 @@ class Board:
         table.add_column("outcome", no_wrap=True)
         table.add_column("reason", overflow="fold")
         for ending, reason, count in self.tally.reasons():
-            table.add_row(str(count), Text(ending, style=_style(ending)), Text(reason))
-        if left := self.rows - self.tally.rows:
-            table.add_row(str(left), "not begun", Text(stopped))
+            table.add_row(str(count), Text(ending, style=_style(ending)), Text(printable(reason)))
+        if self.paid:
+            table.add_row(str(len(self.paid)), "not resumed", Text("of an earlier run; the same command goes on"))
+        if left := self.rows - self.tally.rows - len(self.paid):
+            table.add_row(str(left), "not begun", Text(printable(stopped)))
         self._console.print(table)
 
 
@@ -193,4 +198,9 @@ def _style(ending: Ending) -> str:
 
 def _title(row: Row) -> str:
     prompt = fields_of(row.request).get("prompt")
-    return " ".join(str(prompt).split()) if prompt else row.request.model
+    return printable(" ".join(str(prompt).split()) if prompt else row.request.model)
+
+
+def printable(text: str) -> str:
+    """Return a text from outside as no terminal takes it for commands."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)

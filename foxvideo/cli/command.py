@@ -158,3 +158,9 @@ def make_client(
     schedule = Every(poll_every) if poll_every else None
     with bad_input():
         return Client(base_url=base_url, schedule=schedule, journal=journal, task_timeout=timeout)
+
+
+def check_name(task_id: str | None, key: str | None) -> None:
+    """Refuse a task that is named in no way, or in two."""
+    if (task_id is None) == (key is None):
+        raise click.UsageError("name the task by its ID or by --key")

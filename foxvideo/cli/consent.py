@@ -1,73 +1,106 @@
 """Before a batch spends anything: what it will buy, and whether that is meant.
 
-What belongs here: the question, and what was agreed. What must not: counting (``foxvideo/batch/survey.py``).
-
-New rows beside those of a former run may be a longer manifest, or the old one with a column changed, in which case
-every film would be bought again. So they want a yes. What was agreed to is written down, and the same rows after a
-crash want none.
+New rows beside those of an earlier run may be a longer manifest, or the old one with a column changed, in which case
+every video would be bought again. So may rows that only a lost journal knew. Both want a yes. What was agreed to is
+written down together with the identity of the journal, and the same rows after a crash want none.
 """
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
 import click
 
 from foxvideo.batch import Survey
+from foxvideo.cli.outcome import Exit
 
 AGREED = "batch.json"
 
 
 @attrs.frozen
-class Consent:
-    """What a folder has seen and what the options say.
+class Agreed:
+    """What was agreed to in a folder.
 
     Attributes:
-        folder: Of the batch; made where there is none.
-        retry_failed: Whether failed rows are bought anew.
-        yes: Whether all is agreed to.
+        rows: The digest of the rows; None where that cannot be read.
+        journal: The identity of the journal that was to remember them; None where that cannot be read.
     """
 
-    folder: Path
-    retry_failed: bool
-    yes: bool
+    rows: str | None
+    journal: str | None
 
-    def ask(self, counted: Survey) -> None:
-        """Say what will be bought, and ask if there is doubt.
-
-        Raises:
-            click.UsageError: It is not agreed to, or nobody is there to ask.
-            OSError: The folder cannot be written.
-        """
-        again = f", {counted.failed} that failed will be bought anew" if self.retry_failed and counted.failed else ""
-        bad = f", {counted.bad} bad" if counted.bad else ""
-        click.echo(f"{sum(counted.known.values())} known, {counted.new} new{bad}{again}", err=True)
-        agreed = self._agreed()
-        if agreed == counted.digest or not counted.new:
-            return
-        if agreed is not None and not self.yes:
-            self._confirm(counted)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / AGREED).write_text(json.dumps({"rows": counted.digest}) + "\n")
-
-    def _agreed(self) -> str | None:
-        """Return the rows that were agreed to last; None if there were none, empty if that cannot be read."""
+    @classmethod
+    def read(cls, folder: Path) -> "Agreed | None":
+        """Return what was agreed to last; None where there was nothing."""
         try:
-            return str(json.loads((self.folder / AGREED).read_text())["rows"])
+            told = json.loads((folder / AGREED).read_text(encoding="utf-8"))
+            return cls(str(told["rows"]), str(told["journal"]))
         except FileNotFoundError:
             return None
         except (ValueError, LookupError, TypeError):
-            return ""
+            return cls(None, None)
 
-    def _confirm(self, counted: Survey) -> None:
-        if not _somebody_is_there():
-            raise click.UsageError(
-                f"{counted.new} new beside the rows of another run in {self.folder}: --yes buys them"
-            )
-        if not click.confirm(f"Buy the {counted.new} new ones?", err=True):
-            raise click.UsageError("nothing was sent")
+    def write(self, folder: Path) -> None:
+        """Write down that this was agreed to."""
+        (folder / AGREED).write_text(json.dumps(attrs.asdict(self)) + "\n", encoding="utf-8")
+
+
+def say(counted: Survey, *, retry_failed: bool) -> None:
+    """Say what will be bought."""
+    again = f", {counted.failed} that failed will be bought anew" if retry_failed and counted.failed else ""
+    bad = f", {counted.bad} bad" if counted.bad else ""
+    click.echo(f"{len(counted.known)} known, {counted.new} new{bad}{again}", err=True)
+    if counted.unknown_ids:
+        click.echo(f"{counted.unknown_ids} of the known ones are known from results.jsonl alone", err=True)
+
+
+def doubts(counted: Survey, agreed: Agreed | None, journal: str | None) -> Iterator[str]:
+    """Yield why rows should not be bought without a yes.
+
+    Args:
+        counted: What the manifest comes to.
+        agreed: What was agreed to in the folder; None for nothing.
+        journal: The identity of its journal now; None where there is none.
+    """
+    if agreed is not None and agreed.journal is not None and agreed.journal != journal:
+        ids = f"; results.jsonl knows {counted.ids} task ids" if counted.ids else ""
+        yield f"the journal of the last run is gone{ids}"
+    elif counted.unknown_ids:
+        yield f"results.jsonl knows {counted.ids} task ids, {counted.unknown_ids} of which this journal does not know"
+    if counted.videos:
+        yield f"{counted.videos} of them have videos there already"
+    if agreed is not None and agreed.rows != counted.digest and counted.new:
+        yield "the rows of another run are there"
+
+
+def agree(folder: Path, counted: Survey, journal: str | None, *, retry_failed: bool, yes: bool) -> None:
+    """Ask whether what is to be bought is meant, if there is doubt.
+
+    Args:
+        folder: Of the batch.
+        counted: What the manifest comes to.
+        journal: The identity of the journal; None where there is none yet.
+        retry_failed: Whether rows that failed are bought anew.
+        yes: Whether all is agreed to.
+
+    Raises:
+        click.UsageError: Nobody is there to ask.
+        click.exceptions.Exit: It is not agreed to.
+    """
+    bought = counted.new + (counted.failed if retry_failed else 0)
+    found = list(doubts(counted, Agreed.read(folder), journal)) if bought and not yes else []
+    if not found:
+        return
+    why = f"{bought} rows would be bought in {folder}, but {', and '.join(found)}"
+    if not _somebody_is_there():
+        raise click.UsageError(f"{why}: --yes buys them")
+    click.echo(why, err=True)
+    if not click.confirm(f"Buy {bought} rows?", err=True):
+        click.echo("nothing was sent", err=True)
+        raise click.exceptions.Exit(Exit.BAD_INPUT)
 
 
 def _somebody_is_there() -> bool:
-    return sys.stdin.isatty()
+    return sys.stdin is not None and sys.stdin.isatty()

@@ -1,7 +1,7 @@
 """Where the journal of the command line lies, and what is in it.
 
-What belongs here: its place, and reading it with neither a key nor a network. What must not: commands (``memory.py``,
-``uncertain.py``), and what is written down when (``_journal/recorder.py``).
+What belongs here: its place, and reading it with neither a key nor a network. What must not: commands
+(``commands/``), and what is written down when (``_journal/recorder.py``).
 """
 
 import contextlib
@@ -12,10 +12,9 @@ from pathlib import Path
 import click
 import platformdirs
 
-from foxvideo._journal import Journal, RecordStatus, TaskRecord
+from foxvideo._journal import RecordStatus, SqliteStore, TaskRecord
 
 PLACE = "FOXVIDEO_JOURNAL"
-_NOTHING_MADE = {RecordStatus.REFUSED, RecordStatus.WITHDRAWN}
 
 journal_option = click.option(
     "--journal",
@@ -50,13 +49,13 @@ async def read(path: Path) -> tuple[TaskRecord, ...]:
     Raises:
         JournalError: It cannot be read.
     """
-    async with Journal(path) as journal:
-        return await journal.rows()
+    async with SqliteStore(path) as journal:
+        return await journal.records()
 
 
 def undecided(rows: Iterable[TaskRecord]) -> list[TaskRecord]:
     """Return the rows that are uncertain and wait for a decision: nothing was made since under their keys."""
-    newest = {row.key: row for row in rows if row.status not in _NOTHING_MADE}
+    newest = {row.key: row for row in rows if not row.status.nothing_made}
     return [row for row in newest.values() if row.status is RecordStatus.UNCERTAIN]
 
 

@@ -8,8 +8,7 @@ code   outcome
 2      bad input: the command line, a file, or ``InvalidRequest``
 3      ``AuthenticationError`` or ``InsufficientCredits``
 4      ``SubmitUncertain``: a task may have been made and may be paid for
-5      waiting ended and the task may go on: ``TaskTimeout``, ``TaskAbandoned``, ``ClientClosed``, and
-       ``ServiceUnavailable`` where the error names a task
+5      waiting ended and the task may go on: ``TaskTimeout``, ``TaskAbandoned``, ``ClientClosed``, ...
 130    interrupted with Ctrl-C
 =====  ==============================================================================================
 
@@ -26,9 +25,11 @@ from typing import Any
 import attrs
 import click
 
+from foxvideo._engine.ends import end_of
 from foxvideo.errors import (
     AuthenticationError,
     ClientClosed,
+    DownloadError,
     FoxError,
     InsufficientCredits,
     InvalidRequest,
@@ -37,9 +38,7 @@ from foxvideo.errors import (
     KeyStateError,
     ModelUnavailable,
     ResultsMissing,
-    ServiceUnavailable,
     SubmitUncertain,
-    TaskAbandoned,
     TaskFailed,
     TaskNotFound,
     TaskTimeout,
@@ -88,10 +87,8 @@ def exit_code(error: Exception) -> Exit:
             return Exit.BAD_INPUT
         case AuthenticationError() | InsufficientCredits():
             return Exit.REFUSED
-        case SubmitUncertain():
-            return Exit.UNCERTAIN
-        case TaskTimeout() | TaskAbandoned() | ClientClosed() | ServiceUnavailable(task_id=str()):
-            return Exit.STILL_RUNNING
+        case FoxError() if not isinstance(error, DownloadError | ResultsMissing | TaskNotFound | JournalError):
+            return Exit(end_of(error).exit_code)
         case _:
             return Exit.FAILED
 

@@ -30,32 +30,32 @@ def _bars(console: Console) -> Progress:
 class Display:
     """What a command shows while it works: ``with Display() as display``."""
 
-    _console: Console = attrs.field(factory=lambda: Console(stderr=True))
-    _progress: Progress = attrs.field(init=False)
+    console: Console = attrs.field(factory=lambda: Console(stderr=True))
+    progress: Progress = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        if self._console.is_interactive:
-            self._console.width -= len("^C") + 1  # which a terminal echoes, and which would break a full line
-        self._progress = _bars(self._console)
+        if self.console.is_interactive:
+            self.console.width -= len("^C") + 1  # which a terminal echoes, and which would break a full line
+        self.progress = _bars(self.console)
 
     def bar(self, name: str) -> "Bar":
         """Return a new bar."""
-        return Bar(self, name, self._progress.add_task(name, total=None, stage="", style="none"))
+        return Bar(self, name, self.progress.add_task(name, total=None, stage="", style="none"))
 
     def say(self, text: str) -> None:
         """Print a line above the bars, whole however narrow the terminal is."""
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def __enter__(self) -> Self:
-        if self._console.is_interactive:
-            self._progress.start()
+        if self.console.is_interactive:
+            self.progress.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._console.is_interactive:
-            self._progress.stop()
+        if self.console.is_interactive:
+            self.progress.stop()
 
 
 @attrs.define(eq=False)
@@ -75,11 +75,11 @@ class Bar:
             progress: Per cent; None leaves the bar as it is.
         """
         display = self._display
-        if stage != self._stage and not display._console.is_interactive:  # noqa: SLF001 - a bar is a part of it
+        if stage != self._stage and not display.console.is_interactive:
             display.say(f"{self._name}: {stage}")
         self._stage = stage
         percent = 100.0 if stage == "done" else progress and min(progress, _UNSAVED)
-        display._progress.update(  # noqa: SLF001 - a bar is a part of it
+        display.progress.update(
             self._id,
             stage=stage,
             style=_STYLES.get(stage, "none"),

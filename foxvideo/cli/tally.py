@@ -1,7 +1,6 @@
 """How a batch stands in numbers.
 
-What belongs here: counting what has ended, and guessing when the rest will. What must not: how it looks
-(``board.py``).
+Out of scope: how it looks (``board.py``).
 """
 
 import math
@@ -10,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 import attrs
 
-from foxvideo.batch.records import Ending, Outcome
+from foxvideo.batch.results import Ending, Outcome
 
 _REASONS = 50  # kept apart; services put ids into their texts, and there may be a million rows
 _OTHER = "other reasons"
@@ -22,11 +21,11 @@ class Tally:
 
     Attributes:
         rows: How many.
-        credits: What their tasks reserved, as far as told.
+        credits_reserved: What their tasks reserved, as far as told.
     """
 
     rows: int = 0
-    credits: float = 0.0
+    credits_reserved: float = 0.0
     _endings: Counter[Ending] = attrs.field(factory=Counter)
     _reasons: Counter[tuple[Ending, str]] = attrs.field(factory=Counter)
     _timed: int = 0
@@ -35,7 +34,7 @@ class Tally:
     def add(self, outcome: Outcome) -> None:
         """Count a row that has ended."""
         self.rows += 1
-        self.credits += outcome.credits or 0.0
+        self.credits_reserved += outcome.credits_reserved or 0.0
         self._endings[outcome.status] += 1
         if outcome.seconds is not None:
             self._timed += 1
@@ -84,16 +83,22 @@ class Tally:
         busy = max(1, min(lanes, waiting + len(ages)))
         return max((under_way + waiting * mean) / busy, last, 0.0)
 
-    def as_json(self, rows: int, stopped: str) -> dict[str, object]:
+    def as_json(self, rows: int, not_resumed: int, stopped: str) -> dict[str, object]:
         """Return the numbers as ``--json`` prints them.
 
         Args:
             rows: Of the manifest.
+            not_resumed: How many of the rows that have not ended are of an earlier run, and may be paid for.
             stopped: Why the rest was not begun; empty where all was.
         """
-        counts = {ending.value: count for ending, count in self.endings()}
-        left = rows - self.rows
-        return {"rows": rows, **counts, "not_begun": left, "stopped": stopped or None, "credits": self.credits}
+        return {
+            "rows": rows,
+            **{ending.value: count for ending, count in self.endings()},
+            "not_resumed": not_resumed,
+            "not_begun": rows - self.rows - not_resumed,
+            "stopped": stopped or None,
+            "credits_reserved": self.credits_reserved,
+        }
 
 
 def clock(seconds: float) -> str:

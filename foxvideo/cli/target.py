@@ -10,6 +10,7 @@ from pathlib import Path
 import attrs
 import click
 
+from foxvideo._transfer import target as places
 from foxvideo.video import Video
 
 
@@ -45,6 +46,11 @@ class Target:
             raise click.UsageError(f"nothing can be written in {parent}")
         if file and file.exists() and not self.overwrite:
             raise click.UsageError(f"{file} exists; --overwrite replaces it")
+        try:
+            place = places.Target(parent if file is None else file, folder=file is None)
+            place.check(may_exist=self.overwrite)
+        except (OSError, ValueError) as error:
+            raise click.UsageError(str(error)) from None
 
     async def save(self, video: Video) -> list[Path]:
         """Save a film: the first result in a file, all of them in a folder; nothing where there is no link.
@@ -59,7 +65,7 @@ class Target:
             return []
         if self._folder is not None:
             begun = await asyncio.to_thread(video.begun, self._folder)
-            if begun is not None and not begun.name.startswith(video.task_id):  # the name that it was given then
+            if begun is not None:  # the name that it was given then
                 return [(await video.save(begun, overwrite=self.overwrite)).path]
             return [saved.path for saved in await video.save_all(self._folder, overwrite=self.overwrite)]
         assert self.path is not None  # noqa: S101 - for the type checker: else there is a folder

@@ -14,10 +14,7 @@ from urllib.parse import urlsplit
 
 from foxvideo.catalogue.model import Parameter
 from foxvideo.errors import FieldFault, InvalidRequest
-
-LocalMedia = os.PathLike[str] | bytes
-Media = str | LocalMedia
-"""A picture or film: a public http(s) URL, or a local file or its bytes, which are uploaded first."""
+from foxvideo.media import LocalMedia
 
 _SHOWN = 60  # characters of a value that an error shows
 _MOST_BITS = 64  # of a whole number; many JSON readers take no more

@@ -17,7 +17,7 @@ from urllib.parse import quote
 import attrs
 import jinja2
 
-from foxvideo.batch.records import Ending, Outcome, read_results
+from foxvideo.batch.results import Ending, Outcome, read_results
 from foxvideo.sheet.timeline import Timeline, clock, timeline
 
 PAGE = "index.html"
@@ -62,7 +62,7 @@ class Summary:
     def of(cls, outcomes: Sequence[Outcome]) -> "Summary":
         """Add up."""
         found = Counter(outcome.status for outcome in outcomes)
-        told = [outcome.credits for outcome in outcomes if outcome.credits is not None]
+        told = [outcome.credits_reserved for outcome in outcomes if outcome.credits_reserved is not None]
         ends = [outcome.saved or outcome.ended for outcome in outcomes if outcome.saved or outcome.ended]
         return cls(
             counts=[(ending.value, found[ending]) for ending in Ending if found[ending]],

@@ -9,7 +9,7 @@ from itertools import accumulate, pairwise
 
 import attrs
 
-from foxvideo.batch.records import Outcome
+from foxvideo.batch.results import Outcome
 
 WIDTH = 1000.0
 _LEAST = 1.5  # a bar that is shorter would not be seen

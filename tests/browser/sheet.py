@@ -24,7 +24,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from foxvideo import Client, Every, GrokTextToVideo
 from foxvideo.batch import Outcome, Row, read_results
-from foxvideo.batch.records import Results
+from foxvideo.batch.results import Results
 from foxvideo.emulator import Emulator
 from foxvideo.sheet import write_sheet
 

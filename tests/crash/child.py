@@ -17,14 +17,17 @@ import sqlite3
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from foxvideo import Client, Every, GrokTextToVideo, SubmitUncertain, Video, VideoTask
+import attrs
+
+from foxvideo import Client, Every, GrokTextToVideo, RecordStatus, SubmitUncertain, Video, VideoTask
 from foxvideo._http import Transport
-from foxvideo._journal import Journal
-from foxvideo._wire.decode import Answer
+from foxvideo._journal.writer import Work, Writer
+from foxvideo._wire.reply import Answer
+from foxvideo.media import SavedFile
 
 
 def main() -> None:
@@ -106,7 +109,9 @@ async def _save(job: dict[str, Any], client: Client, key: str, video: Video) -> 
     if not path.exists():
         await video.save(path)
     content = path.read_bytes()
-    await client._memory().saved(video.task_id, 0, path, len(content), hashlib.sha256(content).hexdigest())
+    film = SavedFile(path, len(content), hashlib.sha256(content).hexdigest())
+    assert client._store is not None
+    await client._store.saved(video.task_id, 0, film)
 
 
 def _tell(job: dict[str, Any], key: str, task_id: str | None) -> None:
@@ -143,29 +148,31 @@ def _arm(fault: str | None, nth: int, number: int) -> None:
 
 
 def _patch_journal(at: Callable[[str], None]) -> None:
-    transact = Journal._transact
+    transact = Writer._transact
 
-    def patched(journal: Journal, operations: list[Any]) -> list[Any]:
-        names = list(dict.fromkeys(_name(operation) for operation in operations))
+    def patched(writer: Writer, batch: Sequence[Work]) -> Sequence[object]:
+        names = list(dict.fromkeys(_name(work) for work in batch))
         for name in names:
             at(f"before {name}")
-        outcomes = transact(journal, [functools.partial(inside, operation) for operation in operations])
+        watched = [
+            attrs.evolve(work, operation=functools.partial(inside, _name(work), work.operation)) for work in batch
+        ]
+        outcomes = transact(writer, watched)
         for name in names:
             at(f"after {name}")
         return outcomes
 
-    def inside(operation: Any, db: sqlite3.Connection) -> object:  # noqa: ANN401
-        outcome = operation(db)
-        at(f"inside {_name(operation)}")
+    def inside(name: str, operation: Callable[..., object], *args: object, **kwargs: object) -> object:
+        outcome = operation(*args, **kwargs)
+        at(f"inside {name}")
         return outcome
 
-    Journal._transact = patched  # type: ignore[method-assign,assignment]
+    Writer._transact = patched  # type: ignore[method-assign,assignment]
 
 
-def _name(operation: Any) -> str:  # noqa: ANN401
-    """Name a write by what it writes down."""
-    changes = operation.keywords.get("changes", {})
-    return str(changes.get("status", operation.func.__name__))
+def _name(work: Work) -> str:
+    """Name a write by the status that it leads to, or by its verb."""
+    return next((str(given) for given in work.args if isinstance(given, RecordStatus)), work.operation.__name__)
 
 
 def _patch_reply(at: Callable[[str], None]) -> None:
@@ -180,27 +187,26 @@ def _patch_reply(at: Callable[[str], None]) -> None:
 
 
 def _patch_save(at: Callable[[str], None]) -> None:
-    replace = Path.replace
+    link = os.link
 
-    def patched(path: Path, target: Any) -> Path:  # noqa: ANN401
+    def patched(path: Path, target: Path) -> None:
         at("before publish")
-        published = replace(path, target)
+        link(path, target)
         at("after publish")
-        return published
 
-    Path.replace = patched  # type: ignore[method-assign,assignment]
+    os.link = patched  # type: ignore[assignment]
 
 
 def _forget_to_sync() -> None:
     """Let the disk write when it pleases, to see a test of durability fail."""
-    opened = Journal._open
+    opened = Writer._open
 
-    def patched(journal: Journal) -> sqlite3.Connection:
-        db = opened(journal)
+    def patched(writer: Writer) -> sqlite3.Connection:
+        db = opened(writer)
         db.execute("PRAGMA synchronous = OFF")
         return db
 
-    Journal._open = patched  # type: ignore[method-assign,assignment]
+    Writer._open = patched  # type: ignore[method-assign,assignment]
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ Client(
     request_timeout=60,
     poll_timeout=1.5,
     submit_attempts=1,
-    retry_429=False,
+    trust_refusals=False,
     schedule=Every(5),
     sync_upstream=False,
     connector=functools.partial(aiohttp.TCPConnector, ssl=ssl.create_default_context()),
@@ -89,8 +89,8 @@ async def verbs(shot: VideoRequest, body: Mapping[str, object]) -> None:
     assert_type(balance.dollars, float | None)
     assert_type(balance.credits, Mapping[str, object] | None)
     assert_type(prices, Prices)
-    assert_type(shot.estimate(prices), float | None)
-    assert_type(Request("veo-3.1").estimate(prices, group="default"), float | None)
+    assert_type(prices.estimate(shot), float | None)
+    assert_type(prices.estimate(Request("veo-3.1"), group="default"), float | None)
     assert_type(catalogue.find("veo-3.1"), catalogue.Model | None)
     await client.close()
     async for task in client.as_completed([client.submit(shot)]):

@@ -1,0 +1,127 @@
+"""One poll of a task and what it means: from an acceptance to the end.
+
+Out of scope: rules about replies and delays (``_wire/verdict.py``), when to poll (``schedule/``), and what an end does
+(``jobs.py``).
+"""
+
+import asyncio
+import functools
+import logging
+
+import attrs
+
+from foxvideo._engine.dispatcher import Dispatcher, Kind
+from foxvideo._engine.ends import broken
+from foxvideo._engine.job import Job
+from foxvideo._engine.jobs import Jobs
+from foxvideo._engine.timers import Work
+from foxvideo._http import Transport
+from foxvideo._wire.verdict import PollAgain, poll_verdict, state_verdict
+from foxvideo.errors import FoxError, TaskTimeout
+from foxvideo.schedule.base import Schedule, clip
+from foxvideo.state import TaskState
+
+_log = logging.getLogger("foxvideo")
+
+
+@attrs.define(eq=False, kw_only=True)
+class Polling:
+    """Follows the accepted tasks of one client.
+
+    Attributes:
+        jobs: The registry.
+        dispatcher: Who may send when.
+        transport: The connections.
+        schedule: When to poll.
+        sync_upstream: Whether polls ask the service to look upstream.
+    """
+
+    jobs: Jobs
+    dispatcher: Dispatcher[Work]
+    transport: Transport
+    schedule: Schedule
+    sync_upstream: bool
+
+    def follow(self, job: Job) -> None:
+        """Begin to poll an accepted task at once, whose time runs from now."""
+        now = _now()
+        job.followed = True
+        if not job.since:
+            job.since = now
+        if job.id is not None:
+            self.jobs.unfinished[job.id] = job
+        self.jobs.start_clock(job, now)
+        self.dispatcher.queue(Kind.POLL, job)
+
+    def accepted(self, job: Job, state: TaskState) -> None:
+        """Go on with a task that has just been accepted."""
+        now = _now()
+        self._carry_out(job, state_verdict(state, job.failures, now), now)
+
+    def run(self, job: Job) -> "asyncio.Task[None]":
+        """Start a poll whose turn has come."""
+        poll = asyncio.create_task(self._poll(job))
+        poll.add_done_callback(functools.partial(self._ran, job))
+        return poll
+
+    def _ran(self, job: Job, poll: "asyncio.Task[None]") -> None:
+        """End a job whose poll was cut by the event loop, or broke in a way that nobody foresaw."""
+        error = asyncio.CancelledError() if poll.cancelled() else poll.exception()
+        if error is not None and not job.done():
+            self.jobs.end(job, broken(job, error))
+
+    async def _poll(self, job: Job) -> None:
+        started, task_id = _now(), job.id or ""
+        answer = await self.transport.task(task_id, sync_upstream=self.sync_upstream and job.failures.sync)
+        if job.done():
+            return
+        now = _now()
+        verdict = poll_verdict(answer, task_id, job.failures, now, known=job.known)
+        if isinstance(verdict, PollAgain) and verdict.limited:
+            slow_down(self.dispatcher, Kind.POLL, started, verdict.after or 0.0)
+        else:
+            self.dispatcher.passed(Kind.POLL, started)
+        self._carry_out(job, verdict, now)
+
+    def _carry_out(self, job: Job, verdict: PollAgain | TaskState | FoxError, now: float) -> None:
+        match verdict:
+            case TaskState():
+                self.jobs.end_as(job, verdict)
+            case PollAgain():
+                self._poll_again(job, verdict, now)
+            case _:
+                self.jobs.end(job, verdict)
+
+    def _poll_again(self, job: Job, verdict: PollAgain, now: float) -> None:
+        job.failures = verdict.failures
+        if verdict.state is not None:
+            job.observe(verdict.state)
+        due = self._next_poll(job, now) if verdict.after is None else now + verdict.after
+        if job.deadline is not None and job.timeout is not None:
+            due = clip(due, now, job.deadline, job.timeout)
+            if due >= job.deadline:
+                return  # the deadline has an entry of its own
+        self.dispatcher.at(due, Kind.POLL, job)
+
+    def _next_poll(self, job: Job, now: float) -> float:
+        age = now - job.since
+        next_age, job.memo = self.schedule.next_age(job.asked, age, job.state, job.memo)
+        if not next_age > age:  # NaN compares as False
+            raise ValueError(f"{self.schedule!r}: the next age {next_age!r} is not above {age!r}")
+        return job.since + next_age
+
+    def expire(self, job: Job) -> None:
+        """End a wait whose deadline has passed; the task goes on at the service."""
+        last = f", last status {job.state.status_text}" if job.state else ""
+        failure = f", last poll: {job.failures.error.what}" if job.failures.error else ""
+        self.jobs.end(job, TaskTimeout(f"not ended within {job.timeout:g} s{last}{failure}", submitted="yes"))
+
+
+def slow_down(dispatcher: Dispatcher[Work], kind: Kind, started: float, wait: float) -> None:
+    """Take a 429 to a request that left at ``started`` into account."""
+    if (gap := dispatcher.limited(kind, started, wait)) is not None:
+        _log.warning("429: %s requests wait %.1f s, then leave %.1f s apart", kind.name.lower(), wait, gap)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

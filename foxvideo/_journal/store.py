@@ -1,0 +1,196 @@
+"""What the engine needs of a memory on disk, as verbs: the interface that every store fulfils.
+
+A store keeps records (``record.py``), the files that results were saved in, the links of uploads, and what the schedule
+has learned. It changes a record along ``MOVES`` alone. How it keeps them is its own affair.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Protocol
+
+from foxvideo._journal.record import Claim, Mine, RecordStatus, TaskRecord
+
+if TYPE_CHECKING:
+    from foxvideo.media import SavedFile
+
+
+class Store(Protocol):
+    """One client's view of a journal that clients of many processes share.
+
+    Nothing is opened before the first use. Every verb but ``close`` hands back a future at once, which is done when the
+    disk has what it says; cancelling whoever waits for it undoes nothing. Verbs take effect in the order of the calls.
+
+    Each future may raise ``JournalError``: nothing of what was asked for is written then, and the same call may be
+    made again at any time, since the store goes on as soon as what was in its way is gone. An error of a verb that was
+    told an id carries it.
+    """
+
+    @property
+    def owner(self) -> str:
+        """The name under which this client owns records.
+
+        Raises:
+            JournalError: The store was opened before this process was forked.
+        """
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more is written; what this client owned is free."""
+
+    # --- Submissions ---
+
+    def claim(self, claim: Claim) -> asyncio.Future[Mine | TaskRecord]:
+        """Make an attempt under a key this client's to send, as ``right`` has it.
+
+        Returns:
+            ``Mine`` where the attempt is this client's now, else the record that stands for the key.
+
+        Raises:
+            KeyConflict: The key is another request's, or another origin's.
+        """
+
+    def begin(self, claim: Claim, token: str) -> asyncio.Future[Mine]:
+        """Plan a submission under a key that nobody has used, and write down that its request is about to leave.
+
+        It stands for ``claim`` and ``sending`` where nobody else can want the key.
+        """
+
+    def sending(self, number: int) -> asyncio.Future[bool]:
+        """Write down that the request of a planned record is about to leave; it may leave once this is done.
+
+        Returns:
+            False where the record is not this client's to send any more: then its request must not leave.
+        """
+
+    def move(
+        self, number: int, to: RecordStatus, *, error: str | None = None, task_id: str | None = None
+    ) -> asyncio.Future[bool]:
+        """Change the status of a record along ``MOVES``, only while it is this client's or nobody's.
+
+        The owner and the times follow from the status. A record that was refused or withdrawn is planned again by
+        ``claim`` alone, which looks at the other attempts under the key.
+
+        Args:
+            number: Of the record.
+            to: The new status.
+            error: Why; None where that needs no reason.
+            task_id: Its id, where a broken reply showed one; None for the one that it has.
+
+        Returns:
+            Whether it moved; a record that may not stays as it is.
+        """
+
+    def accepted(
+        self, number: int, task_id: str, *, credits_reserved: float | None, reply: bytes | None
+    ) -> asyncio.Future[None]:
+        """Write down the id that a reply brought, whoever has the record by now: an id is worth money.
+
+        The id is written even where the credits or the reply cannot be. Where the record has moved on to another end,
+        which it keeps, the id becomes an attempt of its own under the key.
+        """
+
+    def ended(
+        self,
+        task_id: str,
+        to: RecordStatus,
+        *,
+        reply: bytes | None,
+        links: int | None,
+        credits_reserved: float | None,
+        error: str | None,
+    ) -> asyncio.Future[None]:
+        """Write down how a task ended, in every record that has its id; a record that knows that end is refreshed.
+
+        Args:
+            task_id: The task.
+            to: Completed, failed or cancelled.
+            reply: The reply that told it; None keeps the one that is there.
+            links: How many results the completed task has; None keeps what is there.
+            credits_reserved: As told; None keeps what is there.
+            error: Why it failed; None where it did not.
+
+        Raises:
+            ValueError: That is no end (at once).
+        """
+
+    # --- What only a person can decide ---
+
+    def uncertain(self, key: str, origin: str) -> asyncio.Future[TaskRecord]:
+        """Return the record that stands for a key, which is uncertain.
+
+        Raises:
+            KeyStateError: It is not, there is none, its owner may still hear the reply, or it is another origin's.
+        """
+
+    def adopt(self, key: str, task_id: str, origin: str) -> asyncio.Future[TaskRecord]:
+        """Write down that an uncertain submission made a task, and return its record.
+
+        An id that was adopted may be put right by another one for as long as no reply has confirmed it.
+
+        Raises:
+            KeyStateError: As in ``uncertain``, or the id is in a record of another key.
+        """
+
+    # --- Reading ---
+
+    def look(self, key: str) -> asyncio.Future[TaskRecord | None]:
+        """Return the record that stands for a key, None if there is none.
+
+        That is its newest attempt, but one that made nothing hides no earlier one that did, or may have.
+        """
+
+    def records(
+        self,
+        *,
+        running: bool = False,
+        key: str | None = None,
+        status: RecordStatus | None = None,
+        limit: int | None = None,
+    ) -> asyncio.Future[tuple[TaskRecord, ...]]:
+        """Return records in the order of planning.
+
+        Args:
+            running: Only those that are accepted and not known to have ended.
+            key: Only attempts under this key.
+            status: Only those where a submission stands like this.
+            limit: The newest of them, at most so many; None for all.
+        """
+
+    def identity(self) -> asyncio.Future[str]:
+        """Return the name of the journal itself: one that was lost and made anew has another."""
+
+    # --- Forgetting ---
+
+    def forget(self, before: float) -> asyncio.Future[int]:
+        """Delete what was settled before a time (Unix seconds), and return how many records that were.
+
+        What can still be fetched or decided stays: tasks that run, completed ones that were not saved and whose links
+        may live, and uncertain submissions, unless a later attempt under the key made a task. The attempts under a key
+        go together or not at all. What was saved of a task goes with it, and so do uploads from before that time.
+        """
+
+    # --- Files, uploads, durations ---
+
+    def saved(self, task_id: str, place: int, file: "SavedFile") -> asyncio.Future[None]:
+        """Write down where a result of a task was saved; ``place`` is its number, from 0."""
+
+    def files(self, task_id: str) -> asyncio.Future[Mapping[int, "SavedFile"]]:
+        """Return what was saved of a task, by the number of the result; the paths are absolute."""
+
+    def uploaded(self, sha256: str, origin: str, url: str) -> asyncio.Future[None]:
+        """Write down under which URL a content was uploaded."""
+
+    def upload(self, sha256: str, origin: str, since: float) -> asyncio.Future[str | None]:
+        """Return the URL of a content that was uploaded after a time (Unix seconds); None if there is none."""
+
+    def forget_uploads(self, names: Iterable[str]) -> asyncio.Future[None]:
+        """Forget uploads that the service may not find any more, by their URLs or by their contents."""
+
+    def learn(self, model: str, record: str) -> asyncio.Future[None]:
+        """Write down how a task of a model went, as the schedule tells it; the newest 1,000 are kept."""
+
+    def learned(self, most: int) -> asyncio.Future[tuple[str, ...]]:
+        """Return the newest that ``learn`` wrote down, the oldest of them first."""
+
+    async def close(self) -> None:
+        """Write what waits, and let go of what this client owned; may be called twice, and is not cut by cancelling."""

@@ -1,0 +1,377 @@
+"""The one thread of a process that reads and writes a journal, in SQLite.
+
+It takes all that waits into one transaction, so that a hundred submissions at once are synced to the disk once (group
+commit). ``sqlite3`` is imported when a journal is opened, not before.
+
+SQLite must not see a fork (https://www.sqlite.org/howtocorrupt.html, 2.6): a child would believe that it has the locks
+of its parent, for that connection and for its own ones to the same file. So whoever forks waits until nothing is being
+written and closes all connections first, which the parent opens again when it needs them.
+"""
+
+import asyncio
+import concurrent.futures
+import contextlib
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import attrs
+
+from foxvideo import _locks
+from foxvideo._journal import owners, schema
+from foxvideo._journal.place import ANEW, Place
+from foxvideo._journal.schema import Transaction
+from foxvideo.errors import FoxError, JournalError, Submitted
+
+if TYPE_CHECKING:
+    import sqlite3
+
+T = TypeVar("T")
+
+_MOMENT = 0.005  # seconds
+_LONG = 0.05  # seconds after which a check is worth nothing any more: a slow disk, a laptop that slept
+
+
+@attrs.define(eq=False)
+class Work:
+    """One operation that waits for its transaction.
+
+    Attributes:
+        submitted: What an error says of money where it cannot be done.
+        operation: What is done.
+        args: What it is given beside the transaction.
+        kwargs: The same; the id of a task among it stands in that error, too.
+        future: What it comes to.
+    """
+
+    submitted: Submitted
+    operation: Callable[..., object]
+    args: tuple[object, ...]
+    kwargs: Mapping[str, object]
+    future: "asyncio.Future[Any]"
+
+
+@attrs.define(eq=False)
+class Writer:
+    """What one process has open of a journal for one client.
+
+    Attributes:
+        path: Where the journal was said to be.
+        patience: Seconds to wait for another process that writes.
+        owner: The name under which the client owns records.
+        commits: How often something was synced to the disk.
+        used: Whether anything was begun, so that there may be a thread, a lock and a connection.
+    """
+
+    path: Path
+    patience: float
+    owner: str = attrs.field(factory=owners.new_name, init=False)
+    commits: int = attrs.field(default=0, init=False)
+    used: bool = attrs.field(default=False, init=False)
+    _place: Place | None = attrs.field(default=None, init=False)
+    _identity: str | None = attrs.field(default=None, init=False)
+    _lock: int | None = attrs.field(default=None, init=False)
+    _lock_path: Path = attrs.field(factory=Path, init=False)
+    _connection: "sqlite3.Connection | None" = attrs.field(default=None, init=False)
+    _idle: threading.RLock = attrs.field(factory=threading.RLock, init=False)  # or held by the thread while it works
+    _waiting: list[Work] = attrs.field(factory=list, init=False)
+    _closing: bool = attrs.field(default=False, init=False)
+    _scheduled: asyncio.AbstractEventLoop | None = attrs.field(default=None, init=False)
+    _mutex: threading.Lock = attrs.field(factory=threading.Lock, init=False)
+    _thread: concurrent.futures.ThreadPoolExecutor = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._thread = concurrent.futures.ThreadPoolExecutor(1, "foxvideo-journal")
+        with _forking:
+            _writers.add(self)
+
+    # --- On the event loop ---
+
+    def do(
+        self,
+        submitted: Submitted,
+        operation: Callable[..., T],
+        args: tuple[object, ...],
+        kwargs: Mapping[str, object],
+    ) -> "asyncio.Future[T]":
+        """Run an operation in one transaction with all that waits; its error undoes nothing else."""
+        self.used = True
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        with self._mutex:
+            self._waiting.append(Work(submitted, operation, args, kwargs, future))
+            begin, self._scheduled = self._scheduled is not loop, loop
+        if begin:  # once everything that is ready now has asked, too
+            loop.call_soon(self._begin, loop)
+        return future
+
+    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._closing:  # which writes all that waits
+            return
+        try:
+            loop.run_in_executor(self._thread, self._work)
+        except RuntimeError as error:  # the system gives no thread
+            while batch := self._taken():
+                _deliver(batch, [self._told(error, work) for work in batch])
+
+    async def close(self) -> None:
+        """Write what waits, and let go of everything; not cut by cancelling."""
+        self._closing = True
+        await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._thread, self.shut))
+
+    # --- In the thread ---
+
+    def _work(self) -> None:
+        while batch := self._taken():
+            with self._idle:
+                outcomes = self._transact(batch)
+            _deliver(batch, outcomes)
+
+    def _taken(self) -> Sequence[Work]:
+        """Take all that waits; once that is nothing, the next who asks begins anew."""
+        with self._mutex:
+            batch, self._waiting = self._waiting, []
+            if not batch:
+                self._scheduled = None
+            return batch
+
+    def shut(self) -> None:
+        """Write what waits, and let go of everything."""
+        self._work()
+        with self._idle:
+            self._disconnect()
+        if self._lock is not None:
+            owners.drop(self._lock, self._lock_path)
+            self._lock = None
+        self._thread.shutdown(wait=False)
+
+    def _transact(self, batch: Sequence[Work]) -> Sequence[object]:
+        """Run all that waits in one transaction, and return what each comes to."""
+        failed: dict[int, Exception] = {}
+        try:
+            while (outcomes := self._run(batch, failed)) is None:
+                pass
+        except Exception as error:  # noqa: BLE001 - whatever it is, somebody waits for an answer
+            self._disconnect_if_broken(error)
+            return [self._told(error, work) for work in batch]
+        self.commits += 1
+        return outcomes
+
+    def _run(self, batch: Sequence[Work], failed: dict[int, Exception]) -> Sequence[object] | None:
+        """Run a batch without what failed before; None where something else failed, so that all has been undone."""
+        db, before = self._connected(), len(failed)
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            self._check()
+            checked = time.monotonic()
+            tx = Transaction(db, self.owner, self._lives, time.time())
+            outcomes = [self._attempt(tx, number, work, failed) for number, work in enumerate(batch)]
+            if len(failed) > before:
+                return None
+            db.execute("COMMIT")
+        finally:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+        if time.monotonic() - checked > _LONG:
+            self._check()
+        return outcomes
+
+    def _attempt(self, tx: Transaction, number: int, work: Work, failed: dict[int, Exception]) -> object:
+        """Return what an operation comes to; an error of the disk undoes the whole transaction."""
+        if number not in failed:
+            try:
+                return work.operation(tx, *work.args, **work.kwargs)
+            except FoxError as error:  # it refuses, and has written nothing
+                return error.fresh()
+            except Exception as error:
+                if not tx.db.in_transaction or _of_the_disk(error):
+                    raise
+                failed[number] = error
+        return self._told(failed[number], work, "cannot write this down: ")
+
+    def _check(self) -> None:
+        """Make sure that what is written is found, and that this client is seen to live, before anything is sent.
+
+        A lock that somebody has removed is taken anew: whoever took this client for dead meanwhile has its records
+        marked so, in a transaction, and ``sending`` sees that.
+        """
+        assert self._place is not None  # noqa: S101 - it is open
+        self._place.check()
+        if self._lock is None or not _locks.lies_at(self._lock, self._lock_path):
+            self._take_lock(self._place.real)
+
+    def _take_lock(self, journal: Path) -> None:
+        if self._lock is not None:
+            _locks.release(self._lock)
+            self._lock = None
+        self._lock_path = owners.path_of(journal, self.owner)
+        self._lock = owners.hold(self._lock_path)
+
+    def _lives(self, owner: str) -> bool:
+        assert self._place is not None  # noqa: S101 - it is open
+        return owner == self.owner or owners.lives(owners.path_of(self._place.real, owner))
+
+    # --- Around a fork ---
+
+    def stop(self) -> None:
+        """Wait until nothing is being written, which ``patience`` bounds, and close the connection."""
+        self._idle.acquire()
+        self._disconnect()
+
+    def go_on(self) -> None:
+        """Write again."""
+        self._idle.release()
+
+    # --- The connection ---
+
+    def _connected(self) -> "sqlite3.Connection":
+        if self._connection is None:
+            self._connection = self._open()
+        return self._connection
+
+    def _open(self) -> "sqlite3.Connection":
+        import sqlite3  # noqa: PLC0415 - most programs that import foxvideo have no journal
+
+        place = self._place or Place.of(self.path)
+        place.prepare()
+        with contextlib.ExitStack() as undo:
+            db = sqlite3.connect(place.real, timeout=self.patience, isolation_level=None, check_same_thread=False)
+            undo.callback(db.close)
+            db.row_factory = sqlite3.Row
+            schema.prepare(db)  # before anything is changed, or it would be in a file that is not ours
+            _begin_log(db, self.patience)
+            db.execute("PRAGMA synchronous = FULL")
+            db.execute("BEGIN IMMEDIATE")  # now there is a log, too
+            place.opened()
+            (identity,) = db.execute("SELECT identity FROM journal").fetchone()
+            db.execute("ROLLBACK")
+            if self._identity not in {None, identity}:  # an inode may be another file's by now
+                raise JournalError("the file was replaced by another journal", submitted="no", hint=ANEW)
+            owners.sweep(place.real)
+            undo.pop_all()
+        self._place, self._identity = place, identity
+        return db
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            with contextlib.suppress(Exception):  # what is broken may not even close
+                self._connection.close()
+            self._connection = None
+
+    def _disconnect_if_broken(self, error: Exception) -> None:
+        """Let the next operation open the file once more, unless the connection is as good as before."""
+        import sqlite3  # noqa: PLC0415 - see above
+
+        if isinstance(error, sqlite3.Error) and _code(error) not in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL}:
+            self._disconnect()
+
+    def _told(self, error: Exception, work: Work, doing: str = "") -> JournalError:
+        """Return an error for one who waits."""
+        if isinstance(error, JournalError):
+            what, hint = error.what, error.hint or None
+        else:
+            what, hint = _why(error), _hint(error)
+        task_id = work.kwargs.get("task_id")
+        told = JournalError(f"{self.path}: {doing}{what}", submitted=work.submitted, hint=hint)
+        return told.name(task_id=None if task_id is None else str(task_id))
+
+
+_writers: "weakref.WeakSet[Writer]" = weakref.WeakSet()
+_forking = threading.RLock()  # and whoever makes a writer waits until that is over
+_stopped: list[Writer] = []
+
+
+def _before_fork() -> None:
+    _forking.acquire()
+    for writer in list(_writers):
+        writer.stop()
+        _stopped.append(writer)
+
+
+def _in_parent() -> None:
+    while _stopped:
+        _stopped.pop().go_on()
+    _forking.release()
+
+
+def _in_child() -> None:
+    _stopped.clear()
+    _writers.clear()  # they are the parent's
+    _forking.release()
+
+
+if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has no fork
+    os.register_at_fork(before=_before_fork, after_in_parent=_in_parent, after_in_child=_in_child)
+
+
+def _code(error: Exception) -> int:
+    """Return SQLite's primary word for an error, 0 for what did not come from SQLite itself."""
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+
+
+def _of_the_disk(error: Exception) -> bool:
+    """Whether an operation failed for a reason that is not its own, so that the others would fail as well."""
+    import sqlite3  # noqa: PLC0415 - see above
+
+    own = {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG}
+    return _code(error) not in own | {0}
+
+
+def _why(error: Exception) -> str:
+    return (isinstance(error, OSError) and error.strerror) or str(error)
+
+
+def _hint(error: Exception) -> str | None:
+    """Return the next step for an error of SQLite; None for the usual one."""
+    import sqlite3  # noqa: PLC0415 - see above
+
+    match _code(error):
+        case sqlite3.SQLITE_BUSY:
+            return "another process writes to it: end that, a backup or a shell perhaps, and try again"
+        case sqlite3.SQLITE_FULL:
+            return "make room on its disk, and try again"
+        case sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_CORRUPT:
+            return "name another file, or restore this one from a backup"
+        case _:
+            return None
+
+
+def _begin_log(db: "sqlite3.Connection", patience: float) -> None:
+    """Write ahead; SQLite itself does not wait here for another client that has just made the file."""
+    import sqlite3  # noqa: PLC0415 - see above
+
+    end = time.monotonic() + patience
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+            time.sleep(_MOMENT)
+        else:
+            return
+
+
+def _deliver(batch: Sequence[Work], outcomes: Sequence[object]) -> None:
+    """Tell each loop what the operations came to that were asked for on it."""
+    told: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], object]]] = {}
+    for work, outcome in zip(batch, outcomes, strict=True):
+        told.setdefault(work.future.get_loop(), []).append((work.future, outcome))
+    for loop, ends in told.items():
+        with contextlib.suppress(RuntimeError):  # it is closed; what was written is written
+            loop.call_soon_threadsafe(_end, ends)
+
+
+def _end(ends: "Sequence[tuple[asyncio.Future[Any], object]]") -> None:
+    for future, outcome in ends:
+        if future.done():
+            continue
+        if isinstance(outcome, Exception):
+            future.set_exception(outcome)
+            future.exception()  # nobody may be left to look at it
+        else:
+            future.set_result(outcome)

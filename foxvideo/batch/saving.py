@@ -1,0 +1,79 @@
+"""Where the videos of rows are saved: each under a name that is its task's alone."""
+
+import asyncio
+import hashlib
+import itertools
+import re
+import shutil
+from pathlib import Path
+
+from foxvideo._transfer.content import saved_file
+from foxvideo._transfer.target import suffix_of
+from foxvideo.batch.rows import Row
+from foxvideo.media import Progress, SavedFile
+from foxvideo.requests.generic import fields_of, media_of
+from foxvideo.video import Video
+
+_NAME_LENGTH = 40
+_SUFFIX = ".mp4"  # of most videos, where a link has none
+
+
+async def save(video: Video, row: Row, folder: Path, sha256: str | None, progress: Progress) -> SavedFile:
+    """Save a row's video, unless it lies there whole; further results of its task are saved beside it.
+
+    A file that is damaged, or that somebody changed, is replaced; where it has a byte in it, a copy of it stays.
+
+    Args:
+        video: The completed task.
+        row: Names the file.
+        folder: Where it goes.
+        sha256: Of the file when it was saved; None where that is not known.
+        progress: Told the bytes so far, and those of the whole video.
+
+    Raises:
+        FoxError: It cannot be fetched.
+        OSError: The disk said no.
+    """
+    if len(video.urls) > 1:  # named after the task
+        return (await video.save_all(folder, progress=progress))[0]
+    path = folder / f"{_stem(row, video.task_id)}{suffix_of(video.url) or _SUFFIX}"
+    there = await asyncio.to_thread(_there, path)
+    if there is None:
+        return await video.save(path, progress=progress)
+    if there.size and there.sha256 == (sha256 or there.sha256):
+        return there  # a file takes its name when it is whole, and this name has the digest of the id
+    copy = await asyncio.to_thread(_copied, path) if there.size else None
+    try:
+        return await video.save(path, overwrite=True, progress=progress)
+    except BaseException:
+        if copy is not None:
+            copy.unlink(missing_ok=True)
+        raise
+
+
+def _stem(row: Row, task_id: str) -> str:
+    """Return the name of a row's video: its picture's or the first words of its prompt, its key, and its task's digest.
+
+    With the last, a file belongs to one task for good: where a row is bought anew, its video gets another name.
+    """
+    files = (Path(media) for media in media_of(row.request).values() if not isinstance(media, bytes))
+    words = re.findall(
+        r"\w+", next((file.stem for file in files), None) or str(fields_of(row.request).get("prompt") or "")
+    )
+    name = "-".join(words)[:_NAME_LENGTH].strip("-_") or "video"
+    return f"{name}-{row.key.replace('#', '-')}-{hashlib.sha256(task_id.encode()).hexdigest()[:8]}"
+
+
+def _there(path: Path) -> SavedFile | None:
+    try:
+        return saved_file(path)
+    except FileNotFoundError:
+        return None
+
+
+def _copied(path: Path) -> Path:
+    """Copy a file that is about to be replaced, and return the copy."""
+    names = (path.with_name(f"{path.stem}-changed-{number}{path.suffix}") for number in itertools.count(1))
+    copy = next(name for name in names if not name.exists())
+    shutil.copy2(path, copy)
+    return copy

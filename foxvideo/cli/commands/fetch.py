@@ -1,0 +1,50 @@
+"""``foxvideo fetch``: wait for a task and save its video."""
+
+from pathlib import Path
+
+import click
+
+from foxvideo.cli import command
+from foxvideo.cli.errand import Errand, print_video
+from foxvideo.cli.journal import journal_option, key_option, ready
+from foxvideo.cli.target import Target
+from foxvideo.client import Client
+from foxvideo.task import VideoTask
+
+
+@click.command(cls=command.Command)
+@click.argument("task_id", metavar="[ID]", required=False)
+@key_option
+@command.output_option
+@command.overwrite_option
+@command.timeout_option(3600)
+@command.base_url_option
+@journal_option
+@command.json_option
+@command.poll_every_option
+def fetch(
+    *,
+    task_id: str | None,
+    key: str | None,
+    output: Path | None,
+    overwrite: bool,
+    timeout: float,
+    base_url: str | None,
+    journal: Path | None,
+    poll_every: float | None,
+    as_json: bool,
+) -> None:
+    """Wait for a task, named by its ID or its --key, and save its film. Costs nothing.
+
+    Links live 24 hours.
+    """
+    command.check_name(task_id, key)
+    target = Target(output, overwrite)
+    target.check(task_id)
+    client = command.make_client(base_url, ready(journal), poll_every=poll_every, timeout=timeout)
+
+    async def begin(client: Client) -> VideoTask:
+        return client.task(task_id, key=key)
+
+    video, files = Errand(client, target).run(key or task_id or "", begin)
+    print_video(video, files, as_json=as_json)

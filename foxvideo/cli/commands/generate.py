@@ -1,0 +1,117 @@
+"""``foxvideo generate``: from a prompt to a file.
+
+What belongs here: its options. What must not: which request they mean (``cli/compose.py``).
+"""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from foxvideo.cli import command
+from foxvideo.cli.completion import complete_ids
+from foxvideo.cli.compose import Asked
+from foxvideo.cli.errand import Errand, print_video
+from foxvideo.cli.journal import journal_option, ready
+from foxvideo.cli.target import Target
+from foxvideo.client import Client
+from foxvideo.task import VideoTask
+
+_ASKED = (
+    click.argument("prompt", required=False),
+    click.option(
+        "--image",
+        "images",
+        multiple=True,
+        metavar="PATH|URL",
+        help="A picture to begin with; several: see --reference.",
+    ),
+    click.option(
+        "--reference",
+        "references",
+        multiple=True,
+        metavar="PATH|URL",
+        help="Someone or something to show; the prompt calls them @Image1, @Image2, ...",
+    ),
+    click.option("--video", metavar="PATH|URL", help="A film to change."),
+    click.option("--extend", is_flag=True, help="Go on with --video instead of changing it."),
+    click.option("--duration", type=int, metavar="N", help="Whole seconds."),
+    click.option("--aspect-ratio", metavar="W:H", help="16:9, 4:3, 3:2, 1:1, 2:3, 3:4 or 9:16."),
+    click.option("--resolution", metavar="P", help="480p or 720p."),
+    click.option(
+        "--model",
+        metavar="ID",
+        shell_complete=complete_ids,
+        help="Any other model, its fields given by --set; see `foxvideo models ID`.",
+    ),
+    click.option(
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="FIELD=VALUE",
+        help="A field as on the wire; JSON, or text, or @file.",
+    ),
+)
+
+
+def request_options(function: command.F) -> command.F:
+    """Add the words and options that say what to make, which become an ``Asked``."""
+    for option in reversed(_ASKED):
+        function = option(function)
+    return function
+
+
+@click.command(cls=command.Command)
+@request_options
+@click.option("--no-check", is_flag=True, help="Do not hold the fields against the documentation.")
+@click.option("--key", metavar="NAME", help="Your name for the task: the same key is never made twice.")
+@click.option("--retry-failed", is_flag=True, help="Make what failed under --key anew, which is paid anew.")
+@command.output_option
+@command.overwrite_option
+@command.timeout_option(3600)
+@command.base_url_option
+@journal_option
+@command.json_option
+@command.poll_every_option
+def generate(
+    *,
+    output: Path | None,
+    overwrite: bool,
+    timeout: float,
+    base_url: str | None,
+    journal: Path | None,
+    poll_every: float | None,
+    no_check: bool,
+    key: str | None,
+    retry_failed: bool,
+    as_json: bool,
+    **asked: Any,  # noqa: ANN401 - the fields of Asked, which click has checked
+) -> None:
+    """Make a video, wait for it and save it. This costs money.
+
+    What is given decides what is made: a prompt alone, a prompt and a picture (--image), people and things of
+    several pictures (--reference, or more than one --image), or a film that is changed (--video) or goes on
+    (--video and --extend). Local files are uploaded.
+
+    \b
+      foxvideo generate "A fox trots over fresh snow" -o fox.mp4
+      foxvideo generate "The camera pushes in" --image cat.jpg --duration 6
+      foxvideo generate "Make it night" --video fox.mp4 -o night.mp4
+      foxvideo generate "Two foxes" --model veo-3.1-fast-text-to-video --set duration=8
+
+    The path of the file is printed on stdout, everything else on stderr. What is submitted is written down first:
+    `foxvideo resume` goes on with it, whatever happens. With --key, the same command again gives the same film: it
+    waits for the task that is there, or saves it once more, and submits nothing.
+    """  # noqa: D301 - click wants the control character itself
+    target = Target(output, overwrite)
+    target.check()
+    if retry_failed and key is None:
+        raise click.UsageError("--retry-failed needs --key")
+    request = Asked(**asked).request()
+    client = command.make_client(base_url, ready(journal), poll_every=poll_every)
+
+    async def begin(client: Client) -> VideoTask:
+        return client.submit(request, key=key, retry_failed=retry_failed, timeout=timeout, check=not no_check)
+
+    video, files = Errand(client, target).run(key or request.model, begin)
+    print_video(video, files, as_json=as_json)
