@@ -1,4 +1,8 @@
-"""Every check of this project: ``nox`` runs them all but the long ones, ``nox -l`` lists them."""
+"""Every check of this project, one session for each question; ``nox -l`` lists them.
+
+``nox`` runs the suite on one Python, lint and types, within five minutes on two cores. ``nox -t all`` runs everything
+else: every Python, the oldest dependencies, coverage, kills, and whatever takes long.
+"""
 
 import os
 import re
@@ -31,36 +35,42 @@ def _group(name: str) -> tuple[str, ...]:
     return nox.project.dependency_groups(PYPROJECT, name)
 
 
-def _test(session: nox.Session) -> None:
+def _test(session: nox.Session, *runner: str) -> None:
     """Run the suite on the installed package: the working tree is kept off the path."""
-    session.run(
-        "coverage",
-        "run",
-        "-m",
-        "pytest",
-        "--numprocesses=auto",
-        *session.posargs,
-        env={"PYTHONSAFEPATH": "1", "COVERAGE_FILE": f".coverage.{session.name}"},
-    )
+    env = {"PYTHONSAFEPATH": "1", "COVERAGE_FILE": f".coverage.{session.name}"}
+    session.run(*runner, "pytest", "--numprocesses=auto", *session.posargs, env=env)
 
 
-@nox.session(python=PYTHONS)
+def _needs(session: nox.Session, **programs: str) -> None:
+    """Stop where a program of the system is missing, and say which package of Debian has it."""
+    for program, package in programs.items():
+        if shutil.which(program) is None:
+            session.error(f"{program} is missing; on Debian and Ubuntu: apt-get install {package}")
+
+
+@nox.session(python=NEWEST)
 def tests(session: nox.Session) -> None:
-    """Run the tests on each Python."""
+    """Run the tests on the newest Python."""
     session.install(EXTRAS, *_group("test"))
     _test(session)
 
 
-@nox.session(python=NEWEST, default=False)
+@nox.session(python=PYTHONS[:-1], default=False, tags=["all"])
+def pythons(session: nox.Session) -> None:
+    """Run the tests on each Python but the newest, which ``tests`` has, and note what they cover."""
+    session.install(EXTRAS, *_group("test"))
+    _test(session, "coverage", "run", "-m")
+
+
+@nox.session(python=NEWEST, default=False, tags=["all"])
 def crash(session: nox.Session) -> None:
     """Kill a client some two thousand times, and watch with strace what is on the disk when; takes minutes."""
-    if shutil.which("strace") is None:
-        session.error("strace is missing; on Debian and Ubuntu: apt-get install strace")
+    _needs(session, strace="strace")
     session.install(EXTRAS, *_group("test"))
     session.run("pytest", "--numprocesses=auto", "tests/crash/durability.py", "tests/crash/rounds.py", *session.posargs)
 
 
-@nox.session(python=OLDEST)
+@nox.session(python=OLDEST, default=False, tags=["all"])
 def lowest(session: nox.Session) -> None:
     """Run the tests with the oldest versions that pyproject.toml promises to work with."""
     project = PYPROJECT["project"]
@@ -71,7 +81,7 @@ def lowest(session: nox.Session) -> None:
     _test(session)
 
 
-@nox.session(python=NEWEST)
+@nox.session(python=NEWEST, default=False, tags=["all"])
 def bare(session: nox.Session) -> None:
     """Import the package with nothing but its four dependencies, and see the command line say what it lacks."""
     session.install(".")
@@ -79,26 +89,31 @@ def bare(session: nox.Session) -> None:
     session.run("foxvideo", success_codes=[2])
 
 
-@nox.session(python=NEWEST, default=False)
+@nox.session(python=NEWEST, default=False, tags=["all"])
 def endurance(session: nox.Session) -> None:
     """Bring a gigabyte down through cuts and kills, and 200 MB up, within their bounds of memory."""
     session.install(EXTRAS, *_group("test"))
     session.run("pytest", "-m", "slow", *session.posargs, env={"PYTHONSAFEPATH": "1"})
 
 
-@nox.session(python=NEWEST, default=False)
+@nox.session(python=NEWEST, default=False, tags=["all"])
 def batch(session: nox.Session) -> None:
     """Kill a batch of 300 rows three times, and see it end whole; takes some minutes."""
     session.install(EXTRAS, *_group("test"))
     session.run("pytest", "--capture=no", "tests/batch/killed.py", *session.posargs)
 
 
+@nox.session(python=NEWEST, default=False, tags=["all"])
+def examples(session: nox.Session) -> None:
+    """Run the notebooks among the examples in a kernel, and check their types; the other examples are in the suite."""
+    session.install(EXTRAS, *_group("typing"))
+    session.run("pytest", "tests/examples/notebooks.py", *session.posargs)
+
+
 @nox.session(python=NEWEST, default=False)
 def sheet(session: nox.Session) -> None:
     """Look at a contact sheet in headless Chromium: Debian's packages chromium and chromium-driver."""
-    for program, package in (("chromium", "chromium"), ("chromedriver", "chromium-driver")):
-        if shutil.which(program) is None:
-            session.error(f"{program} is missing: apt-get install {package}")
+    _needs(session, chromium="chromium", chromedriver="chromium-driver")
     session.install(EXTRAS, *_group("test"), *_group("browser"))
     session.run("pytest", "tests/browser/sheet.py", *session.posargs)
 
@@ -118,21 +133,21 @@ def peers(session: nox.Session) -> None:
     session.run("python", "-m", "benchmarks", "peers", *session.posargs)
 
 
-@nox.session(python=NEWEST)
+@nox.session(python=NEWEST, default=False, tags=["all"])
 def audit(session: nox.Session) -> None:
     """Look the dependencies up among known vulnerabilities; what the index does not know is named and passed over."""
     session.install(EXTRAS, *_group("audit"))
     session.run("pip-audit", "--progress-spinner=off", "--skip-editable")
 
 
-@nox.session(python=[OLDEST, NEWEST])
+@nox.session(python=OLDEST)
 def typing(session: nox.Session) -> None:
     """Check types, those of the public signatures in tests/typing among them."""
     session.install(EXTRAS, *_group("typing"))
     session.run("mypy")
 
 
-@nox.session(python=NEWEST)
+@nox.session(python=NEWEST, default=False, tags=["all"])
 def coverage(session: nox.Session) -> None:
     """Combine what the tests covered; every branch of the client must be among it."""
     session.install(*_group("test"))
