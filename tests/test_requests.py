@@ -337,6 +337,7 @@ class Unshowable:
 
 
 ALLOWED = "a text, number, boolean, list, object, pathlib.Path or bytes"
+HALF = "text that UTF-8 can carry: it has half of a character"
 
 
 @pytest.mark.parametrize("documented", [True, False])
@@ -353,6 +354,9 @@ ALLOWED = "a text, number, boolean, list, object, pathlib.Path or bytes"
         ({"a": {2: "b"}}, "x.a[2]", "'b'", "its name is not a text"),
         (2**64, "x", "18446744073709551616", "a whole number of at most 64 bits"),
         (-(10**5000), "x", "<int>", "a whole number of at most 64 bits"),
+        ("a fox \ud83d", "x", "'a fox \\ud83d'", HALF),
+        ({"a": ["caf\udce9"]}, "x.a[0]", "'caf\\udce9'", HALF),
+        ({"\ud83d": 1}, "x['\\ud83d']", "1", "its name is not a text"),
     ],
     ids=lambda value: "" if isinstance(value, int | bytearray) else None,
 )
@@ -377,7 +381,7 @@ def test_an_open_file_is_refused_in_words() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [{"a": UserDict({"b": (1, 2)})}, Colour.RED, 2**64 - 1, -(2**64) + 1, "\ud83d", [[]] * 20, {"": 0}]
+    "value", [{"a": UserDict({"b": (1, 2)})}, Colour.RED, 2**64 - 1, -(2**64) + 1, "\U0001f98a", [[]] * 20, {"": 0}]
 )
 def test_what_json_can_carry_is_sent(value: object) -> None:
     """Every mapping is an object, every tuple a list, a member of an enumeration its text."""

@@ -1,8 +1,8 @@
 """What can be wrong with the fields of a request, found without asking anybody.
 
 What belongs here: pure functions that find the faults of fields, each naming the field, the value and what is allowed.
-What must not: which fields a model has (``catalogue/``, ````), what they must be to each other
-(``rules.py``), files and uploads (``_transfer/upload.py``).
+What must not: which fields a model has (``catalogue/``), what they must be to each other (``rules.py``), files and
+uploads (``_transfer/upload.py``).
 """
 
 import base64
@@ -58,30 +58,34 @@ def show(value: object) -> str:
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
 
 
+def is_text(value: object) -> TypeGuard[str]:
+    """Whether a value is text that UTF-8 can carry.
+
+    A Python string may hold half of a surrogate pair: of an emoji that was cut, or of a byte that is no UTF-8. JSON
+    would escape it, and a strict server answers that with an error after which nobody knows what was made.
+    """
+    try:
+        return isinstance(value, str) and value.encode() is not None
+    except UnicodeEncodeError:
+        return False
+
+
 def misnamed_model(model: object) -> Iterator[FieldFault]:
     """Find that the id of the model is none."""
-    if not isinstance(model, str) or not model.strip():
+    if not is_text(model) or not model.strip():
         yield FieldFault("model", None if model is None else show(model), "the id of a model")
 
 
 def misnamed(fields: Mapping[str, object], within: str = "") -> Iterator[FieldFault]:
     """Find names that are no texts, whatever the types promise."""
     for name in fields:
-        if not isinstance(name, str):
+        if not is_text(name):
             yield FieldFault(f"{within}[{show(name)}]", show(fields[name]), "its name is not a text")
 
 
 def unsendable(path: str, value: object) -> Iterator[FieldFault]:
     """Find what JSON cannot carry."""
     match value:
-        case None | str() | bytes() | os.PathLike():
-            return
-        case int():
-            if value.bit_length() > _MOST_BITS:
-                yield FieldFault(path, show(value), f"a whole number of at most {_MOST_BITS} bits")
-        case float():
-            if not math.isfinite(value):
-                yield FieldFault(path, show(value), "a finite number")
         case Mapping():
             yield from misnamed(value, path)
             for name, item in value.items():
@@ -90,7 +94,23 @@ def unsendable(path: str, value: object) -> Iterator[FieldFault]:
             for index, item in enumerate(value):
                 yield from unsendable(f"{path}[{index}]", item)
         case _:
-            yield FieldFault(path, show(value), "a text, number, boolean, list, object, pathlib.Path or bytes")
+            if allowed := _sendable_instead_of(value):
+                yield FieldFault(path, show(value), allowed)
+
+
+def _sendable_instead_of(value: object) -> str | None:
+    """Return what could be sent in place of a value that holds no others; None if it can be sent itself."""
+    match value:
+        case None | bytes() | os.PathLike():
+            return None
+        case str():
+            return None if is_text(value) else "text that UTF-8 can carry: it has half of a character"
+        case int():
+            return None if value.bit_length() <= _MOST_BITS else f"a whole number of at most {_MOST_BITS} bits"
+        case float():
+            return None if math.isfinite(value) else "a finite number"
+        case _:
+            return "a text, number, boolean, list, object, pathlib.Path or bytes"
 
 
 def clashes(extra: set[str], parameters: Mapping[str, Parameter]) -> Iterator[FieldFault]:
