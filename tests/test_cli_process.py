@@ -100,14 +100,16 @@ def test_ctrl_c_leaves_the_id_and_the_command_that_goes_on(tmp_path: Path) -> No
 
 
 @needs_signals
-def test_ctrl_c_during_a_submit_waits_for_the_reply_that_has_the_id(tmp_path: Path) -> None:
-    """Cut there, a paid task would be lost."""
+@pytest.mark.parametrize("sent", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_during_a_submit_waits_for_the_reply_that_has_the_id(tmp_path: Path, sent: str) -> None:
+    """Ctrl-C, an end of the machine, a terminal that was closed: cut there, a paid task would be lost."""
     with (
         served(seconds=60.0, latency=1.0) as emulator,
         started(*GENERATE, "--json", folder=tmp_path, base_url=emulator.base_url) as process,
     ):
         until(lambda: emulator.ledger.in_flight)
-        out, err = interrupt(process)
+        process.send_signal(signal.Signals[sent])
+        out, err = process.communicate(timeout=DEADLINE)
         (task_id,) = emulator.ledger.tasks
     assert process.returncode == 130
     told = json.loads(out)

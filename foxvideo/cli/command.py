@@ -104,8 +104,12 @@ def print_json(value: Mapping[str, object] | list[dict[str, object]]) -> None:
     click.echo(json.dumps(value, indent=2))
 
 
+# The last is a terminal that was closed; Windows has none.
+_ENDINGS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine, which every Ctrl-C and every SIGTERM cancels once more.
+    """Run a coroutine, which every Ctrl-C, every SIGTERM, and a terminal that goes away, cancels once more.
 
     ``asyncio.run`` alone cancels only the first time; its second Ctrl-C is a KeyboardInterrupt at whatever line runs,
     and in the midst of a coroutine that merely starts its clean-up over.
@@ -122,8 +126,8 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 async def _cancelled_by_signals(work: Coroutine[Any, Any, T]) -> T:
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - for the type checker
-    for number in (signal.SIGINT, signal.SIGTERM):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as a shell has it for what runs in the background
+    for number in _ENDINGS:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as a shell and nohup have it for what runs behind them
             with contextlib.suppress(RuntimeError):  # on Windows, and in a thread: asyncio.run's own way must do
                 asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     return await work
