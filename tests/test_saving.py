@@ -16,6 +16,7 @@ from foxvideo import (
     Every,
     GrokTextToVideo,
     Result,
+    ResultsMissing,
     Status,
     TaskFailed,
     TaskNotFound,
@@ -375,6 +376,18 @@ async def test_a_voice_is_no_file(source: Source) -> None:
     saves = Autosave(NullRecorder()).when_done(_ended(voice, source), Target(Path("nowhere"), folder=True))
 
     assert saves == []
+
+
+async def test_a_file_that_was_named_and_cannot_be_made_is_told(source: Source, tmp_path: Path) -> None:
+    """Its results have no link, or one under a name that nobody knows."""
+    result = Result(None, {"download_url": "https://films.example/a.mp4"})
+    done = TaskState(id="task-1", status=Status.COMPLETED, status_text="completed", results=(result,))
+    target = Target(tmp_path / "fox.mp4", folder=False)
+
+    with pytest.raises(ResultsMissing, match="no link, but download_url") as caught:
+        await saved(Autosave(NullRecorder()).when_done(_ended(done, source), target))
+
+    assert (caught.value.task_id, caught.value.submitted) == ("task-1", "yes")
 
 
 async def test_what_ends_while_its_client_is_closed_is_not_saved_any_more(

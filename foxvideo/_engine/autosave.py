@@ -44,7 +44,8 @@ class Autosave:
 
     def _begin(self, target: Target, saves: list[asyncio.Future[None]], job: Job) -> None:
         video = job.outcome
-        if not isinstance(video, Video) or not video.urls:
+        # A voice is no file; but whoever named one wants to hear that there is none.
+        if not isinstance(video, Video) or not (video.urls or not target.folder):
             return
         place = (video.task_id, target)
         if place not in self._running:
