@@ -6,6 +6,7 @@ import pytest
 from hosting import FILM
 from hypothesis import given, strategies as st
 
+from foxvideo._transfer import format as format_
 from foxvideo._transfer.format import HEAD, incomplete, no_media
 from foxvideo.emulator.films import stored_film
 
@@ -80,6 +81,11 @@ def test_bytes_that_nobody_knows_are_media_where_their_host_says_so(kind: str, m
     assert (no_media(b"\1\2\3\4" * 100, kind) is None) is media
 
 
+def test_bytes_that_only_begin_like_utf_16_are_no_text() -> None:
+    """Their host may know what they are."""
+    assert no_media(b"\xff\xfe\0\xdc" * 10, "video/x-new") is None
+
+
 def _read(content: bytes, place: int, most: int) -> bytes:
     return content[place : place + most]
 
@@ -146,6 +152,12 @@ def test_no_bytes_break_the_reading(content: bytes) -> None:
     """However wild they are."""
     assert _incomplete(START + content) != ""
     assert no_media(content, "video/mp4") != ""
+
+
+def test_there_is_an_end_to_looking_at_boxes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a file that has them by the million."""
+    monkeypatch.setattr(format_, "_MOST_BOXES", 5)
+    assert _incomplete(START + _box(b"moov") + _box(b"mdat", b"film") * 10 + b"cut") is None
 
 
 def test_ten_thousand_boxes_are_looked_at_in_a_moment() -> None:

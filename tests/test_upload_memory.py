@@ -149,6 +149,16 @@ async def test_a_memory_forgets_what_the_service_may_have_dropped(name: str, ser
     assert notebook.pages == {"b": "https://files.example/b"}
 
 
+async def test_a_request_without_files_has_nothing_to_be_forgotten(service: Service) -> None:
+    """The memory is not even asked."""
+    notebook = Notebook({"a": "https://files.example/a"})
+    pages = notebook.pages
+
+    Uploads(service.transport, notebook).forget(b"")
+
+    assert notebook.pages is pages
+
+
 # --- What the service has dropped ----------------------------------------------------------------------------------
 
 

@@ -179,10 +179,11 @@ class Uploads:
         """Remember an upload, and drop those that are too old or too many: the oldest come first."""
         self._known.pop(digest, None)
         self._known[digest] = (now, url)
-        for old, (since, _) in list(self._known.items()):
+        while True:
+            oldest, (since, _) = next(iter(self._known.items()))
             if now - since <= REMEMBERED_SECONDS and len(self._known) <= _MOST_REMEMBERED:
-                break
-            del self._known[old]
+                return
+            del self._known[oldest]
 
     async def _upload(self, flight: _Flight) -> str:
         clock, failures = asyncio.get_running_loop(), NO_FAILURES
