@@ -160,6 +160,18 @@ def test_what_a_task_reserved_counts_once() -> None:
     assert spent.verdict(OWL) is GO
 
 
+def test_the_largest_that_was_told_of_a_task_counts() -> None:
+    """A later reply may say more; one that says less promises nothing."""
+    spent = budget(100)
+    spent.begin(1, FOX)
+    for told in (10, 30, 0):
+        spent.tell(1, told)
+
+    assert spent.expected == 30
+    spent.begin(2, FOX)
+    assert spent.expected == 60
+
+
 # --- What is never told ------------------------------------------------------------------------------------------
 
 

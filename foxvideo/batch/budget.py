@@ -53,6 +53,7 @@ class Budget:
     told: Decimal = Decimal(0)
     reason: str = ""
     _open: dict[Hashable, PriceClass] = attrs.field(factory=dict, init=False)
+    _closed: dict[Hashable, tuple[PriceClass, Decimal]] = attrs.field(factory=dict, init=False)
     _active: set[Hashable] = attrs.field(factory=set, init=False)
     _counts: Counter[PriceClass] = attrs.field(factory=Counter, init=False)  # of the open ones
     _prices: dict[PriceClass, Decimal] = attrs.field(factory=dict, init=False)  # the largest that was told
@@ -119,11 +120,17 @@ class Budget:
             self._active.add(name)
 
     def tell(self, name: Hashable, credits_: float | None) -> None:
-        """Note what a task reserved; None, and what can be no price, tells nothing, and neither does a repetition."""
-        if credits_ is None or not math.isfinite(credits_) or credits_ < 0 or name not in self._open:
+        """Note what a task reserved: the largest that was told of it; None, and what can be no price, tells nothing."""
+        if credits_ is None or not math.isfinite(credits_) or credits_ < 0:
             return
-        price, reserved = self._close(name), _exact(credits_)
-        self.told += reserved
+        if name in self._open:
+            self._closed[name] = self._close(name), Decimal(0)
+        if name not in self._closed:
+            return
+        price, before = self._closed[name]
+        reserved = max(before, _exact(credits_))
+        self._closed[name] = price, reserved
+        self.told += reserved - before
         self._prices[price] = max(reserved, self._prices.get(price, reserved))
         self._largest[price.model] = max(reserved, self._largest.get(price.model, reserved))
 
