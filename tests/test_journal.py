@@ -229,10 +229,21 @@ async def test_an_end_is_noted_in_every_record_of_its_task_alone(store: SqliteSt
             "completed",
             b'{"a": 1}',
             2,
-            3.5,
+            12.5,  # which is more than what the end told
         )
         assert record.ended == pytest.approx(time.time(), abs=60)
         assert (record.error, record.accepted is None) == (None, False)
+
+
+@pytest.mark.parametrize(("told", "noted"), [(0.0, 12.5), (float("nan"), 12.5), (None, 12.5), (12.5, 12.5), (40, 40)])
+async def test_an_end_takes_back_nothing_of_what_was_reserved(
+    store: SqliteStore, told: float | None, noted: float
+) -> None:
+    """Nobody promises that a task which failed costs nothing, so a limit goes on counting it."""
+    record = await bring(store, RecordStatus.SENDING)
+    await store.accepted(record.number, "task-1", credits_reserved=12.5, reply=None)
+    await store.ended("task-1", RecordStatus.FAILED, reply=None, links=None, credits_reserved=told, error="no")
+    assert (await newest(store)).credits_reserved == noted
 
 
 @pytest.mark.parametrize("status", [status for status in RecordStatus if status.over])

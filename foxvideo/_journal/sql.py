@@ -137,7 +137,7 @@ def accepted(
         JournalError: There is no such record.
     """
     try:
-        done = _accept(tx, number, task_id, {"credits_reserved": credits_reserved, "reply": reply})
+        done = _accept(tx, number, task_id, {"credits_reserved": storable(credits_reserved), "reply": reply})
     except Exception:
         if not tx.db.in_transaction:  # the disk has undone everything
             raise
@@ -174,6 +174,10 @@ def ended(tx: Transaction, to: RecordStatus, told: Mapping[str, object], *, task
         *(to, error, tx.now, tx.now, task_id, to),
     )
     known = {name: value for name, value in told.items() if value is not None}
+    if isinstance(credits_ := storable(known.pop("credits_reserved", None)), int | float):
+        # What was reserved once stays so: nobody promises that a task which failed costs nothing.
+        before = tx.run("SELECT max(credits_reserved) FROM tasks WHERE task_id = ?", task_id).fetchone()[0]
+        known["credits_reserved"] = max(before, credits_) if isinstance(before, int | float) else credits_
     try:
         tx.update({"status": to, **known}, "task_id = ? AND status = ?", task_id, to)
     except Exception:

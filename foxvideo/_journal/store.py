@@ -106,7 +106,7 @@ class Store(Protocol):
             to: Completed, failed or cancelled.
             reply: The reply that told it; None keeps the one that is there.
             links: How many results the completed task has; None keeps what is there.
-            credits_reserved: As told; None keeps what is there.
+            credits_reserved: As told; None, and less than what is there, keeps what is there.
             error: Why it failed; None where it did not.
 
         Raises:
