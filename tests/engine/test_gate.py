@@ -97,6 +97,28 @@ async def test_a_read_that_nobody_waits_for_takes_no_turn() -> None:
     assert second.cancelled()
 
 
+async def test_a_read_that_breaks_within_ends_with_that(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it is, it belongs to whoever asked."""
+
+    async def broken(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(type(client._engine.transport), "get", broken)
+    with pytest.raises(RuntimeError, match="a bug"):
+        await client.models()
+
+
+async def test_closing_ends_a_read_that_is_under_way() -> None:
+    """Nobody needs its answer."""
+    async with Emulator(latency=30.0, render=False) as fox:
+        client = Client(fox.api_key, fox.base_url)
+        reading = asyncio.create_task(client.models())
+        await asyncio.sleep(1)
+        await client.close()
+        with pytest.raises(ClientClosed):
+            await reading
+
+
 # --- One look ---
 
 
