@@ -449,6 +449,32 @@ async def test_a_disk_that_undoes_all_in_the_middle_is_an_error_for_all(store: S
     assert await store.records() == ()
 
 
+async def test_a_disk_that_fails_one_operation_fails_all_and_the_file_is_opened_anew(store: SqliteStore) -> None:
+    """Nobody needs a new client for that."""
+
+    def broken(_: Transaction) -> None:
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode = sqlite3.SQLITE_IOERR
+        raise error
+
+    await store.look("shot-1")
+    before = connection(store)
+    errors = await asyncio.gather(store.claim(CLAIM), store._do("no", broken), return_exceptions=True)
+    assert all(isinstance(error, JournalError) and "disk I/O error" in str(error) for error in errors)
+    assert await store.records() == ()
+    assert connection(store) is not before
+
+
+async def test_a_disk_that_cannot_be_written_for_a_while_is_an_error_for_all_and_then_none(store: SqliteStore) -> None:
+    """The same client goes on."""
+    await store.look("shot-1")
+    connection(store).execute("PRAGMA query_only = ON")  # SQLite says the same where the disk is read-only
+    asked = [store.claim(claiming(key=f"shot-{number}")) for number in range(2)]
+    errors = await asyncio.gather(*asked, return_exceptions=True)
+    assert all(isinstance(error, JournalError) and "readonly" in str(error) for error in errors)
+    assert isinstance(await store.claim(CLAIM), Mine)
+
+
 @pytest.mark.parametrize("column", ["status", "reply"])
 @pytest.mark.parametrize("verb", ["accepted", "ended"])
 async def test_a_disk_that_undoes_all_while_a_reply_is_written_leaves_the_record_as_it_was(
@@ -614,10 +640,12 @@ def test_a_loop_that_ended_before_its_work_was_begun_does_not_keep_the_next_one_
     store = SqliteStore(path)
     loop = asyncio.new_event_loop()
 
-    async def ask(key: str) -> None:
-        _ = store.claim(claiming(key=key))
+    def ask() -> None:
+        _ = store.claim(CLAIM)
+        loop.stop()
 
-    loop.run_until_complete(ask("shot-1"))
+    loop.call_soon(ask)
+    loop.run_forever()
     loop.close()  # before it handed anything over
 
     async def go_on() -> int:
