@@ -693,8 +693,12 @@ async def test_closing_writes_what_waits_and_may_be_done_twice(store: SqliteStor
 async def test_a_closed_journal_says_so(store: SqliteStore) -> None:
     """It is not opened again."""
     await store.close()
-    with pytest.raises(JournalError, match="is closed"):
+    with pytest.raises(JournalError, match="is closed") as caught:
         await store.claim(CLAIM)
+    refused(caught.value, store.path)
+    with pytest.raises(JournalError, match="is closed") as caught:
+        await store.accepted(1, "task-1", credits_reserved=None, reply=None)
+    assert (caught.value.task_id, caught.value.submitted) == ("task-1", "yes")
 
 
 async def test_a_close_that_is_cut_closes_all_the_same(store: SqliteStore, path: Path) -> None:

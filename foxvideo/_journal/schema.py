@@ -1,16 +1,20 @@
-"""The tables of a journal in SQLite, and the one way by which statements reach them.
+"""The tables of a journal in SQLite, how they are opened, and the one way by which statements reach them.
 
 Out of scope: what the statements say (``sql.py``), and when a transaction begins and ends (``writer.py``).
 """
 
+import contextlib
 import functools
 import math
+import time
 import uuid
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
 
+from foxvideo._journal import trouble
 from foxvideo._journal.record import TaskRecord
 from foxvideo.errors import JournalError
 
@@ -73,7 +77,46 @@ CREATE TABLE durations (
 );
 """
 _LARGEST = 2**63 - 1
+_MOMENT = 0.005  # seconds
 _MOVING = ("status", "owner", "task_id", "adopted", "error", "sent", "accepted", "ended")
+
+
+def connect(path: Path, patience: float) -> "sqlite3.Connection":
+    """Open a file that is a journal, or empty.
+
+    Args:
+        path: The file.
+        patience: Seconds to wait for another process that writes.
+
+    Raises:
+        JournalError: The file is another program's, or of another version; it stays as it is.
+        sqlite3.Error: It is no database, or cannot be used.
+    """
+    import sqlite3  # noqa: PLC0415 - most programs that import foxvideo have no journal
+
+    with contextlib.ExitStack() as undo:
+        db = sqlite3.connect(path, timeout=patience, isolation_level=None, check_same_thread=False)
+        undo.callback(db.close)
+        db.row_factory = sqlite3.Row
+        prepare(db)  # before anything is changed, or it would be in a file that is not ours
+        _begin_log(db, patience)
+        db.execute("PRAGMA synchronous = FULL")
+        undo.pop_all()
+    return db
+
+
+def _begin_log(db: "sqlite3.Connection", patience: float) -> None:
+    """Write ahead; SQLite itself does not wait here for another client that has just made the file."""
+    end = time.monotonic() + patience
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+        except Exception as error:
+            if not trouble.busy(error) or time.monotonic() > end:
+                raise
+            time.sleep(_MOMENT)
+        else:
+            return
 
 
 def prepare(db: "sqlite3.Connection") -> None:

@@ -12,7 +12,7 @@ from foxvideo._journal import sql
 from foxvideo._journal.record import MOVES, Claim, Mine, RecordStatus, TaskRecord
 from foxvideo._journal.schema import Transaction
 from foxvideo._journal.store import Store
-from foxvideo._journal.writer import Writer
+from foxvideo._journal.writer import Work, Writer
 from foxvideo.errors import JournalError, Submitted
 from foxvideo.media import SavedFile
 
@@ -159,29 +159,26 @@ class SqliteStore(Store):
         **kwargs: P.kwargs,
     ) -> asyncio.Future[T]:
         """Have an operation done in a transaction; ``submitted`` is what an error says of money where that fails."""
-        if self.closed:
-            return _failed(JournalError(f"{self.path}: the journal is closed", submitted=submitted))
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        work = Work(submitted, operation, args, kwargs, future)
         try:
-            return self._writer().do(submitted, operation, args, kwargs)
+            self._refuse_closed()
+            self._writer().do(work)
         except JournalError as error:
-            return _failed(error)
+            future.set_exception(work.failed(self.path, error))
+            future.exception()  # nobody may be left to look at it
+        return future
+
+    def _refuse_closed(self) -> None:
+        if self.closed:
+            raise JournalError("the journal is closed", submitted="no", hint="make a new client")
 
     def _writer(self) -> Writer:
         """Return what this process has open."""
         here = self._writers.get(os.getpid())
         if here is None:
             if any(writer.used for writer in self._writers.values()):
-                raise JournalError(
-                    f"{self.path}: the journal was opened before this process was forked",
-                    submitted="no",
-                    hint="make a client of its own in each process",
-                )
+                what = "the journal was opened before this process was forked"
+                raise JournalError(what, submitted="no", hint="make a client of its own in each process")
             here = self._writers.setdefault(os.getpid(), Writer(self.path, self.patience))
         return here
-
-
-def _failed(error: JournalError) -> "asyncio.Future[T]":
-    future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-    future.set_exception(error)
-    future.exception()  # nobody may be left to look at it
-    return future

@@ -17,12 +17,12 @@ import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from foxvideo import _locks
-from foxvideo._journal import owners, schema
+from foxvideo._journal import owners, schema, trouble
 from foxvideo._journal.place import ANEW, Place
 from foxvideo._journal.schema import Transaction
 from foxvideo.errors import FoxError, JournalError, Submitted
@@ -30,9 +30,6 @@ from foxvideo.errors import FoxError, JournalError, Submitted
 if TYPE_CHECKING:
     import sqlite3
 
-T = TypeVar("T")
-
-_MOMENT = 0.005  # seconds
 _LONG = 0.05  # seconds after which a check is worth nothing any more: a slow disk, a laptop that slept
 
 
@@ -53,6 +50,13 @@ class Work:
     args: tuple[object, ...]
     kwargs: Mapping[str, object]
     future: "asyncio.Future[Any]"
+
+    def failed(self, path: Path, error: Exception, doing: str = "") -> JournalError:
+        """Return what an error of a journal means for this operation."""
+        what, hint = trouble.told(error)
+        task_id = self.kwargs.get("task_id")
+        told = JournalError(f"{path}: {doing}{what}", submitted=self.submitted, hint=hint)
+        return told.name(task_id=None if task_id is None else str(task_id))
 
 
 @attrs.define(eq=False)
@@ -91,23 +95,15 @@ class Writer:
 
     # --- On the event loop ---
 
-    def do(
-        self,
-        submitted: Submitted,
-        operation: Callable[..., T],
-        args: tuple[object, ...],
-        kwargs: Mapping[str, object],
-    ) -> "asyncio.Future[T]":
+    def do(self, work: Work) -> None:
         """Run an operation in one transaction with all that waits; its error undoes nothing else."""
         self.used = True
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
+        loop = work.future.get_loop()
         with self._mutex:
-            self._waiting.append(Work(submitted, operation, args, kwargs, future))
+            self._waiting.append(work)
             begin, self._scheduled = self._scheduled is not loop, loop
         if begin:  # once everything that is ready now has asked, too
             loop.call_soon(self._begin, loop)
-        return future
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._closing:  # which writes all that waits
@@ -116,7 +112,7 @@ class Writer:
             loop.run_in_executor(self._thread, self._work)
         except RuntimeError as error:  # the system gives no thread
             while batch := self._taken():
-                _deliver(batch, [self._told(error, work) for work in batch])
+                _deliver(batch, [work.failed(self.path, error) for work in batch])
 
     async def close(self) -> None:
         """Write what waits, and let go of everything; not cut by cancelling."""
@@ -156,8 +152,9 @@ class Writer:
             while (outcomes := self._run(batch, failed)) is None:
                 pass
         except Exception as error:  # noqa: BLE001 - whatever it is, somebody waits for an answer
-            self._disconnect_if_broken(error)
-            return [self._told(error, work) for work in batch]
+            if trouble.may_break(error):  # then the next operation opens the file once more
+                self._disconnect()
+            return [work.failed(self.path, error) for work in batch]
         self.commits += 1
         return outcomes
 
@@ -188,10 +185,10 @@ class Writer:
             except FoxError as error:  # it refuses, and has written nothing
                 return error.fresh()
             except Exception as error:
-                if not tx.db.in_transaction or _of_the_disk(error):
+                if not tx.db.in_transaction or trouble.of_the_disk(error):
                     raise
                 failed[number] = error
-        return self._told(failed[number], work, "cannot write this down: ")
+        return work.failed(self.path, failed[number], "cannot write this down: ")
 
     def _check(self) -> None:
         """Make sure that what is written is found, and that this client is seen to live, before anything is sent.
@@ -234,17 +231,11 @@ class Writer:
         return self._connection
 
     def _open(self) -> "sqlite3.Connection":
-        import sqlite3  # noqa: PLC0415 - most programs that import foxvideo have no journal
-
         place = self._place or Place.of(self.path)
         place.prepare()
         with contextlib.ExitStack() as undo:
-            db = sqlite3.connect(place.real, timeout=self.patience, isolation_level=None, check_same_thread=False)
+            db = schema.connect(place.real, self.patience)
             undo.callback(db.close)
-            db.row_factory = sqlite3.Row
-            schema.prepare(db)  # before anything is changed, or it would be in a file that is not ours
-            _begin_log(db, self.patience)
-            db.execute("PRAGMA synchronous = FULL")
             db.execute("BEGIN IMMEDIATE")  # now there is a log, too
             place.opened()
             (identity,) = db.execute("SELECT identity FROM journal").fetchone()
@@ -261,23 +252,6 @@ class Writer:
             with contextlib.suppress(Exception):  # what is broken may not even close
                 self._connection.close()
             self._connection = None
-
-    def _disconnect_if_broken(self, error: Exception) -> None:
-        """Let the next operation open the file once more, unless the connection is as good as before."""
-        import sqlite3  # noqa: PLC0415 - see above
-
-        if isinstance(error, sqlite3.Error) and _code(error) not in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL}:
-            self._disconnect()
-
-    def _told(self, error: Exception, work: Work, doing: str = "") -> JournalError:
-        """Return an error for one who waits."""
-        if isinstance(error, JournalError):
-            what, hint = error.what, error.hint or None
-        else:
-            what, hint = _why(error), _hint(error)
-        task_id = work.kwargs.get("task_id")
-        told = JournalError(f"{self.path}: {doing}{what}", submitted=work.submitted, hint=hint)
-        return told.name(task_id=None if task_id is None else str(task_id))
 
 
 _writers: "weakref.WeakSet[Writer]" = weakref.WeakSet()
@@ -306,54 +280,6 @@ def _in_child() -> None:
 
 if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has no fork
     os.register_at_fork(before=_before_fork, after_in_parent=_in_parent, after_in_child=_in_child)
-
-
-def _code(error: Exception) -> int:
-    """Return SQLite's primary word for an error, 0 for what did not come from SQLite itself."""
-    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
-
-
-def _of_the_disk(error: Exception) -> bool:
-    """Whether an operation failed for a reason that is not its own, so that the others would fail as well."""
-    import sqlite3  # noqa: PLC0415 - see above
-
-    own = {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG}
-    return _code(error) not in own | {0}
-
-
-def _why(error: Exception) -> str:
-    return (isinstance(error, OSError) and error.strerror) or str(error)
-
-
-def _hint(error: Exception) -> str | None:
-    """Return the next step for an error of SQLite; None for the usual one."""
-    import sqlite3  # noqa: PLC0415 - see above
-
-    match _code(error):
-        case sqlite3.SQLITE_BUSY:
-            return "another process writes to it: end that, a backup or a shell perhaps, and try again"
-        case sqlite3.SQLITE_FULL:
-            return "make room on its disk, and try again"
-        case sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_CORRUPT:
-            return "name another file, or restore this one from a backup"
-        case _:
-            return None
-
-
-def _begin_log(db: "sqlite3.Connection", patience: float) -> None:
-    """Write ahead; SQLite itself does not wait here for another client that has just made the file."""
-    import sqlite3  # noqa: PLC0415 - see above
-
-    end = time.monotonic() + patience
-    while True:
-        try:
-            db.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
-                raise
-            time.sleep(_MOMENT)
-        else:
-            return
 
 
 def _deliver(batch: Sequence[Work], outcomes: Sequence[object]) -> None:
