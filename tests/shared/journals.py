@@ -1,17 +1,46 @@
-"""What the tests of the journal share: claims, and records in any state."""
+"""What the tests of the journal share: a place in memory, claims, and records in any state."""
 
+import asyncio
 import contextlib
+import json
 import sqlite3
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import attrs
+import pytest
 
-from foxvideo import RecordStatus, TaskRecord
+from foxvideo import JournalError, RecordStatus, TaskRecord
 from foxvideo._journal import Claim, Mine, SqliteStore, owners
 
 ORIGIN = "https://api.foxapi.cc"
 CLAIM = Claim(key="shot-1", origin=ORIGIN, fingerprint="f", model="grok", request='{"prompt": "A fox"}')
+
+
+@pytest.fixture
+def ram() -> Iterator[Path]:
+    """Make a folder in memory, where there is such a thing: every commit is synced, and tests have many."""
+    shared = Path("/dev/shm")  # noqa: S108 - the folder in it has a name of its own
+    with tempfile.TemporaryDirectory(dir=shared if shared.is_dir() else None) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def path(ram: Path) -> Path:
+    """Say where the journal of a test lies, alone in its folder."""
+    (ram / "home").mkdir()
+    return ram / "home" / "videos.db"
+
+
+@pytest.fixture
+async def store(path: Path) -> AsyncIterator[SqliteStore]:
+    """Open a journal that waits for nobody for long."""
+    async with SqliteStore(path, patience=0.05) as opened:
+        yield opened
 
 
 def claiming(**changes: Any) -> Claim:  # noqa: ANN401 - fields of all types
@@ -69,3 +98,48 @@ async def bring(
         await store.ended(task_id, status, reply=reply, links=links, credits_reserved=None, error=None)
     (record,) = [record for record in await store.records(key=key) if record.number == number]
     return record
+
+
+def refused(error: JournalError, path: Path) -> None:
+    """Assert that an error says that nothing was sent, names the file, and tells the next step."""
+    assert (error.submitted, str(path) in str(error), bool(error.hint)) == ("no", True, True)
+
+
+def connection(store: SqliteStore) -> sqlite3.Connection:
+    """Return the connection of a store that is open."""
+    db = store._writer()._connection
+    assert db is not None
+    return db
+
+
+def log(path: Path, suffix: str) -> Path:
+    """Return where a file of SQLite lies beside a journal."""
+    return path.with_name(path.name + suffix)
+
+
+_READ = """
+import asyncio, json, os, sys
+from foxvideo._journal import SqliteStore
+
+async def main():
+    async with SqliteStore(sys.argv[1], patience=1.0) as store:
+        return {record.key: (str(record.status), record.owner) for record in await store.records()}
+
+try:
+    print(json.dumps(asyncio.run(main())))
+except Exception as error:
+    print(json.dumps(str(error)))
+"""
+
+
+async def seen_by_another(path: Path | str, folder: Path | None = None) -> object:
+    """Return what another process finds in a journal: the status and owner of each key, or an error."""
+    found = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-c", _READ, str(path)],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=folder,
+    )
+    return json.loads(found.stdout)
