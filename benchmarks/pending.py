@@ -16,6 +16,7 @@ and the schedule, which takes some microseconds more for each query.
 import argparse
 import asyncio
 import gc
+import logging
 import platform
 import statistics
 import time
@@ -107,6 +108,8 @@ def measure(count: int, port: int, interval: float, seconds: float, wake: float)
 
 
 async def _pending(count: int, port: int, interval: float, seconds: float, wake: float) -> Cost:
+    # The client is closed with all of them unfinished, and would name each.
+    logging.getLogger("foxvideo").setLevel(logging.CRITICAL)
     requests = [Request.from_mapping(REQUEST) for _ in range(count)]
     async with Client(API_KEY, f"http://127.0.0.1:{port}", schedule=Every(interval), task_timeout=36_000) as client:
         await asyncio.gather(*(client.submit(REQUEST).wait_accepted() for _ in range(100)))

@@ -23,6 +23,8 @@ import asyncio
 import contextvars
 import enum
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
 
 import attrs
 
@@ -61,6 +63,9 @@ class IllegalMoveError(RuntimeError):
     """A job was to go where it cannot: a defect of foxvideo."""
 
 
+NO_FILES: Mapping[int, Any] = MappingProxyType({})  # one for all: a hundred thousand may wait for their turn
+
+
 @attrs.define(eq=False)
 class Submission:
     """What only a job that is not accepted yet needs.
@@ -89,8 +94,8 @@ class Submission:
 
     context: contextvars.Context
     idempotency_key: str
-    media: Mapping[int, LocalMedia] = attrs.field(factory=dict)
-    digests: Mapping[int, str] = attrs.field(factory=dict)
+    media: Mapping[int, LocalMedia] = NO_FILES
+    digests: Mapping[int, str] = NO_FILES
     links: bytes = b""
     body: bytes | None = None
     attempts: int = 0
@@ -213,7 +218,10 @@ class Job:
     async def changed(self) -> None:
         """Wait until it has another state, or has ended."""
         self._watchers = self._watchers or []
-        await _wait_among(self._watchers)
+        try:
+            await _wait_among(self._watchers)
+        finally:
+            self._watchers = self._watchers or None  # a hundred thousand may be pending
 
     def listen(self, listener: Listener) -> None:
         """Have a function called when it ends; at once if it has."""

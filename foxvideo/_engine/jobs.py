@@ -72,7 +72,8 @@ class Jobs:
 
     def find(self, task_id: str) -> Job | None:
         """Return the job of an id that lives, or that the service said to have ended; None if there is none."""
-        return self._by_id.get(task_id)
+        living = self.unfinished.get(task_id)
+        return living if living is not None and not living.done() else self._by_id.get(task_id)
 
     def named(self, task_id: str, timeout: float | None) -> Job:
         """Return the job of an id, or a new one, which nobody follows yet."""
@@ -101,7 +102,7 @@ class Jobs:
         job.move(Stage.ACCEPTED)
         job.uploads = job.uploads if job.submission is None else job.submission.links
         job.id, job.since, job.submission = task_id, since, None
-        self.unfinished[task_id] = self._by_id[task_id] = job
+        self.unfinished[task_id] = job
 
     def join(self, job: Job, living: Job) -> None:
         """Let a job be another one of the same task."""

@@ -25,7 +25,7 @@ import attrs
 
 from foxvideo._engine.dispatcher import Dispatcher, Kind
 from foxvideo._engine.ends import broken
-from foxvideo._engine.job import UNSENT, Job, Stage, Submission
+from foxvideo._engine.job import NO_FILES, UNSENT, Job, Stage, Submission
 from foxvideo._engine.jobs import Jobs, share
 from foxvideo._engine.lookup import Lookup
 from foxvideo._engine.polling import Polling, slow_down
@@ -92,7 +92,7 @@ class Submissions:
         self, request: VideoRequest, timeout: float | None, *, key: str | None, retry_failed: bool, risk: bool
     ) -> Job:
         """Begin with a request that passed its checks; the same key and request is the same task."""
-        media = media_of(request)
+        media = media_of(request) or NO_FILES
         if (
             key is not None
             and (living := self.jobs.by_key.get(key)) is not None
