@@ -254,7 +254,8 @@ async def killed_at_random(nursery: Nursery, folder: Path, seed: int) -> Round:
         code = 1
         while code:
             job = made.job(how=chance.choice(ways))
-            code = await nursery.run_for(job, chance.uniform(0.01, 0.2))
+            # Longer each time: on a slow machine nobody would ever get anything done.
+            code = await nursery.run_for(job, chance.uniform(0.01, 0.2 * 1.02**made.kills))
             made.look(code)
         made.check()
     return made
