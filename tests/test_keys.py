@@ -515,7 +515,7 @@ async def test_a_key_given_up_at_any_step_can_be_asked_for_again(fox: Emulator, 
         await asyncio.sleep(0)
     task.abandon()
     again = keeper.submit(SHOT, key="shot-1")
-    if again is not task:  # else it was on its way, and was given up by name
+    if again != task:  # else it was on its way, and was given up by name
         assert isinstance(await again, Video)
         assert fox.ledger.charged == 1
     await ended(task)
