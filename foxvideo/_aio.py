@@ -1,9 +1,14 @@
-"""What asyncio leaves to be written by hand: waiting without cancelling, and errors that nobody waits for any more."""
+"""What asyncio leaves to be written by hand: its clock by a name, waiting without cancelling, and unheard errors."""
 
 import asyncio
 from typing import TypeVar
 
 T = TypeVar("T")
+
+
+def loop_time() -> float:
+    """Return the seconds on the clock of the running loop."""
+    return asyncio.get_running_loop().time()
 
 
 async def ended(doing: "asyncio.Future[T]") -> T:

@@ -18,6 +18,7 @@ from typing import Generic
 
 import attrs
 
+from foxvideo._aio import loop_time
 from foxvideo._engine.pace import Pace
 from foxvideo._engine.timers import Agenda, W
 
@@ -100,7 +101,7 @@ class Dispatcher(Generic[W]):
         Returns:
             Seconds between two requests from now on; None where that is no slower than before.
         """
-        before, now = self._paces[kind], asyncio.get_running_loop().time()
+        before, now = self._paces[kind], loop_time()
         self._paces[kind] = after = before.limited(started, now, wait)
         return None if after.gap == before.gap else after.gap
 
@@ -166,7 +167,7 @@ class Dispatcher(Generic[W]):
 
     def _start(self, kind: Kind, work: W) -> None:
         if self._paces[kind].gap:
-            self._paces[kind] = self._paces[kind].started(asyncio.get_running_loop().time())
+            self._paces[kind] = self._paces[kind].started(loop_time())
         if kind is Kind.SUBMIT:
             self.active += 1
         request = self._run(kind, work)
@@ -194,7 +195,7 @@ class Dispatcher(Generic[W]):
     def _must_wait(self, kind: Kind) -> bool:
         """Whether the pace lets no request of a kind leave now; if so, wake up when it does."""
         not_before = self._paces[kind].not_before
-        if not_before and not_before > asyncio.get_running_loop().time():
+        if not_before and not_before > loop_time():
             self._wake_at(kind, not_before)
             return True
         return False
@@ -219,7 +220,7 @@ class Dispatcher(Generic[W]):
 
     def _tick(self) -> None:
         """Move what is due into the queues, and end what is past its deadline, slot or no slot."""
-        now = asyncio.get_running_loop().time()
+        now = loop_time()
         self._rested = now + _REST
         try:
             for kind, work in self._agenda.due(now):

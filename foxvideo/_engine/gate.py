@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import attrs
 
+from foxvideo._aio import loop_time
 from foxvideo._engine.dispatcher import Dispatcher, Kind
 from foxvideo._engine.timers import Work
 from foxvideo._http import Transport
@@ -75,7 +76,7 @@ class Gate:
         failures = NO_FAILURES
         while True:
             answer, started = await self._get(functools.partial(self.transport.get, target))
-            verdict = read_verdict(answer, decode, failures, _now(), patience=_PATIENCE)
+            verdict = read_verdict(answer, decode, failures, loop_time(), patience=_PATIENCE)
             if not isinstance(verdict, ReadAgain):
                 break
             self._slow_down(started, verdict.after if verdict.limited else None)
@@ -110,7 +111,7 @@ class Gate:
         while True:
             # Without sync_upstream: it does nothing for a task that has ended.
             answer, started = await self._get(functools.partial(self.transport.task, task_id, sync_upstream=False))
-            verdict = poll_verdict(answer, task_id, failures, _now(), known=True)
+            verdict = poll_verdict(answer, task_id, failures, loop_time(), known=True)
             match verdict:
                 case TaskState():
                     self._slow_down(started, None)
@@ -129,7 +130,7 @@ class Gate:
         """Send a request when its turn has come, and return what came back, and when it was sent."""
         if self._closed or not self.dispatcher.here:
             # A video may outlive its client, and the loop of its client: its request has a connection of its own.
-            return await send(), _now()
+            return await send(), loop_time()
         read = Read(send, asyncio.get_running_loop().create_future())
         self._waiting[read] = None
         try:
@@ -152,7 +153,7 @@ class Gate:
         return asyncio.create_task(self._send(read))
 
     async def _send(self, read: Read) -> None:
-        read.started = _now()
+        read.started = loop_time()
         try:
             answer = await read.send()
         except asyncio.CancelledError:
@@ -176,7 +177,3 @@ class Gate:
 
 def _closed() -> ClientClosed:
     return ClientClosed("the client was closed", submitted="unknown")
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

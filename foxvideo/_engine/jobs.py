@@ -6,13 +6,13 @@ hear of it, in this order. Nothing here waits.
 Out of scope: what an end means (``ends.py``), and what brings it about.
 """
 
-import asyncio
 import logging
 import time
 import weakref
 
 import attrs
 
+from foxvideo._aio import loop_time
 from foxvideo._engine.dispatcher import Dispatcher, Kind
 from foxvideo._engine.ends import End, end_of, failed
 from foxvideo._engine.job import Job, Stage
@@ -133,7 +133,7 @@ class Jobs:
             written: Whether the journal knows that already.
             seen: When the end was first heard of, in Unix seconds; None for now.
         """
-        now = asyncio.get_running_loop().time()
+        now = loop_time()
         job.observe(state)
         if state.status is Status.COMPLETED:
             settling = _settling_until(state, seen, time.time())
@@ -155,7 +155,7 @@ class Jobs:
         """
         if job.done():
             return
-        seconds = asyncio.get_running_loop().time() - job.since if job.id and job.followed else 0.0
+        seconds = loop_time() - job.since if job.id and job.followed else 0.0
         outcome = _with_lost(job, outcome)
         attempt = end_of(outcome)
         if isinstance(outcome, FoxError):
@@ -163,7 +163,8 @@ class Jobs:
         end = end_of(outcome)
         if not written:
             self._write(job, outcome, attempt)
-        self._register(job, outcome, settled=end.settled or (attempt is End.NOTHING_MADE and not _may_exist(job)))
+        settled = end.settled or (attempt is End.NOTHING_MADE and not _may_exist(job))
+        self._register(job, outcome, settled=settled, terminal=end.terminal)
         job.end(outcome)
         self.release(job)
         self.dispatcher.ended()
@@ -192,10 +193,10 @@ class Jobs:
             refused = job.stage is Stage.SENDING
             self.recorder.move(record, RecordStatus.REFUSED if refused else RecordStatus.WITHDRAWN, error=why)
 
-    def _register(self, job: Job, outcome: Video | FoxError, *, settled: bool) -> None:
+    def _register(self, job: Job, outcome: Video | FoxError, *, settled: bool, terminal: bool) -> None:
         if settled or (isinstance(outcome, TaskNotFound) and not job.known):
             self.unfinished.pop(job.id or job, None)
-        if job.id is not None and end_of(outcome).terminal:
+        if job.id is not None and terminal:
             self._by_id.setdefault(job.id, job)
         elif job.id is not None and self._by_id.get(job.id) is job:
             del self._by_id[job.id]  # the wait has ended, not the task: the next one who asks polls anew

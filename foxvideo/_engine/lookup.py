@@ -10,6 +10,7 @@ import time
 
 import attrs
 
+from foxvideo._aio import loop_time
 from foxvideo._engine.job import Job, Stage
 from foxvideo._engine.jobs import Jobs
 from foxvideo._engine.polling import Polling
@@ -133,7 +134,7 @@ class Lookup:
         if job.stage is Stage.PREPARING:
             job.move(Stage.ELSEWHERE)
         submission.before = None  # another client may be buying it now
-        self.jobs.start_clock(job, asyncio.get_running_loop().time())
+        self.jobs.start_clock(job, loop_time())
         # The attempt that was asked for is being made: should it come to nothing, nobody asked for another.
         submission.retry_failed = submission.risk = False
         await asyncio.sleep(submission.look)
@@ -165,5 +166,5 @@ class Lookup:
 
     def accepted_at(self, record: TaskRecord) -> float:
         """Return when a task was accepted, in seconds of the loop's clock: its age counts from then."""
-        now = asyncio.get_running_loop().time()
+        now = loop_time()
         return now - max(time.time() - record.accepted, 0.0) if record.accepted else now

@@ -10,6 +10,7 @@ import logging
 
 import attrs
 
+from foxvideo._aio import loop_time
 from foxvideo._engine.dispatcher import Dispatcher, Kind
 from foxvideo._engine.ends import broken
 from foxvideo._engine.job import Job
@@ -44,7 +45,7 @@ class Polling:
 
     def follow(self, job: Job) -> None:
         """Begin to poll an accepted task at once, whose time runs from now."""
-        now = _now()
+        now = loop_time()
         job.followed = True
         if not job.since:
             job.since = now
@@ -55,7 +56,7 @@ class Polling:
 
     def accepted(self, job: Job, state: TaskState) -> None:
         """Go on with a task that has just been accepted."""
-        now = _now()
+        now = loop_time()
         self._carry_out(job, state_verdict(state, job.failures, now), now)
 
     def run(self, job: Job) -> "asyncio.Task[None]":
@@ -71,11 +72,11 @@ class Polling:
             self.jobs.end(job, broken(job, error))
 
     async def _poll(self, job: Job) -> None:
-        started, task_id = _now(), job.id or ""
+        started, task_id = loop_time(), job.id or ""
         answer = await self.transport.task(task_id, sync_upstream=self.sync_upstream and job.failures.sync)
         if job.done():
             return
-        now = _now()
+        now = loop_time()
         verdict = poll_verdict(answer, task_id, job.failures, now, known=job.known)
         if isinstance(verdict, PollAgain) and verdict.limited:
             slow_down(self.dispatcher, Kind.POLL, started, verdict.after or 0.0)
@@ -121,7 +122,3 @@ def slow_down(dispatcher: Dispatcher[Work], kind: Kind, started: float, wait: fl
     """Take a 429 to a request that left at ``started`` into account."""
     if (gap := dispatcher.limited(kind, started, wait)) is not None:
         _log.warning("429: %s requests wait %.1f s, then leave %.1f s apart", kind.name.lower(), wait, gap)
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

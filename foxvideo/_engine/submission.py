@@ -23,6 +23,7 @@ from typing import Any
 
 import attrs
 
+from foxvideo._aio import loop_time
 from foxvideo._engine.dispatcher import Dispatcher, Kind
 from foxvideo._engine.ends import broken
 from foxvideo._engine.job import NO_FILES, UNSENT, Job, Stage, Submission
@@ -128,7 +129,7 @@ class Submissions:
         """Begin to look a key up."""
         job.followed = True
         self.jobs.begin(job)
-        self.jobs.start_clock(job, _now())
+        self.jobs.start_clock(job, loop_time())
         self._prepare(job, submission, self.lookup.find(job))
 
     def _prepare(self, job: Job, submission: Submission, work: Coroutine[Any, Any, None]) -> None:
@@ -146,8 +147,7 @@ class Submissions:
             record = await self.recorder.look(job.key or "")
             submission.before = "no" if record is None else record.status.submitted
             raise
-        named = {place: {"sha256": sha256} for place, sha256 in submission.digests.items()}
-        self._claim(job, submission, encode(request, named))
+        self._claim(job, submission, _named(request, submission.digests))
 
     def _claim(self, job: Job, submission: Submission, named: bytes) -> None:
         """Claim the key of a job for the request that these bytes name."""
@@ -221,7 +221,7 @@ class Submissions:
         """End a job that cannot go on; if it was accepted meanwhile, with its id."""
         state = job.submission.state if job.submission is not None else None
         if state is not None:
-            self.jobs.admit(job, state.id, _now())
+            self.jobs.admit(job, state.id, loop_time())
             error = ClientClosed("the client was closed, the task goes on", submitted="yes")
         self.jobs.end(job, error)
 
@@ -229,7 +229,7 @@ class Submissions:
         """Send one attempt, and do what its answer means."""
         if job.done():  # withdrawn after its turn had come
             return
-        started = _now()
+        started = loop_time()
         # The time runs before anything is written down: a disk that hangs must not make a wait endless.
         self.jobs.start_clock(job, started)
         if submission.body is None and job.request is not None:
@@ -276,7 +276,9 @@ class Submissions:
             submission.record = submission.before = None
             self.jobs.release(job)
             job.move(Stage.PREPARING)
-            self._claim(job, submission, body if not submission.media else self._named(job, submission))
+            if submission.media and job.request is not None:
+                body = _named(job.request, submission.digests)
+            self._claim(job, submission, body)
             return False
         if job.done():  # withdrawn while that was written down
             if submission.record is not None:
@@ -284,14 +286,10 @@ class Submissions:
             return False
         return True
 
-    def _named(self, job: Job, submission: Submission) -> bytes:
-        assert job.request is not None  # noqa: S101 - it has media
-        return encode(job.request, {place: {"sha256": sha256} for place, sha256 in submission.digests.items()})
-
     def _accept(self, job: Job, submission: Submission, state: TaskState) -> None:
         if job.done():  # closed while that was written down
             return
-        now = _now()
+        now = loop_time()
         self.jobs.admit(job, state.id, now)
         _log.info("accepted %s (%s)", state.id, state.model or job.model)
         if job.done():  # it joined another job of the same id
@@ -305,7 +303,7 @@ class Submissions:
     async def _send_again(self, job: Job, submission: Submission, verdict: SubmitAgain, started: float) -> None:
         if verdict.limited:
             slow_down(self.dispatcher, Kind.SUBMIT, started, verdict.after)
-        now = _now()
+        now = loop_time()
         if job.done():  # closed meanwhile
             return
         if verdict.made == "unknown":  # the service recognises the repeat; until it answers, a task may exist
@@ -378,6 +376,11 @@ def abandon(jobs: Jobs, job: Job) -> None:
     jobs.end(job, TaskAbandoned(f"given up, still running as {job.id}", submitted="yes"))
 
 
+def _named(request: VideoRequest, digests: Mapping[int, str]) -> bytes:
+    """Return what a key is claimed for: the request, with its local files named by their content."""
+    return encode(request, {place: {"sha256": sha256} for place, sha256 in digests.items()})
+
+
 def _digests(media: Mapping[int, LocalMedia]) -> dict[int, str]:
     """Return what local files hold; reads them, and blocks.
 
@@ -385,7 +388,3 @@ def _digests(media: Mapping[int, LocalMedia]) -> dict[int, str]:
         UploadError: One cannot be read.
     """
     return {place: digest(local) for place, local in media.items()}
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()
