@@ -27,7 +27,8 @@ class VideoTask(Awaitable[Video]):
     last the state that it ended with; a slow reader gets the newest. A failed task ends the loop quietly, since its
     last state says so; an end without a terminal status raises.
 
-    Handles of one task are equal, and any may be passed to ``asyncio.gather`` and ``asyncio.as_completed``.
+    Handles of one task are equal, unless it was asked for twice and only its id showed that it is one. Any of them may
+    be passed to ``asyncio.gather`` and ``asyncio.as_completed``.
     """
 
     _asked_for: Job

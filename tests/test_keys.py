@@ -169,7 +169,7 @@ async def test_a_handle_whose_files_take_long_joins_the_one_that_is_being_sent(
 async def test_two_handles_of_one_task_share_what_becomes_of_it(fox: Emulator, keeper: Client) -> None:
     """States, and an error that names the task and the key; it is unfinished once."""
     first, second = (keeper.submit(LOCAL, key="shot-1") for _ in range(2))
-    assert first is not second
+    assert first != second
     task_id = await second.wait_accepted()
     await asyncio.sleep(0.2)
     assert (first.id, second.id) == (task_id, task_id)
