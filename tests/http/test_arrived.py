@@ -3,7 +3,6 @@
 import asyncio
 import functools
 import zlib
-from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
@@ -11,7 +10,7 @@ import pytest
 import trustme
 from certificates import serving, trusting
 from replies import ID
-from sockets import Server, Speak, drop, hang, opened, replied, reset, whole
+from sockets import Server, Speak, drop, hang, opened, replied, reset, submit, whole
 
 from foxvideo import FoxError, SubmitUncertain
 from foxvideo._http import Transport
@@ -19,31 +18,6 @@ from foxvideo._wire.decode import read_submit
 from foxvideo._wire.reply import Answer, Reply
 
 BODY = f'{{"object": "video.generation.task", "id": "{ID}", "status": "pending", "progress": 0}}'.encode()
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[Server]:
-    """Run a server that answers well until a test says otherwise."""
-    async with Server().running() as running:
-        yield running
-
-
-@pytest.fixture
-async def transport(server: Server) -> AsyncIterator[Transport]:
-    """Open the connections to that server."""
-    async with opened(server.url) as connections:
-        yield connections
-
-
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    """Make a certificate authority."""
-    return trustme.CA()
-
-
-async def submit(transport: Transport) -> Answer:
-    """Send a submission."""
-    return await transport.submit(b'{"model": "m"}', "idem")
 
 
 def found(answer: Answer) -> str | None:

@@ -7,7 +7,7 @@ import signal
 import socket
 import ssl
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,39 +18,14 @@ import trustme
 from aiohttp.abc import AbstractResolver, ResolveResult
 from certificates import serving
 from replies import ID
-from sockets import Server, Speak, drop, fetch, hang, now, opened, replied, reset, unanswered, whole
+from sockets import Server, Speak, drop, fetch, hang, now, opened, replied, reset, submit, unanswered, whole
 
 from foxvideo import FoxError, SubmitUncertain
 from foxvideo._http import Transport
 from foxvideo._wire.decode import read_submit
-from foxvideo._wire.reply import Answer, NoReply
+from foxvideo._wire.reply import NoReply
 
 BODY = f'{{"object": "video.generation.task", "id": "{ID}", "status": "pending", "progress": 0}}'.encode()
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[Server]:
-    """Run a server that answers well until a test says otherwise."""
-    async with Server().running() as running:
-        yield running
-
-
-@pytest.fixture
-async def transport(server: Server) -> AsyncIterator[Transport]:
-    """Open the connections to that server."""
-    async with opened(server.url) as connections:
-        yield connections
-
-
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    """Make a certificate authority."""
-    return trustme.CA()
-
-
-async def submit(transport: Transport) -> Answer:
-    """Send a submission."""
-    return await transport.submit(b'{"model": "m"}', "idem")
 
 
 # --- What did not leave ----------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import functools
 import logging
 import re
 import traceback
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import aiohttp
@@ -23,13 +23,6 @@ from foxvideo._http import Transport
 from foxvideo._wire.reply import Answer
 
 PASSWORD = "hush-hush"  # noqa: S105 - of nothing
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[Server]:
-    """Run a server that answers well until a test says otherwise."""
-    async with Server().running() as running:
-        yield running
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import gzip
 import logging
 import pickle
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import aiohttp
@@ -18,21 +18,6 @@ from sockets import KEY, Server, drop, fetch, hang, now, opened, replied, unansw
 
 from foxvideo import AuthenticationError, Client, ClientClosed, __version__
 from foxvideo._http import Transport
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[Server]:
-    """Run a server that answers well until a test says otherwise."""
-    async with Server().running() as running:
-        yield running
-
-
-@pytest.fixture
-async def transport(server: Server) -> AsyncIterator[Transport]:
-    """Open the connections to that server."""
-    async with opened(server.url) as connections:
-        yield connections
-
 
 # --- Options ---
 

@@ -129,3 +129,8 @@ async def fetch(transport: Transport, url: str) -> bytes:
     """Return the bytes of a result, wherever its link leads."""
     async with followed(transport, yarl.URL(url), {}) as response:
         return await response.read()
+
+
+async def submit(transport: Transport) -> Answer:
+    """Send a submission."""
+    return await transport.submit(b'{"model": "m"}', "idem")

@@ -4,7 +4,6 @@ import asyncio
 import errno
 import hashlib
 import os
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import attrs
@@ -22,21 +21,6 @@ from foxvideo.media import SavedFile
 
 SHOT = GrokTextToVideo(prompt="A fox trots through snow")
 DATE, LATER = "Mon, 21 Sep 2026 14:13:21 GMT", "Tue, 22 Sep 2026 00:00:00 GMT"
-
-
-@pytest.fixture
-async def host() -> AsyncIterator[Host]:
-    """Run a host of results that gives a video until a test says otherwise."""
-    async with Host().running() as running:
-        yield running
-
-
-@pytest.fixture
-async def transport() -> AsyncIterator[Transport]:
-    """Open connections of a client to nowhere."""
-    opened = Transport("http://fox.invalid", "sk-1", 60.0, 15.0)
-    yield opened
-    await opened.close()
 
 
 # --- Going on with what has come -----------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 import asyncio
 import gzip
 import hashlib
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -20,21 +19,6 @@ from foxvideo.testing.clock import run
 
 SHOT = GrokTextToVideo(prompt="A fox trots through snow")
 HOUR = 3600.0
-
-
-@pytest.fixture
-async def host() -> AsyncIterator[Host]:
-    """Run a host of results that gives a video until a test says otherwise."""
-    async with Host().running() as running:
-        yield running
-
-
-@pytest.fixture
-async def transport() -> AsyncIterator[Transport]:
-    """Open connections of a client to nowhere."""
-    opened = Transport("http://fox.invalid", "sk-1", 60.0, 15.0)
-    yield opened
-    await opened.close()
 
 
 # --- A video that comes --------------------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -14,21 +13,6 @@ from foxvideo._http import Transport
 
 HOUR = 3600.0
 LENGTH = str(len(FILM))
-
-
-@pytest.fixture
-async def host() -> AsyncIterator[Host]:
-    """Run a host of results that gives a video until a test says otherwise."""
-    async with Host().running() as running:
-        yield running
-
-
-@pytest.fixture
-async def transport() -> AsyncIterator[Transport]:
-    """Open connections of a client to nowhere."""
-    opened = Transport("http://fox.invalid", "sk-1", 60.0, 15.0)
-    yield opened
-    await opened.close()
 
 
 # --- Every wait ends -----------------------------------------------------------------------------------------------
