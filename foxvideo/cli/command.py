@@ -41,6 +41,17 @@ output_option = click.option(
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 
 
+def options(*many: Callable[[F], F]) -> Callable[[F], F]:
+    """Return what adds several options, in the order in which the help shows them."""
+
+    def add(function: F) -> F:
+        for option in reversed(many):
+            function = option(function)
+        return function
+
+    return add
+
+
 def timeout_option(default: float) -> Callable[[F], F]:
     """Return the option ``--timeout``."""
     return click.option(

@@ -35,12 +35,3 @@ def families() -> Iterator[str]:
 
 
 complete_ids = completing(ids)
-
-_TYPES = {
-    "integer": "whole number",
-    "boolean": "true or false",
-    "media": "URL or file",
-    "text list": "list of texts",
-    "media list": "list of URLs or files",
-    "object list": "list of objects",
-}

@@ -11,8 +11,9 @@ from pathlib import Path
 import attrs
 import click
 
-from foxvideo.cli import outcome
+from foxvideo.cli import command, outcome
 from foxvideo.cli.command import bad_input, print_json, run
+from foxvideo.cli.journal import journal_option
 from foxvideo.cli.progress import Bar, Display
 from foxvideo.cli.target import Target
 from foxvideo.client import Client
@@ -22,6 +23,16 @@ from foxvideo.task import VideoTask
 from foxvideo.video import Video
 
 Begin = Callable[[Client], Awaitable[VideoTask]]
+
+# How a task is followed and saved; where to, each command says for itself.
+errand_options = command.options(
+    command.overwrite_option,
+    command.timeout_option(3600),
+    command.base_url_option,
+    journal_option,
+    command.json_option,
+    command.poll_every_option,
+)
 
 
 @attrs.define(eq=False)

@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 
 from foxvideo.cli import command
-from foxvideo.cli.errand import Errand, print_video
-from foxvideo.cli.journal import journal_option, key_option, ready
+from foxvideo.cli.errand import Errand, errand_options, print_video
+from foxvideo.cli.journal import key_option, ready
 from foxvideo.cli.target import Target
 from foxvideo.client import Client
 from foxvideo.task import VideoTask
@@ -16,12 +16,7 @@ from foxvideo.task import VideoTask
 @click.argument("task_id", metavar="[ID]", required=False)
 @key_option
 @command.output_option
-@command.overwrite_option
-@command.timeout_option(3600)
-@command.base_url_option
-@journal_option
-@command.json_option
-@command.poll_every_option
+@errand_options
 def fetch(
     *,
     task_id: str | None,

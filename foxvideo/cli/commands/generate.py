@@ -11,13 +11,14 @@ import click
 from foxvideo.cli import command
 from foxvideo.cli.completion import complete_ids
 from foxvideo.cli.compose import Asked
-from foxvideo.cli.errand import Errand, print_video
-from foxvideo.cli.journal import journal_option, ready
+from foxvideo.cli.errand import Errand, errand_options, print_video
+from foxvideo.cli.journal import ready
 from foxvideo.cli.target import Target
 from foxvideo.client import Client
 from foxvideo.task import VideoTask
 
-_ASKED = (
+# What to make, which becomes an ``Asked``.
+request_options = command.options(
     click.argument("prompt", required=False),
     click.option(
         "--image",
@@ -54,25 +55,13 @@ _ASKED = (
 )
 
 
-def request_options(function: command.F) -> command.F:
-    """Add the words and options that say what to make, which become an ``Asked``."""
-    for option in reversed(_ASKED):
-        function = option(function)
-    return function
-
-
 @click.command(cls=command.Command)
 @request_options
 @click.option("--no-check", is_flag=True, help="Do not hold the fields against the documentation.")
 @click.option("--key", metavar="NAME", help="Your name for the task: the same key is never made twice.")
 @click.option("--retry-failed", is_flag=True, help="Make what failed under --key anew, which is paid anew.")
 @command.output_option
-@command.overwrite_option
-@command.timeout_option(3600)
-@command.base_url_option
-@journal_option
-@command.json_option
-@command.poll_every_option
+@errand_options
 def generate(
     *,
     output: Path | None,

@@ -11,8 +11,8 @@ from foxvideo._journal.recorder import recalled_request
 from foxvideo.cli import command
 from foxvideo.cli.commands.generate import request_options
 from foxvideo.cli.compose import Asked
-from foxvideo.cli.errand import Errand, print_video
-from foxvideo.cli.journal import journal_option, ready
+from foxvideo.cli.errand import Errand, errand_options, print_video
+from foxvideo.cli.journal import ready
 from foxvideo.cli.outcome import Interrupted
 from foxvideo.cli.target import Target
 from foxvideo.client import Client
@@ -24,12 +24,7 @@ from foxvideo.task import VideoTask
 @request_options
 @click.option("--yes", is_flag=True, help="Do not ask whether I am sure.")
 @command.output_option
-@command.overwrite_option
-@command.timeout_option(3600)
-@command.base_url_option
-@journal_option
-@command.json_option
-@command.poll_every_option
+@errand_options
 def resubmit(
     *,
     key: str,
@@ -52,8 +47,8 @@ def resubmit(
     target.check()
     options = Asked(**asked)
     request = options.request() if options != Asked() else None
-    client = command.make_client(base_url, ready(journal), poll_every=poll_every, timeout=timeout)
     path = ready(journal)
+    client = command.make_client(base_url, path, poll_every=poll_every, timeout=timeout)
     row = command.run(_uncertain(path, key, client.base_url))
     if request is None and recalled_request(row) is None:
         raise click.UsageError("the journal keeps no local files: give the prompt and the files, as to generate")

@@ -15,8 +15,8 @@ import click
 from foxvideo._journal import TaskRecord
 from foxvideo._journal.recorder import expired
 from foxvideo.cli import command, outcome
-from foxvideo.cli.errand import bring, print_files
-from foxvideo.cli.journal import journal_option, ready, running, undecided
+from foxvideo.cli.errand import bring, errand_options, print_files
+from foxvideo.cli.journal import ready, running, undecided
 from foxvideo.cli.progress import Display
 from foxvideo.cli.target import Target
 from foxvideo.client import Client
@@ -89,12 +89,7 @@ class Unfinished:
     metavar="FOLDER",
     help="The folder for the films, which is made. [default: this folder]",
 )
-@command.overwrite_option
-@command.timeout_option(3600)
-@command.base_url_option
-@journal_option
-@command.json_option
-@command.poll_every_option
+@errand_options
 @click.pass_context
 def resume(
     ctx: click.Context,
