@@ -1274,7 +1274,7 @@ async def test_a_body_on_the_wire_is_the_request_of_the_row(fox: Emulator, keepe
 @pytest.mark.parametrize("check", [True, False])
 async def test_a_text_that_utf_8_cannot_spell_is_refused_and_takes_no_key(keeper: Client, *, check: bool) -> None:
     """A strict server would answer with an error, after which nobody knows what was made."""
-    with pytest.raises(InvalidRequest, match="half of a character") as refused:
+    with pytest.raises(InvalidRequest, match="half of a surrogate pair") as refused:
         keeper.submit(Request("veo-3", prompt="half a smile \ud83d"), key="shot-1", check=check)
     assert refused.value.submitted == "no"
     assert await keeper.history() == ()

@@ -338,7 +338,7 @@ class Unshowable:
 
 
 ALLOWED = "a text, number, boolean, list, object, pathlib.Path or bytes"
-HALF = "text that UTF-8 can carry: it has half of a character"
+HALF = "Unicode text, without half of a surrogate pair"
 
 
 @pytest.mark.parametrize("documented", [True, False])

@@ -12,6 +12,7 @@ from itertools import chain
 import attrs
 
 from foxvideo.errors import InvalidRequest
+from foxvideo.requests.validation import is_unicode
 
 _DELIMITERS = ",;\t"  # spreadsheets of many countries write a semicolon
 _MARK = "\ufeff"  # stands at the beginning of a file, and in the midst of one that was joined from several
@@ -81,9 +82,9 @@ def _json(number: int, text: str) -> Line:
         return Line(number, None, f"not JSON: {error}")
     if not isinstance(fields, dict):
         return Line(number, None, "not a JSON object")
-    if not _is_unicode(text):
+    if not is_unicode(text):
         return Line(number, None, "not UTF-8")
-    if not _is_unicode(json.dumps(fields, ensure_ascii=False)):
+    if not is_unicode(json.dumps(fields, ensure_ascii=False)):
         return Line(number, None, "not Unicode: it has half of a surrogate pair")
     return Line(number, fields)
 
@@ -140,7 +141,7 @@ def _names(table: Iterator[list[str]]) -> list[str]:
         raise InvalidRequest(f"{what} is broken: {error}", submitted="no") from error
     if twice := sorted({name for name in names if name and names.count(name) > 1}):
         raise InvalidRequest(f"the manifest has two columns {', '.join(twice)}", submitted="no")
-    if not all(map(_is_unicode, names)):
+    if not all(map(is_unicode, names)):
         raise InvalidRequest(f"{what} is not UTF-8", submitted="no")
     return names
 
@@ -148,7 +149,7 @@ def _names(table: Iterator[list[str]]) -> list[str]:
 def _cells(number: int, names: list[str], cells: list[str]) -> Line:
     cells = [cell.removeprefix(_MARK) for cell in cells]
     given = [cell.strip() for cell in cells]
-    if not all(map(_is_unicode, cells)):
+    if not all(map(is_unicode, cells)):
         return Line(number, None, "not UTF-8")
     if any(given[len(names) :]):
         return Line(number, None, f"{len(cells)} cells, but {len(names)} columns: a text with a comma needs quotes")
@@ -160,12 +161,3 @@ def _cells(number: int, names: list[str], cells: list[str]) -> Line:
         return Line(number, None, "control characters alone")
     named = dict(zip(names, cells, strict=False))
     return Line(number, {name: cell for name, cell in named.items() if name and cell.strip()}, cells=True)
-
-
-def _is_unicode(text: str) -> bool:
-    """Whether a text has no lone surrogates, as which the stream has bytes that are no UTF-8."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

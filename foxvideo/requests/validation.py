@@ -58,28 +58,31 @@ def show(value: object) -> str:
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
 
 
-def is_text(value: object) -> TypeGuard[str]:
-    """Whether a value is text that UTF-8 can carry.
+def is_unicode(value: object) -> TypeGuard[str]:
+    """Whether a value is text that is valid Unicode, so that UTF-8 can carry it.
 
     A Python string may hold half of a surrogate pair: of an emoji that was cut, or of a byte that is no UTF-8. JSON
     would escape it, and a strict server answers that with an error after which nobody knows what was made.
     """
+    if not isinstance(value, str):
+        return False
     try:
-        return isinstance(value, str) and value.encode() is not None
+        value.encode()
     except UnicodeEncodeError:
         return False
+    return True
 
 
 def misnamed_model(model: object) -> Iterator[FieldFault]:
     """Find that the id of the model is none."""
-    if not is_text(model) or not model.strip():
+    if not is_unicode(model) or not model.strip():
         yield FieldFault("model", None if model is None else show(model), "the id of a model")
 
 
 def misnamed(fields: Mapping[str, object], within: str = "") -> Iterator[FieldFault]:
     """Find names that are no texts, whatever the types promise."""
     for name in fields:
-        if not is_text(name):
+        if not is_unicode(name):
             yield FieldFault(f"{within}[{show(name)}]", show(fields[name]), "its name is not a text")
 
 
@@ -104,7 +107,7 @@ def _sendable_instead_of(value: object) -> str | None:
         case None | bytes() | os.PathLike():
             return None
         case str():
-            return None if is_text(value) else "text that UTF-8 can carry: it has half of a character"
+            return None if is_unicode(value) else "Unicode text, without half of a surrogate pair"
         case int():
             return None if value.bit_length() <= _MOST_BITS else f"a whole number of at most {_MOST_BITS} bits"
         case float():
