@@ -582,7 +582,7 @@ class Client:
         return Balance.of(usage, await self._gate.read("/v1/account/credits", Balance.read_credits))
 
     async def prices(self) -> Prices:
-        """Return the price list, for ``request.estimate(prices)``; asks once.
+        """Return the price list, for ``prices.estimate(request)``; asks once.
 
         Raises:
             FoxError: The service cannot be reached, or shows none.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from foxvideo._engine.ends import End, end_of
 from foxvideo._journal import Store, TaskRecord
 from foxvideo.batch.budget import Budget, Verdict, charge_of
 from foxvideo.batch.price import PriceClass, price_class
@@ -25,9 +26,7 @@ from foxvideo.errors import (
     FoxError,
     InsufficientCredits,
     JournalError,
-    SubmitUncertain,
     TaskAbandoned,
-    TaskCancelled,
     TaskFailed,
 )
 from foxvideo.requests.generic import VideoRequest, fields_of
@@ -48,6 +47,14 @@ _LEFT_ALONE = (
     "it may have been paid for, and this journal does not know it: where it made no task, remove its line from "
     "results.jsonl"
 )
+_ENDINGS = {
+    End.COMPLETED: Ending.COMPLETED,
+    End.FAILED: Ending.FAILED,
+    End.CANCELLED: Ending.CANCELLED,
+    End.UNCERTAIN: Ending.UNCERTAIN,
+    End.NOTHING_MADE: Ending.REFUSED,
+    End.GOING_ON: Ending.UNFINISHED,
+}
 _HOPELESS = (AuthenticationError, JournalError, ClientClosed)  # no other row would fare better
 
 
@@ -331,17 +338,9 @@ def _told_of(error: FoxError) -> dict[str, Any] | None:
 
 
 def _ending(error: FoxError) -> Ending:
-    match error:
-        case TaskCancelled():
-            return Ending.CANCELLED
-        case TaskFailed():
-            return Ending.FAILED
-        case FoxError(submitted="no"):
-            return Ending.REFUSED
-        case FoxError(submitted="yes") if not isinstance(error, SubmitUncertain):
-            return Ending.UNFINISHED
-        case _:
-            return Ending.UNCERTAIN
+    end = end_of(error)
+    # Where nobody can say that a task goes on, none is promised to go on.
+    return Ending.UNCERTAIN if end is End.GOING_ON and error.submitted == "unknown" else _ENDINGS[end]
 
 
 def _told_of_video(video: Video) -> dict[str, Any]:
