@@ -1,4 +1,4 @@
-"""The reference: the loop over aiohttp that one would write without foxvideo to save a film.
+"""The reference: the loop over aiohttp that one would write without foxvideo to save a video.
 
 What belongs here: that loop, written well and briefly. What must not: foxvideo, whose imports would count.
 """
@@ -13,7 +13,7 @@ _CHUNK = 1 << 18
 
 
 async def download(url: str, targets: Sequence[Path]) -> None:
-    """Save a film in several files at once."""
+    """Save a video in several files at once."""
     async with aiohttp.ClientSession(raise_for_status=True) as session:
 
         async def save(target: Path) -> None:

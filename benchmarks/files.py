@@ -1,13 +1,13 @@
-"""A host of films, in a process of its own: one film of any length, of which any part can be had.
+"""A host of videos, in a process of its own: one video of any length, of which any part can be had.
 
 What belongs here: a server that costs the measured side as little noise as can be, with the cuts that a test asks for.
 What must not: what is measured.
 
-    GET  /film.mp4              the film, by the system's sendfile: a real host takes no CPU of this machine
-    GET  /film.mp4?cut=BYTES    as much of what was asked for, as a line of 1 Gbit/s brings it, then the connection
+    GET  /video.mp4              the video, by the system's sendfile: a real host takes no CPU of this machine
+    GET  /video.mp4?cut=BYTES    as much of what was asked for, as a line of 1 Gbit/s brings it, then the connection
                                 breaks; Range and If-Range are heeded
     POST anything               an upload of any length, taken in and forgotten
-    GET  /sent                  how many bytes of films that are cut were handed out
+    GET  /sent                  how many bytes of videos that are cut were handed out
 """
 
 import asyncio
@@ -50,18 +50,18 @@ class _Host:
         return await self._give(request)
 
     def _file(self) -> Path:
-        """Return the film as a file, in memory where there is a folder for that."""
+        """Return the video as a file, in memory where there is a folder for that."""
         if self.file is None:
             folder = tempfile.TemporaryDirectory(dir=SHARED)
-            self.file = Path(folder.name) / "film.mp4"
+            self.file = Path(folder.name) / "video.mp4"
             with self.file.open("wb") as file:
                 file.writelines(pieces(0, self.size))
             self.folder = folder
         return self.file
 
     async def _give(self, request: web.BaseRequest) -> web.StreamResponse:
-        first = (request.http_range.start or 0) if request.headers.get("If-Range") == '"film"' else 0
-        response = web.StreamResponse(status=206 if first else 200, headers={"ETag": '"film"'})
+        first = (request.http_range.start or 0) if request.headers.get("If-Range") == '"video"' else 0
+        response = web.StreamResponse(status=206 if first else 200, headers={"ETag": '"video"'})
         response.content_length = self.size - first
         response.content_type = "video/mp4"
         if first:
@@ -77,7 +77,7 @@ class _Host:
 
 
 def pieces(first: int, last: int) -> Iterator[bytes]:
-    """Yield the bytes of the film from one place to another, at most 1 MB at once."""
+    """Yield the bytes of the video from one place to another, at most 1 MB at once."""
     while first < last:
         start = first % len(_BLOCK)
         piece = _BLOCK[start : start + last - first]
@@ -103,7 +103,7 @@ def running(size: int) -> Iterator[str]:
     """Run the host in another process, and yield its address.
 
     Args:
-        size: Bytes of its film.
+        size: Bytes of its video.
     """
     with serving(_main, size) as port:
         yield f"http://127.0.0.1:{port}"

@@ -1,4 +1,4 @@
-"""foxvideo, saving films as ``Video.save`` does, and uploading a file.
+"""foxvideo, saving videos as ``Video.save`` does, and uploading a file.
 
 What belongs here: that, with the hash or without, also as a program that a test can kill. What must not: tuning.
 
@@ -35,7 +35,7 @@ class _NoHash:
 
 
 async def download(url: str, targets: Sequence[Path], *, hashed: bool) -> None:
-    """Save a film in several files at once."""
+    """Save a video in several files at once."""
     transport = _transport()
     new_hash = hashlib.sha256 if hashed else _NoHash
     parts = [Part(path=target, source=target.name, overwrite=False, new_hash=new_hash) for target in targets]
@@ -73,7 +73,7 @@ async def _upload(url: str, path: str) -> None:
 
 
 def main(doing: str, url: str, path: str) -> None:
-    """Save a film, or upload a file, and print by how much the memory grew."""
+    """Save a video, or upload a file, and print by how much the memory grew."""
     saved: list[SavedFile] = []
     usage = use(_save(url, path, saved) if doing == "save" else _upload(url, path))
     print(json.dumps({"grown": usage.grown, "sha256": saved[0].sha256 if saved else None}))

@@ -23,7 +23,7 @@ from aiohttp import web
 from benchmarks.process import ledger_of, serving
 
 _MADE = "2026-01-01T00:00:00Z"
-_FILM = "https://cdn.example.com/output/film.mp4"
+_VIDEO = "https://cdn.example.com/output/video.mp4"
 
 
 @attrs.frozen
@@ -49,7 +49,7 @@ Shape = Callable[[str, bool, str], Mapping[str, object]]
 
 
 def _fox(task: str, done: bool, _: str) -> Mapping[str, object]:
-    results = [{"url": _FILM}] if done else None
+    results = [{"url": _VIDEO}] if done else None
     return {"id": task, "status": "completed" if done else "processing", "progress": 40, "results": results}
 
 
@@ -60,26 +60,26 @@ def _openai(task: str, done: bool, _: str) -> Mapping[str, object]:
 
 
 def _runway(task: str, done: bool, _: str) -> Mapping[str, object]:
-    more = {"status": "SUCCEEDED", "output": [_FILM]} if done else {"status": "RUNNING", "progress": 0.4}
+    more = {"status": "SUCCEEDED", "output": [_VIDEO]} if done else {"status": "RUNNING", "progress": 0.4}
     return {"id": task, "createdAt": _MADE, "estimatedCost": {"credits": 25}, "cost": {"credits": 25}, **more}
 
 
 def _luma(task: str, done: bool, _: str) -> Mapping[str, object]:
-    more = {"state": "completed", "assets": {"video": _FILM}} if done else {"state": "dreaming"}
+    more = {"state": "completed", "assets": {"video": _VIDEO}} if done else {"state": "dreaming"}
     return {"id": task, "generation_type": "video", "model": "ray-2", "created_at": _MADE, **more}
 
 
 def _replicate(task: str, done: bool, base: str) -> Mapping[str, object]:
-    more = {"status": "succeeded", "output": _FILM} if done else {"status": "processing", "output": None}
+    more = {"status": "succeeded", "output": _VIDEO} if done else {"status": "processing", "output": None}
     urls = {"get": f"{base}/v1/predictions/{task}", "cancel": f"{base}/v1/predictions/{task}/cancel"}
     return {"id": task, "model": "some/model", "version": "1", "input": {}, "created_at": _MADE, "urls": urls, **more}
 
 
 def _fal(task: str, done: bool, base: str) -> Mapping[str, object]:
-    url = f"{base}/fal-ai/film/requests/{task}"
+    url = f"{base}/fal-ai/video/requests/{task}"
     status = "COMPLETED" if done else "IN_PROGRESS"
     urls = {"response_url": url, "status_url": f"{url}/status", "cancel_url": f"{url}/cancel"}
-    return {"request_id": task, "status": status, "logs": None, "metrics": {}, "video": {"url": _FILM}, **urls}
+    return {"request_id": task, "status": status, "logs": None, "metrics": {}, "video": {"url": _VIDEO}, **urls}
 
 
 _SHAPES: Mapping[str, Shape] = {
@@ -167,8 +167,8 @@ async def _serve_grpc(service: _Service) -> tuple[Any, int]:
         async def GetDeferredVideo(self, request: Any, _: object) -> object:  # noqa: ANN401, N802 - gRPC's
             if not service.ask(request.request_id):
                 return video.GetDeferredVideoResponse(status=deferred.DeferredStatus.PENDING)
-            film = video.GeneratedVideo(url=_FILM, duration=6, respect_moderation=True)
-            response = video.VideoResponse(video=film, model="grok-imagine-video")
+            made = video.GeneratedVideo(url=_VIDEO, duration=6, respect_moderation=True)
+            response = video.VideoResponse(video=made, model="grok-imagine-video")
             return video.GetDeferredVideoResponse(status=deferred.DeferredStatus.DONE, response=response)
 
     server = importlib.import_module("grpc.aio").server()

@@ -171,7 +171,7 @@ async def fal(where: Where) -> AsyncIterator[Job]:
     options = {} if where.interval is None else {"interval": where.interval}
 
     async def job() -> object:
-        handle = await client.submit("fal-ai/film", arguments={"prompt": _PROMPT, "image_url": _PICTURE})
+        handle = await client.submit("fal-ai/video", arguments={"prompt": _PROMPT, "image_url": _PICTURE})
         return (await handle.get(**options))["video"]["url"]
 
     yield job

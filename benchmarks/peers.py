@@ -37,7 +37,7 @@ _PACKAGES = ("aiohttp", "openai", "xai-sdk", "runwayml", "lumaai", "replicate", 
 
 @attrs.frozen
 class Run:
-    """One side, once: what it took, what was asked, and how many jobs brought no film."""
+    """One side, once: what it took, what was asked, and how many jobs brought no video."""
 
     usage: Usage
     ledger: peer_server.Ledger
@@ -110,14 +110,14 @@ def measure(side: str, ports: tuple[int, int], interval: float | None, jobs: int
 
 
 async def _jobs(side: str, where: Where, jobs: int, patience: float) -> int:
-    """Do some jobs at once; return how many brought no film."""
+    """Do some jobs at once; return how many brought no video."""
     async with SIDES[side](where) as job:
         tasks = [asyncio.ensure_future(_attempt(job())) for _ in range(jobs)]
         _, pending = await asyncio.wait(tasks, timeout=patience)
         for task in pending:
             task.cancel()
         found = await asyncio.gather(*tasks, return_exceptions=True)
-    return sum(film is not True for film in found)
+    return sum(video is not True for video in found)
 
 
 async def _attempt(job: Any) -> bool:  # noqa: ANN401 - an awaitable of some client

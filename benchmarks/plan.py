@@ -40,10 +40,10 @@ class Plan:
     max_requests: int
 
     def check(self, urls: Collection[str]) -> None:
-        """Make sure that each job brought a film of its own.
+        """Make sure that each job brought a video of its own.
 
         Raises:
             RuntimeError: Some did not.
         """
         if len(set(urls)) != self.jobs:
-            raise RuntimeError(f"{self.jobs} jobs brought {len(set(urls))} films")
+            raise RuntimeError(f"{self.jobs} jobs brought {len(set(urls))} videos")

@@ -1,6 +1,6 @@
 """A small FoxAPI of two routes, in a process of its own, that counts what it is asked.
 
-What belongs here: the server that costs the measured side as little noise as can be. What must not: faults, films,
+What belongs here: the server that costs the measured side as little noise as can be. What must not: faults, videos,
 or rules of the service; the emulator has those, and looks after them for longer than a request of a client takes.
 
     POST   /v1/videos/generations   a new task, which is completed at its ``polls``-th query, or by time

@@ -1,13 +1,13 @@
-"""How fast films come down, against a bare aiohttp loop that writes the same bytes, and what that costs the event loop.
+"""How fast videos come down, against a bare aiohttp loop that writes the same bytes, and what that costs the loop.
 
-Measured: bytes per second of one film from a host on this machine to a file, from the first request to the file's name.
+Measured: bytes per second of one video from a host on this machine to a file, from the request to the file's name.
 foxvideo runs as ``Video.save`` does; the reference is a session, ``iter_chunked`` and ``file.write``. "no hash" is
-foxvideo with its SHA-256 left out, which no user can do: it shows what the rest of it costs. Then some films at once,
+foxvideo with its SHA-256 left out, which no user can do: it shows what the rest of it costs. Then some videos at once,
 with a probe that wants to wake up every few milliseconds: by how much it is late is the lag of the event loop.
 Each run is a new interpreter. The runs of all sides alternate, and a ratio is the median of the ratios within the
 rounds; above 1 foxvideo is faster.
 
-The files lie in memory where the system has a folder for that: foxvideo waits until a film is on the disk, the
+The files lie in memory where the system has a folder for that: foxvideo waits until a video is on the disk, the
 bare loop does not, so on a disk the ratio would say more about the disk than about either. Not measured: TLS, distance.
 The host is a process too; with two cores it competes with the thread that hashes and writes.
 """
@@ -46,16 +46,16 @@ class Run:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of this benchmark."""
-    parser.add_argument("--megabytes", type=int, default=256, help="of one film (default: %(default)s)")
+    parser.add_argument("--megabytes", type=int, default=256, help="of one video (default: %(default)s)")
     parser.add_argument("--pairs", type=int, default=5, help="runs of each side (default: %(default)s)")
-    parser.add_argument("--at-once", type=int, default=8, help="films at once, for the lag (default: %(default)s)")
+    parser.add_argument("--at-once", type=int, default=8, help="videos at once, for the lag (default: %(default)s)")
 
 
 def run(options: argparse.Namespace) -> Mapping[str, object]:
     """Measure all sides in turn.
 
     Raises:
-        RuntimeError: A file is not the film.
+        RuntimeError: A file is not the video.
     """
     size = options.megabytes << 20
     alone: dict[Side, list[Run]] = {side: [] for side in get_args(Side)}
@@ -80,19 +80,19 @@ def run(options: argparse.Namespace) -> Mapping[str, object]:
     }
 
 
-def measure(side: Side, host: str, size: int, films: int) -> Run:
+def measure(side: Side, host: str, size: int, videos: int) -> Run:
     """Run one side in this process.
 
     Raises:
-        RuntimeError: A file is not the film.
+        RuntimeError: A file is not the video.
     """
     download = _side(side)
     lags: list[float] = []
     with tempfile.TemporaryDirectory(dir=files.SHARED) as folder:
-        targets = [Path(folder) / f"{number}.mp4" for number in range(films)]
-        usage = use(_probed(download(f"{host}/film.mp4", targets), lags))
+        targets = [Path(folder) / f"{number}.mp4" for number in range(videos)]
+        usage = use(_probed(download(f"{host}/video.mp4", targets), lags))
         if any(target.stat().st_size != size for target in targets):
-            raise RuntimeError(f"{side} did not bring the film")
+            raise RuntimeError(f"{side} did not bring the video")
     return Run(usage, sorted(lags)[len(lags) * 99 // 100])
 
 
@@ -112,7 +112,7 @@ async def _probed(download: Coroutine[Any, Any, None], lags: list[float]) -> Non
     probe = asyncio.create_task(_probe(over, lags))
     await download
     over.set()
-    await probe  # a film may come within one tick
+    await probe  # a video may come within one tick
 
 
 async def _probe(over: asyncio.Event, lags: list[float]) -> None:
@@ -166,6 +166,6 @@ def show(figures: Mapping[str, object]) -> str:
         "worst",
     )
     return (
-        f"a film of {found['megabytes']} MB, and {at_once} at once of as many bytes together; "
+        f"a video of {found['megabytes']} MB, and {at_once} at once of as many bytes together; "
         f"medians of {found['pairs']}; Python {found['python']}, aiohttp {found['aiohttp']}\n\n{table(head, rows)}"
     )

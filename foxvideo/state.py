@@ -46,7 +46,7 @@ class Result:
     """One thing that a task made.
 
     Attributes:
-        url: Where the film, picture or sound lies; None for a result that is no file, such as a voice.
+        url: Where the video, picture or sound lies; None for a result that is no file, such as a voice.
         fields: Every key that the service sent for it, unknown ones included: ``seed``, ``voice_id``, ...
     """
 

@@ -93,7 +93,7 @@ def journal(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monkey
 
 @pytest.fixture
 async def fox() -> AsyncIterator[Emulator]:
-    """Run an emulator whose tasks take ten seconds and yield a stored film."""
+    """Run an emulator whose tasks take ten seconds and yield a stored video."""
     async with Emulator(seconds=10.0, render=False) as emulator:
         yield emulator
 

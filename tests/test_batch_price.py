@@ -33,7 +33,7 @@ def same(one: Mapping[str, object], other: Mapping[str, object]) -> bool:
         ("topaz-upscale-video", "upscale_factor", 2, 4),
         ("veed-subtitles", "preset", "plain", "karaoke"),
         ("any-model", "n", 1, 4),
-        ("any-model", "image_style", "anime", "film"),
+        ("any-model", "image_style", "anime", "video"),
         ("any-model", "image", {"sha256": "aa", "strength": 1}, {"sha256": "aa", "strength": 2}),
         ("any-model", "parameters", {"mode": "std"}, {"mode": "pro"}),
     ],

@@ -22,7 +22,7 @@ TEXT = "prompt,duration\nA fox,6\nAn owl,4\nA fox,6\n"
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Return where films go; it is not there yet."""
+    """Return where videos go; it is not there yet."""
     return tmp_path / "clips"
 
 
@@ -58,7 +58,7 @@ def shots(number: int) -> list[GrokTextToVideo]:
     return [GrokTextToVideo(prompt=f"Shot {place}") for place in range(number)]
 
 
-async def test_a_batch_makes_a_film_of_each_row(fox: Emulator, manifest: Manifest, folder: Path) -> None:
+async def test_a_batch_makes_a_video_of_each_row(fox: Emulator, manifest: Manifest, folder: Path) -> None:
     """Each has its file, its checksum, and a line that says the same."""
     outcomes = await ran(fox, manifest, folder)
 
@@ -72,8 +72,8 @@ async def test_a_batch_makes_a_film_of_each_row(fox: Emulator, manifest: Manifes
     assert outcomes[0].file == f"A-fox-{outcomes[0].key}-{digest(outcomes[0].id)}.mp4"
     assert outcomes[2].file == f"A-fox-{outcomes[0].key}-2-{digest(outcomes[2].id)}.mp4"
     for outcome in outcomes:
-        film = (folder / (outcome.file or "")).read_bytes()
-        assert (outcome.bytes, outcome.sha256) == (len(film), hashlib.sha256(film).hexdigest())
+        video = (folder / (outcome.file or "")).read_bytes()
+        assert (outcome.bytes, outcome.sha256) == (len(video), hashlib.sha256(video).hexdigest())
         assert outcome.id in fox.ledger.tasks
         assert outcome.credits_reserved == 12.5
         assert outcome.planned is not None
@@ -86,7 +86,7 @@ async def test_a_batch_makes_a_film_of_each_row(fox: Emulator, manifest: Manifes
 
 
 async def test_the_same_rows_again_ask_the_service_for_nothing(fox: Emulator, manifest: Manifest, folder: Path) -> None:
-    """They are known, their films are there, and nothing is written."""
+    """They are known, their videos are there, and nothing is written."""
     first = await ran(fox, manifest, folder)
     lines, seen = (folder / "results.jsonl").read_bytes(), fox.ledger.as_json()
 
@@ -102,7 +102,7 @@ async def test_known_rows_pass_through_few_places(fox: Emulator, folder: Path) -
     assert await ran(fox, shots(9), folder, max_active=2) == first
 
 
-async def test_rows_that_moved_keep_their_films(fox: Emulator, manifest: Manifest, folder: Path) -> None:
+async def test_rows_that_moved_keep_their_videos(fox: Emulator, manifest: Manifest, folder: Path) -> None:
     """The key is the content, so only what is new is bought; the lines tell the new places."""
     await ran(fox, manifest, folder)
     manifest.path.write_text("prompt,duration\nA bear,3\nAn owl,4\n")
@@ -116,7 +116,7 @@ async def test_rows_that_moved_keep_their_films(fox: Emulator, manifest: Manifes
 
 
 async def test_requests_of_every_kind_are_rows_too(fox: Emulator, folder: Path, tmp_path: Path) -> None:
-    """Also the API's own JSON; a film is named after its picture."""
+    """Also the API's own JSON; a video is named after its picture."""
     (tmp_path / "my cat.png").write_bytes(b"a cat")
     items: list[VideoRequest | Mapping[str, object]] = [
         GrokTextToVideo(prompt="A fox"),
@@ -269,7 +269,7 @@ async def test_a_row_that_takes_too_long_goes_on_in_the_next_run(fox: Emulator, 
     assert read_results(folder) == [done]
 
 
-async def test_a_film_that_does_not_come_is_fetched_by_the_next_run(fox: Emulator, folder: Path) -> None:
+async def test_a_video_that_does_not_come_is_fetched_by_the_next_run(fox: Emulator, folder: Path) -> None:
     """Its task is complete."""
     fox.fail_next("result", Fault("error", status=400), times=1)
 
@@ -282,8 +282,8 @@ async def test_a_film_that_does_not_come_is_fetched_by_the_next_run(fox: Emulato
     assert fox.ledger.charged == 1
 
 
-async def test_a_row_tells_how_much_of_its_film_is_there(fox: Emulator, folder: Path) -> None:
-    """Films may be large."""
+async def test_a_row_tells_how_much_of_its_video_is_there(fox: Emulator, folder: Path) -> None:
+    """Videos may be large."""
     told: list[tuple[str, float | None]] = []
 
     await ran(fox, shots(1), folder, watch=lambda _, stage, progress: told.append((stage, progress)))
@@ -293,7 +293,7 @@ async def test_a_row_tells_how_much_of_its_film_is_there(fox: Emulator, folder: 
     assert saving[-1] == 100.0
 
 
-async def test_a_film_that_was_deleted_is_fetched_again(fox: Emulator, folder: Path) -> None:
+async def test_a_video_that_was_deleted_is_fetched_again(fox: Emulator, folder: Path) -> None:
     """The journal knows its task."""
     (before,) = await ran(fox, shots(1), folder)
     (folder / (before.file or "")).unlink()
@@ -304,8 +304,8 @@ async def test_a_film_that_was_deleted_is_fetched_again(fox: Emulator, folder: P
     assert fox.ledger.charged == 1
 
 
-async def test_a_film_that_a_cut_run_saved_is_not_fetched_again(fox: Emulator, folder: Path) -> None:
-    """It was killed between the film and the line."""
+async def test_a_video_that_a_cut_run_saved_is_not_fetched_again(fox: Emulator, folder: Path) -> None:
+    """It was killed between the video and the line."""
     (before,) = await ran(fox, shots(1), folder)
     (folder / "results.jsonl").unlink()
 
@@ -331,7 +331,7 @@ async def test_nothing_more_is_begun_where_no_other_row_would_fare_better(
     assert fox.ledger.charged == 5
 
 
-async def test_a_disk_that_takes_no_film_stops_the_spending(
+async def test_a_disk_that_takes_no_video_stops_the_spending(
     fox: Emulator, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is paid for stays where it is."""
@@ -370,7 +370,7 @@ async def test_a_journal_that_breaks_stops_the_spending(
     assert "journal is closed" in batch.halted
 
 
-async def test_all_films_of_a_task_are_saved(fox: Emulator, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_all_videos_of_a_task_are_saved(fox: Emulator, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The line names the first; they are named after the task."""
     links = Video.urls.fget  # type: ignore[attr-defined]
     monkeypatch.setattr(Video, "urls", property(lambda video: (*links(video), f"{links(video)[0]}?again")))
@@ -384,7 +384,7 @@ async def test_all_films_of_a_task_are_saved(fox: Emulator, folder: Path, monkey
 async def test_a_link_without_a_suffix_gives_an_mp4(
     fox: Emulator, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Most films are that."""
+    """Most videos are that."""
     links = Video.urls.fget  # type: ignore[attr-defined]
     monkeypatch.setattr(Video, "urls", property(lambda video: (links(video)[0].removesuffix(".mp4"),)))
     monkeypatch.setattr(Video, "save", saved_elsewhere)
@@ -396,8 +396,8 @@ async def test_a_link_without_a_suffix_gives_an_mp4(
 
 async def saved_elsewhere(_video: Video, path: Path, **_: object) -> SavedFile:
     """Stand in for a download."""
-    await asyncio.to_thread(path.write_bytes, b"film")
-    return SavedFile(path, 4, hashlib.sha256(b"film").hexdigest())
+    await asyncio.to_thread(path.write_bytes, b"video")
+    return SavedFile(path, 5, hashlib.sha256(b"video").hexdigest())
 
 
 # --- What stops a run --------------------------------------------------------------------------------------------

@@ -84,7 +84,7 @@ def test_an_import_that_reads_what_it_must_not_stops_the_comparison() -> None:
 
 
 @pytest.mark.real_clock
-def test_transfer_compares_the_same_film_on_all_sides() -> None:
+def test_transfer_compares_the_same_video_on_all_sides() -> None:
     """Alone and some at once, with the lag of the event loop meanwhile."""
     figures = figures_of("transfer", "--megabytes", "8", "--pairs", "1")
 
@@ -97,15 +97,15 @@ def test_transfer_compares_the_same_film_on_all_sides() -> None:
     assert "vs. bare" in transfer.show(figures)
 
 
-def test_a_film_that_comes_at_once_is_probed_all_the_same() -> None:
+def test_a_video_that_comes_at_once_is_probed_all_the_same() -> None:
     """A fast machine brings a small one within a tick."""
     with files.running(1000) as host:
         assert transfer.measure("bare", host, 1000, 1).lag > 0
 
 
-def test_a_side_that_did_not_bring_the_film_stops_the_comparison() -> None:
+def test_a_side_that_did_not_bring_the_video_stops_the_comparison() -> None:
     """A rate of something else would mean nothing."""
-    with files.running(1000) as host, pytest.raises(RuntimeError, match="bare did not bring the film"):
+    with files.running(1000) as host, pytest.raises(RuntimeError, match="bare did not bring the video"):
         transfer.measure("bare", host, 1001, 1)
 
 

@@ -39,7 +39,7 @@ Scenario = Callable[[Client, Emulator, Path], Coroutine[Any, Any, object]]
 SHOT = GrokTextToVideo(prompt="A fox trots through snow")
 LOCAL = GrokImageToVideo(prompt="It goes on", image_url=b"a picture")
 MOST = 4  # requests in flight
-FILM = bytes(range(256)) * 3000  # some pieces
+VIDEO = bytes(range(256)) * 3000  # some pieces
 
 
 class SteppedLoop(VirtualClockLoop):
@@ -98,7 +98,7 @@ async def _iterate(client: Client, fox: Emulator, folder: Path) -> None:
 
 
 async def _upload_file(client: Client, fox: Emulator, folder: Path) -> None:
-    (folder / "picture.png").write_bytes(FILM)
+    (folder / "picture.png").write_bytes(VIDEO)
     fox.fail_next("upload", Fault("reset"))
     await client.upload(folder / "picture.png")
 
@@ -106,12 +106,12 @@ async def _upload_file(client: Client, fox: Emulator, folder: Path) -> None:
 async def _save(client: Client, fox: Emulator, folder: Path) -> None:
     video = await client.generate(SHOT)
     fox.fail_next("result", Fault("half_body"))
-    await video.save(folder / "film.mp4", overwrite=True)
+    await video.save(folder / "video.mp4", overwrite=True)
 
 
 async def _save_when_done(client: Client, fox: Emulator, folder: Path) -> None:
-    (folder / "film.mp4").unlink(missing_ok=True)
-    await client.generate(SHOT, save=folder / "film.mp4")
+    (folder / "video.mp4").unlink(missing_ok=True)
+    await client.generate(SHOT, save=folder / "video.mp4")
 
 
 async def _close_under_way(client: Client, fox: Emulator, folder: Path) -> None:
@@ -168,18 +168,18 @@ JOURNALED: dict[Scenario, int] = {  # the same with a journal, and what there is
 
 
 def _emulator() -> Emulator:
-    return Emulator(seconds=5.0, latency=0.01, render=False, film=FILM)
+    return Emulator(seconds=5.0, latency=0.01, render=False, video=VIDEO)
 
 
 async def _go_on(path: Path, task_id: str, has: int) -> None:
-    """Save a film of which a part is there, and see that not a byte of that is fetched again."""
+    """Save a video of which a part is there, and see that not a byte of that is fetched again."""
     seen: list[int] = []
     async with _emulator() as fox, Client(fox.api_key, fox.base_url) as client, asyncio.timeout(60):
         video = attrs.evolve(await client.generate(SHOT), task_id=task_id)
         saved = await video.save(path, overwrite=True, progress=lambda done, _: seen.append(done))
     assert seen[0] == has
-    assert saved.path.read_bytes() == FILM
-    assert saved.sha256 == hashlib.sha256(FILM).hexdigest()
+    assert saved.path.read_bytes() == VIDEO
+    assert saved.sha256 == hashlib.sha256(VIDEO).hexdigest()
 
 
 class Cut:
@@ -234,10 +234,10 @@ class Cut:
         for notes in self.folder.glob(".*.part.json"):
             noted = json.loads(notes.read_text())
             task_id, _, _ = noted["facts"]["source"].partition("#")
-            noted["facts"]["modified"] = None  # which the film of another emulator does not have
+            noted["facts"]["modified"] = None  # which the video of another emulator does not have
             notes.write_text(json.dumps(noted))
             virtual_clock.run(_go_on(self.folder / noted["name"], task_id, notes.with_suffix("").stat().st_size))
-        assert not list(self.folder.glob(".*.part*")), "half a film is left behind"
+        assert not list(self.folder.glob(".*.part*")), "half a video is left behind"
 
     def _run_loop(self, *, cancel: bool) -> list[str]:
         with asyncio.Runner(loop_factory=SteppedLoop) as runner:

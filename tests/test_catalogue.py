@@ -206,7 +206,7 @@ def test_a_value_is_held_against_the_range_of_its_page(
 
 # --- Between fields ---
 
-FILM = {"prompt": "A kite", "video_url": LINK}
+VIDEO = {"prompt": "A kite", "video_url": LINK}
 SHOTS = [{"prompt": "a", "duration": 2}, {"prompt": "b", "duration": 3}]
 
 
@@ -236,14 +236,14 @@ SHOTS = [{"prompt": "a", "duration": 2}, {"prompt": "b", "duration": 3}]
         ("kling-o3-text-to-video", {"multi_prompt": SHOTS}, "multi_prompt=...: documented: either prompt or multi_prompt"),
         ("kling-o3-text-to-video", {"prompt": None}, "prompt is missing: documented: prompt or multi_prompt"),
         ("kling-o3-text-to-video", {"prompt": None, "multi_prompt": SHOTS}, None),
-        ("kling-o3-video-to-video-edit", FILM | {"image_urls": [LINK] * 3, "elements": [{}] * 2}, "image_urls=<5 items>: documented: at most 4 items of image_urls and elements together"),
+        ("kling-o3-video-to-video-edit", VIDEO | {"image_urls": [LINK] * 3, "elements": [{}] * 2}, "image_urls=<5 items>: documented: at most 4 items of image_urls and elements together"),
         ("seedance-2.0-reference-to-video", {}, "image_urls is missing: documented: at least one of image_urls, video_urls and audio_urls"),
         ("seedance-2.0-reference-to-video", {"image_urls": [LINK] * 9, "video_urls": [LINK] * 3, "audio_urls": [LINK]}, "image_urls=<13 items>: documented: at most 12 items of image_urls, video_urls and audio_urls together"),
         ("seedance-2.0-reference-to-video", {"audio_urls": [LINK]}, "audio_urls=...: documented: only beside image_urls or video_urls"),
         ("seedance-2.5-reference-to-video", {"audio_urls": [LINK]}, None),
         ("seedance-2.5-text-to-video", {"resolution": "1080p", "duration": 7}, "duration=7: documented: 5, 10, 30 at resolution 1080p"),
         ("seedance-2.5-text-to-video", {"resolution": "1080p"}, None),
-        ("wan-2.7-image-to-video", FILM | {"image_urls": [LINK]}, f"video_url='{LINK}': documented: not together with image_urls"),
+        ("wan-2.7-image-to-video", VIDEO | {"image_urls": [LINK]}, f"video_url='{LINK}': documented: not together with image_urls"),
         ("wan-2.7-image-to-video", {"generation_type": "video-continuation"}, "video_url is missing: documented: needed with generation_type video-continuation"),
         ("wan-2.7-image-to-video", {"generation_type": 7}, "generation_type=7: a text"),
         ("live-avatar", {"image_url": LINK, "audio_url": LINK, "frames_per_clip": 18}, "frames_per_clip=18: documented: a multiple of 4"),

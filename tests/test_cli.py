@@ -1,4 +1,4 @@
-"""The commands that make, follow and fetch films, against an emulator on a real port."""
+"""The commands that make, follow and fetch videos, against an emulator on a real port."""
 
 import functools
 import json
@@ -47,7 +47,7 @@ def only_body(emulator: Emulator) -> dict[str, Any]:
     return dict(record.body)
 
 
-def test_generate_saves_the_film_and_prints_nothing_but_its_path(run: Run) -> None:
+def test_generate_saves_the_video_and_prints_nothing_but_its_path(run: Run) -> None:
     """The path goes to stdout, the id and the rest to stderr."""
     with served() as emulator:
         result = run(emulator, "generate", "A fox", "-o", "fox.mp4")
@@ -58,7 +58,7 @@ def test_generate_saves_the_film_and_prints_nothing_but_its_path(run: Run) -> No
 
 
 def test_generate_names_the_file_after_the_task(run: Run) -> None:
-    """Without -o the film lies in the current folder."""
+    """Without -o the video lies in the current folder."""
     with served() as emulator:
         result = run(emulator, "generate", "A fox")
         (task_id,) = emulator.ledger.tasks
@@ -207,7 +207,7 @@ def test_the_exit_code_tells_how_a_submit_ended(run: Run, fault: Fault, code: in
 
 
 def test_a_timeout_ends_with_5_and_the_command_that_goes_on(run: Run) -> None:
-    """The printed command, typed in, brings the film."""
+    """The printed command, typed in, brings the video."""
     with served(seconds=60.0) as emulator:
         waited = run(emulator, "generate", "A fox", "-o", "my fox.mp4", "--timeout", "0.3")
         (task_id,) = emulator.ledger.tasks
@@ -219,7 +219,7 @@ def test_a_timeout_ends_with_5_and_the_command_that_goes_on(run: Run) -> None:
     assert Path("my fox.mp4").stat().st_size > 0
 
 
-def test_a_film_that_cannot_be_fetched_leaves_the_command_that_tries_again(run: Run) -> None:
+def test_a_video_that_cannot_be_fetched_leaves_the_command_that_tries_again(run: Run) -> None:
     """The task is paid for, so its id is worth more than the error."""
     with served(link_lifetime=0.0) as emulator:
         result = run(emulator, "generate", "A fox", "-o", "fox.mp4", "--base-url", emulator.base_url)
@@ -306,14 +306,14 @@ def video(*results: VideoResult) -> Video:
     )
 
 
-def test_what_is_no_film_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_no_video_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     """Some models make a voice or a character."""
     errand.print_video(video(VideoResult(None, {"voice_id": "v1", "name": "Reineke"})), [], as_json=False)
     assert capsys.readouterr().out == "voice_id: v1  name: Reineke\n"
 
 
 def test_results_that_a_file_name_leaves_behind_are_mentioned(capsys: pytest.CaptureFixture[str]) -> None:
-    """One file holds one film."""
+    """One file holds one video."""
     made = video(VideoResult("http://127.0.0.1/a.mp4"), VideoResult("http://127.0.0.1/b.mp4"))
     errand.print_video(made, [Path("a.mp4")], as_json=False)
     told = capsys.readouterr()

@@ -52,7 +52,7 @@ def results() -> list[dict[str, Any]]:
     return [json.loads(line) for line in Path("clips/results.jsonl").read_text().splitlines()]
 
 
-def test_a_batch_makes_a_film_of_each_row(run: Run) -> None:
+def test_a_batch_makes_a_video_of_each_row(run: Run) -> None:
     """It says what it will buy, and ends with how the rows ended."""
     with served() as emulator:
         result = run(emulator)
@@ -77,7 +77,7 @@ def test_the_same_command_again_does_nothing(run: Run) -> None:
 
 
 def test_new_rows_beside_those_of_another_run_want_a_yes(run: Run) -> None:
-    """A column that was changed would buy all films again."""
+    """A column that was changed would buy all videos again."""
     with served() as emulator:
         run(emulator)
         Path("shots.csv").write_text(ROWS.replace(",2", ",3"))
@@ -160,7 +160,7 @@ def test_a_dry_run_tells_what_is_known(run: Run) -> None:
 
 
 def test_bad_rows_are_left_out(run: Run) -> None:
-    """The others get their films, and the exit code says that not all did."""
+    """The others get their videos, and the exit code says that not all did."""
     Path("shots.csv").write_text(f"{ROWS}A bear,99\n")
     with served() as emulator:
         result = run(emulator)

@@ -60,7 +60,7 @@ def test_an_at_sign_uploads_a_file_at_any_depth(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_there_is_not_sent_as_text() -> None:
-    """A typo in a path must not cost a film."""
+    """A typo in a path must not cost a video."""
     with pytest.raises(click.UsageError, match=r"no file 'cat\.png'"):
         value("@cat.png")
 
@@ -175,7 +175,7 @@ def test_an_uncertain_submit_whose_broken_reply_showed_an_id_is_adopted_by_it() 
     assert "if it was made: foxvideo adopt shot-1 task-1" in list(outcome.hints(error, {}))
 
 
-def test_a_bar_is_full_only_when_the_film_is_saved() -> None:
+def test_a_bar_is_full_only_when_the_video_is_saved() -> None:
     """On a terminal; 100 % of the service is not yet a file."""
     shown = io.StringIO()
     with Display(Console(file=shown, force_terminal=True, force_interactive=True, width=80)) as display:
@@ -200,7 +200,7 @@ def test_elsewhere_each_change_is_one_line() -> None:
     assert shown.getvalue().splitlines() == [f"{name}: {stage}" for stage in ("pending", "processing", "done")]
 
 
-async def test_what_is_no_film_is_not_saved(tmp_path: Path) -> None:
+async def test_what_is_no_video_is_not_saved(tmp_path: Path) -> None:
     """A voice has no link; nothing is fetched, nothing fails."""
     made = Video(task_id="t", model="m", request=None, results=(), credits_reserved=None, created=None, source=None)
     assert await Target(tmp_path / "a.mp4", overwrite=False).save(made) == []

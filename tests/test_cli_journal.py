@@ -332,12 +332,12 @@ def test_resume_finishes_and_saves_all_that_was_accepted(run: Run) -> None:
         ids = begun(emulator, "shot-1", "shot-2", "shot-3")
         for task_id in ids:
             emulator.finish(task_id)
-        result = run(emulator, "resume", "-o", "films")
+        result = run(emulator, "resume", "-o", "videos")
         polled = emulator.ledger.polled
-        again = run(emulator, "resume", "-o", "films")
+        again = run(emulator, "resume", "-o", "videos")
         assert emulator.ledger.polled == polled
         assert emulator.ledger.charged == 3
-    files = [str(Path("films", f"{task_id}.mp4")) for task_id in ids]
+    files = [str(Path("videos", f"{task_id}.mp4")) for task_id in ids]
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines() == files
     assert all(Path(file).read_bytes()[4:8] == b"ftyp" for file in files)
@@ -362,8 +362,8 @@ def test_resume_saves_what_was_completed_and_not_saved(run: Run) -> None:
 
 def test_resume_finishes_a_download_that_was_cut_where_it_was(run: Run) -> None:
     """Under the name that it was given then, and without fetching twice what has come."""
-    film = bytes(range(256)) * 1000
-    with served(film=film) as emulator:
+    video = bytes(range(256)) * 1000
+    with served(video=video) as emulator:
         emulator.fail_next("result", Fault("half_body", at=1000))
         emulator.fail_next("result", Fault("error", status=400))
         cut = run(emulator, "generate", "A fox", "-o", "fox.mp4")
@@ -372,12 +372,12 @@ def test_resume_finishes_a_download_that_was_cut_where_it_was(run: Run) -> None:
         result = run(emulator, "resume")
     assert result.exit_code == 0, result.output
     assert result.stdout == "fox.mp4\n"
-    assert Path("fox.mp4").read_bytes() == film
+    assert Path("fox.mp4").read_bytes() == video
     assert not list(Path().glob(".*.part*"))
 
 
 def test_resume_prints_one_list_of_json_and_shares_the_exit_code(run: Run) -> None:
-    """One film, one task that failed: the rest is saved all the same."""
+    """One video, one task that failed: the rest is saved all the same."""
     with served(seconds=60.0) as emulator:
         good, bad = begun(emulator, "good", "bad")
         emulator.finish(good)
@@ -495,7 +495,7 @@ def test_an_id_that_the_service_does_not_know_is_not_adopted(run: Run) -> None:
 
 @pytest.mark.parametrize("words", [("adopt", "shot-1", "task-1"), ("resubmit", "shot-1", "--yes")])
 def test_what_is_not_uncertain_is_neither_adopted_nor_submitted_again(run: Run, words: tuple[str, ...]) -> None:
-    """An unknown key, and one that has its film."""
+    """An unknown key, and one that has its video."""
     with served() as emulator:
         unknown = run(emulator, *words)
         run(emulator, "generate", "A fox", "--key", "shot-1", "-o", "a.mp4")
@@ -553,7 +553,7 @@ def test_local_files_are_given_once_more(run: Run) -> None:
 
 
 def test_forget_keeps_what_goes_on_and_what_is_uncertain(run: Run) -> None:
-    """Only what is settled goes, and its film stays."""
+    """Only what is settled goes, and its video stays."""
     with served(seconds=60.0) as emulator:
         _, task_id = begun(emulator, "runs", "done")
         lost(run, emulator, "--key", "open")

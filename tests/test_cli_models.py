@@ -144,7 +144,7 @@ def test_a_model_is_shown_as_json(run: Run) -> None:
 async def test_the_program_that_is_printed_for_a_model_runs(
     run: Run, fox: Emulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """All of them, each saving its film or printing its results."""
+    """All of them, each saving its video or printing its results."""
     monkeypatch.setenv("FOXAPI_API_KEY", fox.api_key)
     programs = {id_: printed(run, id_)[0] for id_ in [*IDS, *VARIANTS]}
     monkeypatch.setenv("FOXAPI_API_KEY", fox.api_key)
@@ -153,7 +153,7 @@ async def test_the_program_that_is_printed_for_a_model_runs(
         names: dict[str, Any] = {}
         exec(program.replace("asyncio.run(main())", ""), names)  # noqa: S102 - it is our own text
         await names["main"]()
-        assert swept(tmp_path) == ([] if id_ in PROFILES else ["film.mp4"])
+        assert swept(tmp_path) == ([] if id_ in PROFILES else ["video.mp4"])
 
     assert [task.model for task in fox.ledger.tasks.values()] == list(programs)
 
@@ -173,13 +173,13 @@ def test_the_command_that_is_printed_for_a_model_asks_for_what_the_service_takes
 
 @pytest.mark.parametrize("id_", KINDS.values(), ids=KINDS)
 def test_the_command_that_is_printed_for_a_model_runs(run: Run, id_: str) -> None:
-    """One of each kind; it leaves a film, or prints what was made instead."""
+    """One of each kind; it leaves a video, or prints what was made instead."""
     _, command = printed(run, id_)
     with served() as emulator:
         result = run(emulator, *shlex.split(command)[1:], "--poll-every", "0.01")
 
     assert result.exit_code == 0, result.output
-    assert result.stdout == "film.mp4\n" or "_id: " in result.stdout
+    assert result.stdout == "video.mp4\n" or "_id: " in result.stdout
 
 
 # --- The shell ---

@@ -68,7 +68,7 @@ async def test_killed_at_a_write_of_the_journal(write: str, moment: str, one: Nu
 @pytest.mark.parametrize("how", ["submit", "generate", "resume"])
 @pytest.mark.parametrize("point", ["after reply", "before publish", "after publish"])
 async def test_killed_between_two_writes(point: str, how: str, one: Nursery, tmp_path: Path) -> None:
-    """With the reply in hand and nothing written down; with the film on the disk, half and whole."""
+    """With the reply in hand and nothing written down; with the video on the disk, half and whole."""
     async with begun(tmp_path, 20) as made:
         await made.finish(one, await one.run(made.job(fault=point, nth=3)), how=how)
         assert made.kills == 1
@@ -97,7 +97,7 @@ def bought(made: Round) -> Counter[str | None]:
 
 
 def places(made: Round, name: str) -> dict[str, str]:
-    """Return a place of its own for the films of a client, and for what it was told."""
+    """Return a place of its own for the videos of a client, and for what it was told."""
     folder = made.folder / name
     folder.mkdir()
     return {"folder": str(folder), "shown": str(folder / "shown")}

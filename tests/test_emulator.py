@@ -19,7 +19,7 @@ AGENT = "Mozilla/5.0 (X11; Linux x86_64)"
 
 @pytest.fixture
 async def fox() -> AsyncIterator[Emulator]:
-    """An emulator whose tasks take ten seconds and whose films are not drawn."""
+    """An emulator whose tasks take ten seconds and whose videos are not drawn."""
     async with Emulator(seconds=10.0, render=False) as emulator:
         yield emulator
 
@@ -275,17 +275,17 @@ async def test_a_lenient_emulator_takes_any_model() -> None:
         assert (await poll(web, task_id))["model"] == "veo-3.1"
 
 
-async def test_a_result_link_serves_a_film_to_anybody(fox: Emulator, web: aiohttp.ClientSession) -> None:
+async def test_a_result_link_serves_a_video_to_anybody(fox: Emulator, web: aiohttp.ClientSession) -> None:
     """No key, no User-Agent rule."""
     task_id = await submit(web)
     fox.finish(task_id)
     path = await link(web, task_id)
 
     async with aiohttp.ClientSession(fox.base_url) as anybody, anybody.get(path) as reply:
-        film = await reply.read()
+        video = await reply.read()
 
-    assert (reply.status, reply.content_type, reply.content_length) == (200, "video/mp4", len(film))
-    assert film[4:8] == b"ftyp"
+    assert (reply.status, reply.content_type, reply.content_length) == (200, "video/mp4", len(video))
+    assert video[4:8] == b"ftyp"
     assert (fox.ledger.downloaded, fox.ledger.leaks) == (1, [])
 
 
@@ -309,7 +309,7 @@ async def test_a_result_link_dies_and_a_poll_gives_a_fresh_one(
 
 
 async def test_an_unknown_result_link_is_not_found(web: aiohttp.ClientSession) -> None:
-    """No token, no film."""
+    """No token, no video."""
     async with web.get("/output/0.mp4") as reply:
         assert await refused(reply) == (404, "not_found")
 

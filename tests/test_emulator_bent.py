@@ -26,7 +26,7 @@ def session(fox: Emulator, **options: Any) -> aiohttp.ClientSession:  # noqa: AN
 @pytest.fixture
 async def fox() -> AsyncIterator[Emulator]:
     """An emulator whose videos are few bytes."""
-    async with Emulator(seconds=0.0, film=b"0123456789") as emulator:
+    async with Emulator(seconds=0.0, video=b"0123456789") as emulator:
         yield emulator
 
 
@@ -225,7 +225,7 @@ async def test_a_poll_is_bent_like_a_submission(fox: Emulator, web: aiohttp.Clie
 @pytest.mark.parametrize("content", [b"\0\0\0\x18ftyp", b"[1]"])
 async def test_what_is_no_object_keeps_its_fields(content: bytes) -> None:
     """A video has none, and is offered whole."""
-    async with Emulator(seconds=0.0, film=content) as fox, session(fox) as web:
+    async with Emulator(seconds=0.0, video=content) as fox, session(fox) as web:
         url = await link(web)
         fox.fail_next("result", Fault("fields", fields={"id": 1}))
 

@@ -20,7 +20,7 @@ ERROR = Fault("error")
 
 @pytest.fixture
 async def fox() -> AsyncIterator[Emulator]:
-    """An emulator whose films are not drawn."""
+    """An emulator whose videos are not drawn."""
     async with Emulator(render=False) as emulator:
         yield emulator
 
@@ -206,9 +206,9 @@ async def test_a_broken_poll_counts_and_the_next_is_whole(fox: Emulator, web: ai
     assert fox.ledger.polled == 2
 
 
-async def test_a_broken_film_ends_half_way(fox: Emulator, web: aiohttp.ClientSession) -> None:
+async def test_a_broken_video_ends_half_way(fox: Emulator, web: aiohttp.ClientSession) -> None:
     """And is not counted as downloaded."""
-    path = await film(fox, web)
+    path = await video(fox, web)
     fox.fail_next("result", Fault("half_body"))
 
     async with web.get(path) as reply:
@@ -219,9 +219,9 @@ async def test_a_broken_film_ends_half_way(fox: Emulator, web: aiohttp.ClientSes
     assert fox.ledger.downloaded == 0
 
 
-async def test_a_redirected_film_arrives_in_the_end(fox: Emulator, web: aiohttp.ClientSession) -> None:
+async def test_a_redirected_video_arrives_in_the_end(fox: Emulator, web: aiohttp.ClientSession) -> None:
     """Result links may redirect, and downloads follow."""
-    path = await film(fox, web)
+    path = await video(fox, web)
     fox.fail_next("result", Fault("redirect", status=302))
 
     async with web.get(path) as reply:
@@ -230,8 +230,8 @@ async def test_a_redirected_film_arrives_in_the_end(fox: Emulator, web: aiohttp.
     assert (fox.ledger.downloaded, fox.ledger.strays) == (1, [])
 
 
-async def film(fox: Emulator, web: aiohttp.ClientSession) -> str:
-    """Return the path of a finished film."""
+async def video(fox: Emulator, web: aiohttp.ClientSession) -> str:
+    """Return the path of a finished video."""
     async with web.post(SUBMIT, json=TEXT) as reply:
         task_id = (await reply.json())["id"]
     fox.finish(task_id)

@@ -1,4 +1,4 @@
-"""Films: drawn by PyAV, shaped as asked, and served by the emulator."""
+"""Videos: drawn by PyAV, shaped as asked, and served by the emulator."""
 
 import asyncio
 import io
@@ -13,8 +13,8 @@ import attrs
 import av
 import pytest
 
-from foxvideo.emulator import Emulator, films
-from foxvideo.emulator.render import Stopped, film
+from foxvideo.emulator import Emulator, videos
+from foxvideo.emulator.render import Stopped, video
 from foxvideo.emulator.scenes import Scene
 
 SUBMIT = "/v1/videos/generations"
@@ -29,7 +29,7 @@ TEXT = {
 
 @attrs.frozen
 class Seen:
-    """What a film turned out to be."""
+    """What a video turned out to be."""
 
     width: int
     height: int
@@ -41,7 +41,7 @@ class Seen:
 
 
 def seen(content: bytes) -> Seen:
-    """Decode a film."""
+    """Decode a video."""
     with av.open(io.BytesIO(content), mode="r") as container:
         stream = container.streams.video[0]
         assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
@@ -83,12 +83,12 @@ def picture(width: int, height: int, colour: str = "white") -> bytes:
 
 
 def drawn(scene: Scene, source: bytes | None = None) -> bytes:
-    """Draw a film to its end."""
-    return film(scene, source, lambda: False)
+    """Draw a video to its end."""
+    return video(scene, source, lambda: False)
 
 
 def fade(seconds: float = 1.0) -> bytes:
-    """Return a film of 64x48 pixels that goes from black to white."""
+    """Return a video of 64x48 pixels that goes from black to white."""
     graph = av.filter.Graph()
     graph.link_nodes(
         graph.add("color", f"c=white:s=64x48:d={seconds}:r=24"),
@@ -117,21 +117,21 @@ def fade(seconds: float = 1.0) -> bytes:
         (Scene(prompt="'\n,;%[", aspect="1:1", resolution="720p", seconds=0.25), (720, 720, 6, 0.25)),
     ],
 )
-def test_a_film_is_exactly_as_large_and_long_as_asked(scene: Scene, expected: tuple[int, int, int, float]) -> None:
+def test_a_video_is_exactly_as_large_and_long_as_asked(scene: Scene, expected: tuple[int, int, int, float]) -> None:
     """Whatever the prompt says."""
     got = seen(drawn(scene))
 
     assert attrs.astuple(got)[:4] == expected
 
 
-def test_a_film_starts_playing_before_it_is_whole() -> None:
+def test_a_video_starts_playing_before_it_is_whole() -> None:
     """The index is in front of the frames."""
     content = drawn(Scene(prompt="kite", resolution="480p", seconds=0.25))
 
     assert 0 < content.find(b"moov") < content.find(b"mdat")
 
 
-def test_a_film_is_repeatable_and_follows_its_prompt() -> None:
+def test_a_video_is_repeatable_and_follows_its_prompt() -> None:
     """The same scene gives the same bytes; another prompt gives others."""
     scene = Scene(prompt="kite", aspect="1:1", resolution="480p", seconds=0.05)
 
@@ -142,7 +142,7 @@ def test_a_film_is_repeatable_and_follows_its_prompt() -> None:
 
 
 @pytest.mark.parametrize(("colour", "expected"), [("white", 255), ("black", 0)])
-def test_a_film_starts_from_its_picture(colour: str, expected: int) -> None:
+def test_a_video_starts_from_its_picture(colour: str, expected: int) -> None:
     """In the picture's own shape."""
     scene = Scene(prompt="kite", resolution="480p", seconds=0.25)
 
@@ -182,12 +182,12 @@ def test_drawing_can_be_called_off() -> None:
     answers = iter([False, True])
 
     with pytest.raises(Stopped):
-        film(Scene(resolution="480p", seconds=15.0), picture(64, 48), lambda: next(answers))
+        video(Scene(resolution="480p", seconds=15.0), picture(64, 48), lambda: next(answers))
 
 
-def test_the_stored_film_is_small_and_plays() -> None:
+def test_the_stored_video_is_small_and_plays() -> None:
     """For those without PyAV."""
-    content = films.stored_film()
+    content = videos.stored_video()
 
     assert len(content) < 50_000
     assert attrs.astuple(seen(content))[:4] == (854, 480, 36, 1.5)
@@ -231,7 +231,7 @@ async def fetched(link: str) -> bytes:
         return await reply.read()
 
 
-async def test_a_result_link_serves_the_film_that_was_asked_for(web: aiohttp.ClientSession) -> None:
+async def test_a_result_link_serves_the_video_that_was_asked_for(web: aiohttp.ClientSession) -> None:
     """From the uploaded picture, in its shape."""
     form = aiohttp.FormData()
     form.add_field("file", picture(100, 50), filename="white.png")
@@ -255,7 +255,7 @@ async def test_an_earlier_result_can_be_gone_on_with(web: aiohttp.ClientSession)
 
 
 async def test_a_foreign_picture_is_painted(web: aiohttp.ClientSession) -> None:
-    """The emulator fetches nothing from outside for a film."""
+    """The emulator fetches nothing from outside for a video."""
     fields = TEXT | {"model": "grok-imagine-image-to-video", "image_url": "https://example.com/cat.jpg"}
 
     assert seen(await fetched(await url(web, **fields))).frames == 24
@@ -269,16 +269,16 @@ async def until(condition: Callable[[], bool]) -> None:
         await asyncio.sleep(0)
 
 
-async def test_many_viewers_of_one_film_have_it_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_many_viewers_of_one_video_have_it_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """And the one who leaves does not stop it for the others."""
     drawings: list[Scene] = []
     going_on = threading.Event()
 
     def held(scene: Scene, _: bytes | None, stopped: object) -> bytes:
         drawings.append(scene)
-        return b"film" if going_on.wait(5) else b""
+        return b"video" if going_on.wait(5) else b""
 
-    monkeypatch.setattr("foxvideo.emulator.render.film", held)
+    monkeypatch.setattr("foxvideo.emulator.render.video", held)
     async with Emulator(seconds=0.0) as fox, session(fox) as web:
         link = await url(web, **TEXT)
         leaving = asyncio.create_task(fetched(link))
@@ -289,11 +289,11 @@ async def test_many_viewers_of_one_film_have_it_drawn_once(monkeypatch: pytest.M
         await until(lambda: fox.ledger.transfers == 5)
         going_on.set()
 
-        assert await asyncio.gather(*staying) == [b"film"] * 5
+        assert await asyncio.gather(*staying) == [b"video"] * 5
     assert len(drawings) == 1
 
 
-async def test_no_more_than_two_films_are_drawn_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_more_than_two_videos_are_drawn_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The machine is not the emulator's alone."""
     going, most = [0], [0]
 
@@ -302,9 +302,9 @@ async def test_no_more_than_two_films_are_drawn_at_once(monkeypatch: pytest.Monk
         most[0] = max(most[0], going[0])
         time.sleep(0.01)
         going[0] -= 1
-        return b"film"
+        return b"video"
 
-    monkeypatch.setattr("foxvideo.emulator.render.film", counted)
+    monkeypatch.setattr("foxvideo.emulator.render.video", counted)
     async with Emulator(seconds=0.0) as fox, session(fox) as web:
         links = [await url(web, **TEXT | {"prompt": str(number)}) for number in range(6)]
         await asyncio.gather(*map(fetched, links))
@@ -312,16 +312,16 @@ async def test_no_more_than_two_films_are_drawn_at_once(monkeypatch: pytest.Monk
     assert most == [2]
 
 
-async def test_old_films_are_forgotten_and_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_old_videos_are_forgotten_and_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory is bounded."""
-    monkeypatch.setattr(films, "KEPT", 2)
+    monkeypatch.setattr(videos, "KEPT", 2)
     drawings: list[str] = []
 
     def noted(scene: Scene, _: bytes | None, stopped: object) -> bytes:
         drawings.append(scene.prompt)
-        return b"film"
+        return b"video"
 
-    monkeypatch.setattr("foxvideo.emulator.render.film", noted)
+    monkeypatch.setattr("foxvideo.emulator.render.video", noted)
     async with Emulator(seconds=0.0) as fox, session(fox) as web:
         links = [await url(web, **TEXT | {"prompt": prompt}) for prompt in "abcd"]
         for link in [*links, links[3], links[0]]:
@@ -330,7 +330,7 @@ async def test_old_films_are_forgotten_and_drawn_again(monkeypatch: pytest.Monke
     assert drawings == ["a", "b", "c", "d", "a"]
 
 
-async def test_closing_does_not_wait_for_a_film(
+async def test_closing_does_not_wait_for_a_video(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The viewer is cut off."""
@@ -339,12 +339,12 @@ async def test_closing_does_not_wait_for_a_film(
     def announced(scene: Scene, source: bytes | None, stopped: Callable[[], bool]) -> bytes:
         begun.set()
         try:
-            return film(scene, source, stopped)
+            return video(scene, source, stopped)
         except Stopped:
             called_off.set()
             raise
 
-    monkeypatch.setattr("foxvideo.emulator.render.film", announced)
+    monkeypatch.setattr("foxvideo.emulator.render.video", announced)
     async with Emulator(seconds=0.0) as fox, session(fox) as web:
         viewer = asyncio.create_task(fetched(await url(web, **TEXT | {"duration": 15})))
         await until(begun.is_set)
@@ -358,10 +358,10 @@ async def test_closing_does_not_wait_for_a_film(
 
 
 @pytest.mark.parametrize("render", [True, False])
-async def test_without_pyav_the_stored_film_is_served(monkeypatch: pytest.MonkeyPatch, render: bool) -> None:
+async def test_without_pyav_the_stored_video_is_served(monkeypatch: pytest.MonkeyPatch, render: bool) -> None:
     """As with render=False."""
     if render:
         monkeypatch.setitem(sys.modules, "foxvideo.emulator.render", None)
         monkeypatch.delattr("foxvideo.emulator.render")
     async with Emulator(seconds=0.0, render=render) as fox, session(fox) as web:
-        assert await fetched(await url(web, **TEXT)) == films.stored_film()
+        assert await fetched(await url(web, **TEXT)) == videos.stored_video()

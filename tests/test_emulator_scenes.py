@@ -1,4 +1,4 @@
-"""What film a body asks for, with plain bodies."""
+"""What video a body asks for, with plain bodies."""
 
 import pytest
 
@@ -19,9 +19,9 @@ def test_the_defaults_of_the_model_fill_what_is_absent() -> None:
 
 def test_an_extension_starts_from_the_end_and_keeps_the_size() -> None:
     """Its length is that of the added part."""
-    scene = Scene.asked({"model": EXTENSION, "prompt": "on", "duration": 2}, b"film")
+    scene = Scene.asked({"model": EXTENSION, "prompt": "on", "duration": 2}, b"video")
 
-    assert (scene.from_end, scene.source, scene.length(15.0)) == (True, b"film", 48)
+    assert (scene.from_end, scene.source, scene.length(15.0)) == (True, b"video", 48)
     assert scene.size((1280, 720)) == (1280, 720)
     assert scene.size((3840, 2160)) == (1280, 720)
     assert scene.size(None) == (1280, 720)
@@ -29,7 +29,7 @@ def test_an_extension_starts_from_the_end_and_keeps_the_size() -> None:
 
 def test_an_edit_keeps_the_length_and_shrinks_to_its_limit() -> None:
     """At most 8 seconds and 854x480."""
-    scene = Scene.asked({"model": EDIT, "prompt": "night"}, b"film")
+    scene = Scene.asked({"model": EDIT, "prompt": "night"}, b"video")
 
     assert (scene.length(3.0), scene.length(60.0), scene.length(None)) == (72, 192, 144)
     assert (scene.size((1280, 720)), scene.size((320, 240))) == ((854, 480), (320, 240))
@@ -78,7 +78,7 @@ def test_auto_follows_the_picture(picture: tuple[int, int], expected: tuple[int,
 
 
 @pytest.mark.parametrize(("duration", "frames"), [(-1, 144), ("5", 144), (10**6, 144), (0.5, 12), (0.001, 1)])
-def test_strange_durations_of_lenient_submits_still_make_a_film(duration: object, frames: int) -> None:
+def test_strange_durations_of_lenient_submits_still_make_a_video(duration: object, frames: int) -> None:
     """What makes no sense falls back to six seconds."""
     assert Scene.asked({"model": "veo-3.1", "duration": duration}, None).length(None) == frames
 
@@ -111,7 +111,7 @@ def test_media_urls_come_from_objects_of_lists_too() -> None:
         ({"model": "a-model-of-tomorrow"}, "16:9"),
     ],
 )
-def test_a_film_has_the_shape_of_its_picture_where_nobody_can_ask_for_another(
+def test_a_video_has_the_shape_of_its_picture_where_nobody_can_ask_for_another(
     body: dict[str, object], aspect: str
 ) -> None:
     """Older models call the shape their size."""

@@ -17,7 +17,7 @@ SUBMIT = "/v1/videos/generations"
 
 @pytest.fixture
 async def fox() -> AsyncIterator[Emulator]:
-    """An emulator whose films are not drawn."""
+    """An emulator whose videos are not drawn."""
     async with Emulator(render=False) as emulator:
         yield emulator
 

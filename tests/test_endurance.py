@@ -53,15 +53,15 @@ def _kill_at(process: subprocess.Popen[str], part: Path, size: int) -> None:
     ],
     ids=["quick", "1 GB"],
 )
-def test_a_large_film_survives_cuts_and_kills(size: int, cuts: int, kills: int, again: int, tmp_path: Path) -> None:
+def test_a_large_video_survives_cuts_and_kills(size: int, cuts: int, kills: int, again: int, tmp_path: Path) -> None:
     """Right to the byte, in constant memory, and hardly any byte comes twice."""
-    path = tmp_path / "film.mp4"
+    path = tmp_path / "video.mp4"
     with files.running(size) as host:
         piece = size // (cuts + 1) + 1
-        url = f"{host}/film.mp4?cut={piece}"
+        url = f"{host}/video.mp4?cut={piece}"
         for number in range(1, kills + 1):
             within = number * size // (kills + 1) // piece * piece + piece // 2  # not while it waits after a cut
-            _kill_at(_start("save", url, str(path)), tmp_path / ".film.mp4.part", within)
+            _kill_at(_start("save", url, str(path)), tmp_path / ".video.mp4.part", within)
             assert not path.exists()
         figures = _told(_start("save", url, str(path)))
         with urllib.request.urlopen(f"{host}/sent") as reply:  # noqa: S310 - our own host
@@ -77,14 +77,14 @@ def test_a_large_film_survives_cuts_and_kills(size: int, cuts: int, kills: int, 
     assert figures["sha256"] == wanted.hexdigest() == found.hexdigest()
     assert sent - size <= again
     assert int(str(figures["grown"])) < LITTLE
-    assert [left.name for left in tmp_path.iterdir()] == ["film.mp4"]
+    assert [left.name for left in tmp_path.iterdir()] == ["video.mp4"]
 
 
 @pytest.mark.real_clock
 @pytest.mark.parametrize("size", [64 * MB, pytest.param(200 * MB, marks=pytest.mark.slow)], ids=["quick", "200 MB"])
 def test_a_large_file_goes_up_in_constant_memory(size: int, tmp_path: Path) -> None:
     """However large it is."""
-    path = tmp_path / "film.mp4"
+    path = tmp_path / "video.mp4"
     with path.open("wb") as file:
         file.writelines(files.pieces(0, size))
 

@@ -42,7 +42,7 @@ FULL: list[FoxError] = [kind("it broke", submitted=SUBMITTED, **CONTEXT) for kin
     ),
     ModelUnavailable("it broke", code="model_not_found", submitted=SUBMITTED, **CONTEXT),
     RateLimited("it broke", retry_after=7.5, submitted=SUBMITTED, **CONTEXT),
-    TaskFailed("it broke", code="generation_failed", message="no film", state=FAILED, submitted=SUBMITTED, **CONTEXT),
+    TaskFailed("it broke", code="generation_failed", message="no video", state=FAILED, submitted=SUBMITTED, **CONTEXT),
 ]
 
 

@@ -3,16 +3,16 @@
 import gzip
 
 import pytest
-from hosting import FILM
+from hosting import VIDEO
 from hypothesis import given, strategies as st
 
 from foxvideo._transfer import format as format_
 from foxvideo._transfer.format import HEAD, incomplete, no_media
-from foxvideo.emulator.films import stored_film
+from foxvideo.emulator.videos import stored_video
 
 MEDIA = {
-    "MP4": FILM,
-    "a real MP4": stored_film(),
+    "MP4": VIDEO,
+    "a real MP4": stored_video(),
     "QuickTime": b"\0\0\0\x14ftypqt  \0\0\2\0qt  \0\0\0\x08wide",
     "QuickTime of old": b"\0\0\x10\0moov\0\0\0\x6cmvhd",
     "WebM": b"\x1aE\xdf\xa3\x9fB\x86\x81\x01",
@@ -102,15 +102,15 @@ def _box(name: bytes, content: bytes = b"", *, length: int | None = None, large:
 
 START = _box(b"ftyp", b"mp42\0\0\0\0")
 WHOLE = {
-    "index first": START + _box(b"moov") + _box(b"mdat", b"film"),
-    "index last": START + _box(b"mdat", b"film") + _box(b"moov"),
-    "in fragments": START + _box(b"moov") + 3 * (_box(b"moof") + _box(b"mdat", b"film")) + _box(b"mfra"),
-    "a large box": START + _box(b"mdat", b"film", large=True) + _box(b"moov"),
-    "a box up to the end": START + _box(b"moov") + _box(b"mdat", b"film", length=0),
-    "padded with zeros": START + _box(b"moov") + _box(b"mdat", b"film") + bytes(1000),
-    "padded with few zeros": START + _box(b"moov") + _box(b"mdat", b"film") + bytes(3),
+    "index first": START + _box(b"moov") + _box(b"mdat", b"video"),
+    "index last": START + _box(b"mdat", b"video") + _box(b"moov"),
+    "in fragments": START + _box(b"moov") + 3 * (_box(b"moof") + _box(b"mdat", b"video")) + _box(b"mfra"),
+    "a large box": START + _box(b"mdat", b"video", large=True) + _box(b"moov"),
+    "a box up to the end": START + _box(b"moov") + _box(b"mdat", b"video", length=0),
+    "padded with zeros": START + _box(b"moov") + _box(b"mdat", b"video") + bytes(1000),
+    "padded with few zeros": START + _box(b"moov") + _box(b"mdat", b"video") + bytes(3),
     "a picture": _box(b"ftyp", b"avif") + _box(b"meta") + _box(b"mdat", b"picture"),
-    "a real one": stored_film(),
+    "a real one": stored_video(),
     "no MP4 at all": b"\x1aE\xdf\xa3" + bytes(100),
     "nothing": b"",
 }
@@ -134,9 +134,9 @@ def test_an_mp4_whose_end_is_missing_is_known(name: str) -> None:
 @pytest.mark.parametrize(
     "bad",
     [
-        START + _box(b"moov") + _box(b"mdat", b"film") + b"x",
-        START + _box(b"moov") + _box(b"mdat", b"film") + b"\0\0\0\5mdat",
-        START + _box(b"moov") + _box(b"mdat", b"film", length=1 << 40, large=True),
+        START + _box(b"moov") + _box(b"mdat", b"video") + b"x",
+        START + _box(b"moov") + _box(b"mdat", b"video") + b"\0\0\0\5mdat",
+        START + _box(b"moov") + _box(b"mdat", b"video", length=1 << 40, large=True),
         START + _box(b"moov") + b"\0\0\0\1mdat\0\0",
         START + _box(b"moov") + b"\0\0\0\1mdat" + bytes(8),
         START,
@@ -157,9 +157,9 @@ def test_no_bytes_break_the_reading(content: bytes) -> None:
 def test_there_is_an_end_to_looking_at_boxes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a file that has them by the million."""
     monkeypatch.setattr(format_, "_MOST_BOXES", 5)
-    assert _incomplete(START + _box(b"moov") + _box(b"mdat", b"film") * 10 + b"cut") is None
+    assert _incomplete(START + _box(b"moov") + _box(b"mdat", b"video") * 10 + b"cut") is None
 
 
 def test_ten_thousand_boxes_are_looked_at_in_a_moment() -> None:
     """And there is an end to it."""
-    assert _incomplete(START + _box(b"moov") + _box(b"mdat", b"film") * 10_000) is None
+    assert _incomplete(START + _box(b"moov") + _box(b"mdat", b"video") * 10_000) is None

@@ -14,7 +14,7 @@ from foxvideo.media import SavedFile
 HOUR = 3600.0
 
 
-def film(path: Path | str) -> SavedFile:
+def video(path: Path | str) -> SavedFile:
     """Return a file that was saved."""
     return SavedFile(Path(path), 5, "0")
 
@@ -22,7 +22,7 @@ def film(path: Path | str) -> SavedFile:
 async def saved(store: SqliteStore, task_id: str, places: int = 1) -> None:
     """Write down that some results of a task were saved."""
     for place in range(places):
-        await store.saved(task_id, place, film(f"{place}.mp4"))
+        await store.saved(task_id, place, video(f"{place}.mp4"))
 
 
 def aged(path: Path, seconds: float, key: str | None = None) -> None:
@@ -124,7 +124,7 @@ async def test_a_record_tells_where_its_first_result_was_saved_last(store: Sqlit
     await bring(store, RecordStatus.COMPLETED, task_id="task-1", links=2)
     assert (await newest(store)).file is None
     for place, name in ((1, "second.mp4"), (0, "old.mp4"), (0, "first.mp4")):
-        await store.saved("task-1", place, film(name))
+        await store.saved("task-1", place, video(name))
     record = await newest(store)
     assert (record.file, record.saved, record.unsaved) == (str(Path("first.mp4").absolute()), 2, False)
     found = await store.files("task-1")
@@ -134,8 +134,8 @@ async def test_a_record_tells_where_its_first_result_was_saved_last(store: Sqlit
 async def test_a_file_whose_name_is_no_text_is_found_again(store: SqliteStore) -> None:
     """Not every system keeps names in Unicode."""
     await bring(store, RecordStatus.COMPLETED, task_id="task-1")
-    path = Path(os.fsdecode(b"/films/caf\xe9.mp4"))
-    await store.saved("task-1", 0, film(path))
+    path = Path(os.fsdecode(b"/videos/caf\xe9.mp4"))
+    await store.saved("task-1", 0, video(path))
     assert (await store.files("task-1"))[0].path == path
     assert (await newest(store)).file == str(path)
 
@@ -197,7 +197,7 @@ async def test_what_can_neither_be_fetched_nor_decided_is_forgotten(store: Sqlit
 
 
 @pytest.mark.parametrize(
-    ("status", "links", "films", "hours", "forgotten"),
+    ("status", "links", "videos", "hours", "forgotten"),
     [
         (RecordStatus.COMPLETED, 2, 2, 13, True),
         (RecordStatus.COMPLETED, 2, 1, 13, False),
@@ -217,18 +217,18 @@ async def test_what_can_still_be_fetched_is_not_forgotten(  # noqa: PLR0917 - a 
     path: Path,
     status: RecordStatus,
     links: int | None,
-    films: int,
+    videos: int,
     hours: float,
     *,
     forgotten: bool,
 ) -> None:
     """A link is dead for sure 48 hours after the end, whatever shorter time is asked for: here 12 hours."""
     await bring(store, status, links=links)
-    await saved(store, "task-shot-1", films)
+    await saved(store, "task-shot-1", videos)
     aged(path, hours * HOUR)
     assert await store.forget(time.time() - 12 * HOUR) == forgotten
     assert await left(store) == (set() if forgotten else {"shot-1"})
-    assert sql(path, "SELECT count(*) FROM files") == [(0 if forgotten else films,)]
+    assert sql(path, "SELECT count(*) FROM files") == [(0 if forgotten else videos,)]
 
 
 @pytest.mark.parametrize("made", [RecordStatus.COMPLETED, RecordStatus.FAILED, RecordStatus.CANCELLED])

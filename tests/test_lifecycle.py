@@ -135,7 +135,7 @@ async def test_completed_without_results_is_asked_once_more_without_sync_upstrea
 
 
 async def test_completed_without_results_for_a_minute_is_an_error_that_can_be_resumed() -> None:
-    """The task stays unfinished, for its film was paid for."""
+    """The task stays unfinished, for its video was paid for."""
     empty = {"id": "task-1", "status": "completed", "results": []}
     async with served(empty) as base_url, Client("sk-1", base_url, schedule=Every(2)) as client:
         task = client.submit(SHOT)

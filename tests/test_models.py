@@ -95,9 +95,9 @@ def fitted(model: Model, fields: dict[str, Any]) -> dict[str, Any]:  # noqa: C90
         fields["image_urls"] = [LINK] * count[fields["generation_type"]]
     if id_ == "wan-2.7-image-to-video":
         mode = fields.setdefault("generation_type", "image-to-video")
-        fields["image_urls"], film = [LINK] * (2 if mode == "first-last-frame" else 1), mode == "video-continuation"
-        fields.pop("image_urls" if film else "video_url", None)
-        if film:
+        fields["image_urls"], video = [LINK] * (2 if mode == "first-last-frame" else 1), mode == "video-continuation"
+        fields.pop("image_urls" if video else "video_url", None)
+        if video:
             fields["video_url"] = LINK
     if model.family in {"kling-v3", "kling-o3"} and fields.pop("multi_prompt", None):
         fields["multi_prompt"] = [{"prompt": "a", "duration": 2}, {"prompt": "b", "duration": 3}]
@@ -136,7 +136,7 @@ async def made(bodies: dict[str, dict[str, Any]]) -> dict[str, Video]:
 
 
 async def test_the_least_request_of_every_model_goes_through_to_its_result() -> None:
-    """All of them, in one client: a film has a link, a profile has its id."""
+    """All of them, in one client: a video has a link, a profile has its id."""
     videos = await made({model.id: minimal(model) for model in MODELS})
 
     assert len(videos) == 101

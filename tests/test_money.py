@@ -91,7 +91,7 @@ class Gateway:
 
     async def task(self, request: web.Request) -> web.StreamResponse:
         """Show a completed task."""
-        results = [{"url": f"{self.url}/film.mp4"}]
+        results = [{"url": f"{self.url}/video.mp4"}]
         return web.json_response({"id": request.match_info["id"], "status": "completed", "results": results})
 
 

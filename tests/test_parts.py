@@ -18,15 +18,15 @@ from foxvideo._transfer.part import Part, begun, damaged
 from foxvideo._transfer.resume import Facts, Interrupted
 from foxvideo.media import SavedFile
 
-FILM = mp4(bytes(range(256)) * 100)
-FACTS = Facts("task-1#0", etag='"v1"', total=len(FILM), kind="video/mp4")
+VIDEO = mp4(bytes(range(256)) * 100)
+FACTS = Facts("task-1#0", etag='"v1"', total=len(VIDEO), kind="video/mp4")
 
 
 def _part(path: Path, source: str = "task-1#0", *, overwrite: bool = False) -> Part:
     return Part(path=path, source=source, overwrite=overwrite)
 
 
-def _leave(path: Path, facts: Facts = FACTS, has: bytes = FILM[:1000]) -> None:
+def _leave(path: Path, facts: Facts = FACTS, has: bytes = VIDEO[:1000]) -> None:
     """Leave a part of a video, as a download that was cut does."""
     part = _part(path, facts.source)
     assert part.open()
@@ -40,16 +40,16 @@ def test_a_part_becomes_the_file_when_it_is_whole(tmp_path: Path) -> None:
     part = _part(tmp_path / "fox.mp4")
     assert part.open()
     part.begin(FACTS)
-    part.write([FILM[:10], FILM[10:]])
+    part.write([VIDEO[:10], VIDEO[10:]])
     assert part.whole
 
     saved = part.publish()
     part.close()
 
-    assert saved == SavedFile(tmp_path / "fox.mp4", len(FILM), hashlib.sha256(FILM).hexdigest())
+    assert saved == SavedFile(tmp_path / "fox.mp4", len(VIDEO), hashlib.sha256(VIDEO).hexdigest())
     assert os.fspath(saved) == str(saved) == str(tmp_path / "fox.mp4")
     with open(saved, "rb") as file:  # noqa: PTH123 - it goes wherever a path does
-        assert file.read() == FILM
+        assert file.read() == VIDEO
     assert names(tmp_path) == ["fox.mp4"]
 
 
@@ -68,36 +68,36 @@ def test_a_video_is_on_the_disk_before_it_has_its_name_and_its_name_before_it_is
     part = _part(target)
     assert part.open()
     part.begin(FACTS)
-    part.write([FILM])
+    part.write([VIDEO])
     monkeypatch.setattr(os, "fsync", watched)
     part.publish()
     part.close()
 
-    assert happened == [f"video of {len(FILM)}, hidden", "folder, named"]
+    assert happened == [f"video of {len(VIDEO)}, hidden", "folder, named"]
 
 
-@given(cuts=st.lists(st.integers(0, len(FILM)), max_size=5), chunk=st.integers(1, 5000))
+@given(cuts=st.lists(st.integers(0, len(VIDEO)), max_size=5), chunk=st.integers(1, 5000))
 @settings(max_examples=30, deadline=None)
 def test_a_part_that_is_opened_anew_goes_on_where_it_was(
     cuts: list[int], chunk: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """However often, the hash is that of the whole."""
-    path = tmp_path_factory.mktemp("film") / "fox.mp4"
-    for upto in [*sorted(cuts), len(FILM)]:
+    path = tmp_path_factory.mktemp("video") / "fox.mp4"
+    for upto in [*sorted(cuts), len(VIDEO)]:
         part = _part(path)
         assert part.open()
         if not part.size:
             part.begin(FACTS)
-        rest = FILM[part.size : upto]
+        rest = VIDEO[part.size : upto]
         part.write([rest[start : start + chunk] for start in range(0, len(rest), chunk)])
         assert part.size == upto
-        saved = part.publish() if upto == len(FILM) else None
+        saved = part.publish() if upto == len(VIDEO) else None
         part.close()
         if saved:
             break
 
-    assert saved == SavedFile(path, len(FILM), hashlib.sha256(FILM).hexdigest())
-    assert path.read_bytes() == FILM
+    assert saved == SavedFile(path, len(VIDEO), hashlib.sha256(VIDEO).hexdigest())
+    assert path.read_bytes() == VIDEO
     assert names(path.parent) == ["fox.mp4"]
 
 
@@ -166,7 +166,7 @@ def test_the_lock_of_a_process_that_was_killed_is_free(tmp_path: Path) -> None:
         "import sys; from pathlib import Path\n"
         "from foxvideo._transfer.part import Part; from foxvideo._transfer.resume import Facts\n"
         "part = Part(path=Path(sys.argv[1]), source='task-1#0', overwrite=False); assert part.open()\n"
-        "part.begin(Facts('task-1#0', etag='\"v1\"')); part.write([b'film']); print('held', flush=True); input()"
+        "part.begin(Facts('task-1#0', etag='\"v1\"')); part.write([b'video']); print('held', flush=True); input()"
     )
     command = [sys.executable, "-P", "-c", code, str(tmp_path / "a")]
     part = _part(tmp_path / "a")
@@ -178,7 +178,7 @@ def test_the_lock_of_a_process_that_was_killed_is_free(tmp_path: Path) -> None:
         other.wait()
 
     assert part.open()
-    assert part.size == 4
+    assert part.size == 5
     part.close()
 
 
@@ -296,7 +296,7 @@ def test_a_file_system_without_links_gets_the_file_all_the_same(
         one.mends = True  # so that it is not refused at once
         assert one.open()
         one.begin(FACTS)
-        one.write([FILM])
+        one.write([VIDEO])
 
     part.publish()
     with pytest.raises(FileExistsError):
@@ -304,7 +304,7 @@ def test_a_file_system_without_links_gets_the_file_all_the_same(
     part.close()
     other.close()
 
-    assert (tmp_path / "a").read_bytes() == FILM
+    assert (tmp_path / "a").read_bytes() == VIDEO
     assert (tmp_path / "mine").read_bytes() == b"mine"
 
 
@@ -313,7 +313,7 @@ def test_a_name_that_cannot_be_given_after_all_is_left_free(tmp_path: Path, monk
     part = _part(tmp_path / "a")
     assert part.open()
     part.begin(FACTS)
-    part.write([FILM])
+    part.write([VIDEO])
 
     def unable(*_: object) -> None:
         raise OSError(errno.EIO, "broken")
@@ -339,8 +339,8 @@ def test_a_name_that_the_disk_takes_is_long_enough_for_the_hidden_files_too(leng
     part = _part(target)
     assert part.open()
     assert part.size == 1000
-    part.write([FILM[1000:]])
-    assert part.publish().path.read_bytes() == FILM
+    part.write([VIDEO[1000:]])
+    assert part.publish().path.read_bytes() == VIDEO
     part.close()
     assert names(tmp_path) == [target.name]
 
@@ -366,7 +366,7 @@ def test_a_process_that_is_killed_while_it_gives_the_name_loses_nothing(
             give(*paths)
         raise KeyboardInterrupt
 
-    _leave(path, has=FILM)
+    _leave(path, has=VIDEO)
     killed = _part(path)
     assert killed.open()
     with monkeypatch.context() as patch:
@@ -381,12 +381,12 @@ def test_a_process_that_is_killed_while_it_gives_the_name_loses_nothing(
     saved = part.publish()
     part.close()
 
-    assert saved == SavedFile(path, len(FILM), hashlib.sha256(FILM).hexdigest())
-    assert path.read_bytes() == FILM
+    assert saved == SavedFile(path, len(VIDEO), hashlib.sha256(VIDEO).hexdigest())
+    assert path.read_bytes() == VIDEO
     assert names(tmp_path) == ["a"]
 
 
-@pytest.mark.parametrize("has", [FILM[:-1], b"<html>", b"", bytes(2000)])
+@pytest.mark.parametrize("has", [VIDEO[:-1], b"<html>", b"", bytes(2000)])
 @pytest.mark.parametrize("total", [None, 5])
 def test_what_is_no_whole_video_is_no_file(has: bytes, total: int | None, tmp_path: Path) -> None:
     """It is kept only where the rest may follow: as long as nobody told how long it is."""
@@ -398,15 +398,15 @@ def test_what_is_no_whole_video_is_no_file(has: bytes, total: int | None, tmp_pa
     with pytest.raises(Interrupted):
         part.check()
 
-    assert part.size == (len(has) if has == FILM[:-1] and total is None else 0)
-    part.write([FILM[part.size :]])
-    assert part.size == len(FILM)
+    assert part.size == (len(has) if has == VIDEO[:-1] and total is None else 0)
+    part.write([VIDEO[part.size :]])
+    assert part.size == len(VIDEO)
     part.close()
 
 
 @pytest.mark.parametrize(
     ("content", "is_damaged"),
-    [(FILM, False), (b"\1\2\3" * 99, False), (None, False), (b"", True), (FILM[:-1], True), (b"words", False)],
+    [(VIDEO, False), (b"\1\2\3" * 99, False), (None, False), (b"", True), (VIDEO[:-1], True), (b"words", False)],
 )
 def test_a_video_that_was_damaged_later_is_told_from_one_that_somebody_made_of_it(
     content: bytes | None, is_damaged: bool, tmp_path: Path

@@ -64,7 +64,7 @@ async def lose_two_replies(fox: Emulator) -> str:
 async def test_a_snippet_of_the_readme_runs_inside_a_client(
     snippet: str, fox: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It finds a client and some shots, and makes at least one film."""
+    """It finds a client and some shots, and makes at least one video."""
     monkeypatch.setenv("FOXAPI_API_KEY", fox.api_key)
     monkeypatch.setenv("FOXAPI_BASE_URL", fox.base_url)
     if "adopt" in snippet:

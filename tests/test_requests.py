@@ -110,7 +110,7 @@ def test_the_least_request_passes_and_sends_only_what_was_given(kind: type[Any],
         (GrokImageToVideo, {"image_url": b"\x89PNG"}),
         (GrokImageToVideo, {"image_url": "http://[2001:db8::1]:8080/cat.png?x=1"}),
         (GrokEditVideo, {"video_url": Path("cat.mp4")}),
-        (GrokVideoExtension, {"video_url": b"film"}),
+        (GrokVideoExtension, {"video_url": b"video"}),
     ],
 )
 def test_every_documented_value_passes(kind: type[Any], fields: dict[str, Any], way: Callable[..., Any]) -> None:
@@ -460,8 +460,8 @@ def test_paths_and_bytes_are_media_and_texts_are_not() -> None:
 
 def test_media_are_found_at_any_depth_and_can_be_replaced() -> None:
     """By the identity of the value, so that equal paths need not be equal files."""
-    first, second, third, fourth = Path("a.png"), b"\x89PNG", Path("c.png"), b"film"
-    request = Request("m", image_url=first, more=[second, {"deep": (third,)}], text="a.png", film=fourth, again=first)
+    first, second, third, fourth = Path("a.png"), b"\x89PNG", Path("c.png"), b"video"
+    request = Request("m", image_url=first, more=[second, {"deep": (third,)}], text="a.png", video=fourth, again=first)
     assert faults(request) == ()
     media = media_of(request)
     assert list(media.values()) == [first, second, third, fourth]
@@ -471,7 +471,7 @@ def test_media_are_found_at_any_depth_and_can_be_replaced() -> None:
         "image_url": "https://cdn.example/0",
         "more": ["https://cdn.example/1", {"deep": ["https://cdn.example/2"]}],
         "text": "a.png",
-        "film": "https://cdn.example/3",
+        "video": "https://cdn.example/3",
         "again": "https://cdn.example/0",
     }
 

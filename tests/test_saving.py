@@ -29,11 +29,11 @@ from foxvideo._http import Transport
 from foxvideo._journal.recorder import NullRecorder
 from foxvideo._transfer.target import Target
 from foxvideo.emulator import Emulator, Fault
-from foxvideo.emulator.films import stored_film
+from foxvideo.emulator.videos import stored_video
 from foxvideo.video import Source
 
 SHOT = GrokTextToVideo(prompt="A fox trots through snow")
-FILM = bytes(range(256)) * 4000
+VIDEO = bytes(range(256)) * 4000
 
 
 def _names(folder: Path) -> list[str]:
@@ -48,7 +48,7 @@ async def test_a_video_is_saved_in_the_file_that_was_named(client: Client, fox: 
     """It is there when the video is."""
     video = await client.generate(SHOT, save=tmp_path / "fox.mp4")
 
-    assert (tmp_path / "fox.mp4").read_bytes() == stored_film()
+    assert (tmp_path / "fox.mp4").read_bytes() == stored_video()
     assert video.task_id in fox.ledger.tasks
 
 
@@ -74,7 +74,7 @@ async def test_each_video_is_saved_while_others_still_run(tmp_path: Path) -> Non
 
         async def shoot() -> None:
             video = await client.generate(SHOT)
-            assert (folder / f"{video.task_id}.mp4").read_bytes() == stored_film()
+            assert (folder / f"{video.task_id}.mp4").read_bytes() == stored_video()
             there.append(len(_names(folder)))
 
         await asyncio.gather(*(shoot() for _ in range(5)))
@@ -152,7 +152,7 @@ async def test_a_video_whose_caller_has_gone_is_saved_all_the_same(
 
 async def test_closing_that_is_cut_cuts_a_save_and_the_next_goes_on(tmp_path: Path) -> None:
     """Who waits for it hears of it."""
-    async with Emulator(film=FILM, seconds=1.0) as fox:
+    async with Emulator(video=VIDEO, seconds=1.0) as fox:
         client = _client(fox, save_to=tmp_path)
         fox.fail_next("result", Fault("stall", at=1000))
         waiting = asyncio.create_task(client.generate(SHOT))
@@ -185,9 +185,9 @@ async def test_the_journal_knows_what_was_saved(fox: Emulator, tmp_path: Path) -
         (row,) = await client.history()
     await video.save(tmp_path / "later.mp4")  # the journal is closed by then
 
-    film = stored_film()
-    assert (saved[0].path, saved[0].size) == (tmp_path / "fox.mp4", len(film))
-    assert saved[0].sha256 == hashlib.sha256(film).hexdigest()
+    content = stored_video()
+    assert (saved[0].path, saved[0].size) == (tmp_path / "fox.mp4", len(content))
+    assert saved[0].sha256 == hashlib.sha256(content).hexdigest()
     assert row.file == str(tmp_path / "fox.mp4")
 
 
@@ -211,7 +211,7 @@ async def test_the_same_key_and_file_is_saved_once(fox: Emulator, tmp_path: Path
 async def test_resuming_finishes_what_was_cut(tmp_path: Path) -> None:
     """Downloads go on where they were, and tasks that run are waited for and saved."""
     folder, journal = tmp_path / "clips", tmp_path / "videos.db"
-    async with Emulator(film=FILM, seconds=20.0) as fox:
+    async with Emulator(video=VIDEO, seconds=20.0) as fox:
         fox.fail_next("result", Fault("stall", at=1000))
         client = _client(fox, journal=journal, save_to=folder)
         done = client.submit(SHOT)
@@ -233,7 +233,7 @@ async def test_resuming_finishes_what_was_cut(tmp_path: Path) -> None:
             assert await third.resume() == ()
 
     assert _names(folder) == sorted(f"{task.id}.mp4" for task in tasks)
-    assert all(path.read_bytes() == FILM for path in folder.iterdir())
+    assert all(path.read_bytes() == VIDEO for path in folder.iterdir())
     assert fox.ledger.charged == 2
 
 
@@ -249,12 +249,12 @@ async def test_a_video_that_was_saved_and_not_noted_is_recognised(
     left: str, fox: Emulator, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A crash may fall between the two, or between the name and the bytes."""
-    folder, journal, film = tmp_path / "clips", tmp_path / "videos.db", stored_film()
+    folder, journal, content = tmp_path / "clips", tmp_path / "videos.db", stored_video()
     async with _client(fox, journal=journal) as client:
         video = await client.generate(SHOT)
     folder.mkdir()
     path = folder / f"{video.task_id}.mp4"
-    path.write_bytes({"whole": film, "half": film[: len(film) // 2], "nothing": b""}[left])
+    path.write_bytes({"whole": content, "half": content[: len(content) // 2], "nothing": b""}[left])
     before = path.stat()
 
     async with _client(fox, journal=journal, save_to=folder) as again:
@@ -264,12 +264,12 @@ async def test_a_video_that_was_saved_and_not_noted_is_recognised(
         (row,) = await third.history()
 
     assert row.file == str(path)
-    assert path.read_bytes() == film
+    assert path.read_bytes() == content
     assert os.path.samestat(before, path.stat()) is (left == "whole")
     assert "not saved" not in caplog.text
 
 
-@pytest.mark.parametrize("mine", [b"mine", stored_film()[::-1], stored_film() + b"mine"])
+@pytest.mark.parametrize("mine", [b"mine", stored_video()[::-1], stored_video() + b"mine"])
 async def test_another_file_under_the_name_of_a_task_is_kept(
     mine: bytes, fox: Emulator, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -297,7 +297,7 @@ async def test_a_video_of_a_key_that_was_saved_and_not_noted_is_recognised(fox: 
     path, journal = tmp_path / "fox.mp4", tmp_path / "videos.db"
     async with _client(fox, journal=journal) as client:
         await client.generate(SHOT, key="shot-17")
-    path.write_bytes(stored_film())
+    path.write_bytes(stored_video())
 
     async with _client(fox, journal=journal) as again:
         await again.generate(SHOT, key="shot-17", save=path)
@@ -316,7 +316,7 @@ async def test_a_video_of_a_key_that_was_saved_and_not_noted_is_recognised(fox: 
 
 
 @pytest.mark.parametrize(
-    ("damage", "mends"), [(b"", True), (stored_film()[:-100], True), (b"words", False), (FILM, False)]
+    ("damage", "mends"), [(b"", True), (stored_video()[:-100], True), (b"words", False), (VIDEO, False)]
 )
 @pytest.mark.parametrize("folder", [True, False], ids=["folder", "file"])
 async def test_a_saved_video_that_is_damaged_is_fetched_again(
@@ -333,7 +333,7 @@ async def test_a_saved_video_that_is_damaged_is_fetched_again(
         (end,) = await asyncio.gather(client.generate(SHOT, key="shot-17", save=save), return_exceptions=True)
 
     assert isinstance(end, Video if mends else FileExistsError)
-    assert path.read_bytes() == (stored_film() if mends else damage)
+    assert path.read_bytes() == (stored_video() if mends else damage)
     assert fox.ledger.charged == 1
 
 
@@ -369,7 +369,7 @@ def _ended(state: TaskState, source: Source) -> Job:
 
 
 async def test_a_voice_is_no_file(source: Source) -> None:
-    """Some models make something else than a film."""
+    """Some models make something else than a video."""
     result = Result(None, {"voice_id": "v-1"})
     voice = TaskState(id="task-1", status=Status.COMPLETED, status_text="completed", results=(result,))
 
@@ -380,7 +380,7 @@ async def test_a_voice_is_no_file(source: Source) -> None:
 
 async def test_a_file_that_was_named_and_cannot_be_made_is_told(source: Source, tmp_path: Path) -> None:
     """Its results have no link, or one under a name that nobody knows."""
-    result = Result(None, {"download_url": "https://films.example/a.mp4"})
+    result = Result(None, {"download_url": "https://videos.example/a.mp4"})
     done = TaskState(id="task-1", status=Status.COMPLETED, status_text="completed", results=(result,))
     target = Target(tmp_path / "fox.mp4", folder=False)
 

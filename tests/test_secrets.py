@@ -104,7 +104,7 @@ async def _try(what: Awaitable[object]) -> FoxError | None:
 async def test_success_shows_the_key_nowhere(
     client: Client, fox: Emulator, tmp_path: Path, log: pytest.LogCaptureFixture
 ) -> None:
-    """From an upload to the saved film."""
+    """From an upload to the saved video."""
     task = client.submit(LOCAL)
     states = [state async for state in task]
     video = await task

@@ -40,33 +40,33 @@ class Elements(HTMLParser):
 
 
 def outcome(folder: Path, row: int = 1, **values: Any) -> Outcome:  # noqa: ANN401 - the values of Outcome
-    """Return the outcome of a row whose film is there."""
-    (folder / f"film {row}#.mp4").write_bytes(b"film")
-    base = {"status": Ending.COMPLETED, "file": f"film {row}#.mp4", "prompt": f"Shot {row}", "model": "fox-1"}
+    """Return the outcome of a row whose video is there."""
+    (folder / f"video {row}#.mp4").write_bytes(b"video")
+    base = {"status": Ending.COMPLETED, "file": f"video {row}#.mp4", "prompt": f"Shot {row}", "model": "fox-1"}
     return Outcome(row=row, key=f"k{row}", **base | values)
 
 
-def test_every_row_is_a_card_with_its_film_and_its_facts(tmp_path: Path) -> None:
+def test_every_row_is_a_card_with_its_video_and_its_facts(tmp_path: Path) -> None:
     """A name that means something in a URL is quoted."""
-    films = [
+    videos = [
         outcome(tmp_path, 1, duration=6, credits_reserved=12.5, seconds=75.0, id="task-1", line=2),
         outcome(tmp_path, 2),
     ]
 
-    page = Elements(render(films, tmp_path))
+    page = Elements(render(videos, tmp_path))
 
     assert [video["data-src"] for video in page.of("video") if "data-src" in video] == [
-        "./film%201%23.mp4",
-        "./film%202%23.mp4",
+        "./video%201%23.mp4",
+        "./video%202%23.mp4",
     ]
     for text in ("Shot 1", "Shot 2", "fox-1", "6 s", "12.5 credits", "took 1:15", "task-1", "row 1, line 2"):
         assert text in page.text
 
 
-def test_a_row_without_a_film_says_why(tmp_path: Path) -> None:
-    """Also where its film was there once."""
+def test_a_row_without_a_video_says_why(tmp_path: Path) -> None:
+    """Also where its video was there once."""
     gone = outcome(tmp_path, 3)
-    (tmp_path / "film 3#.mp4").unlink()
+    (tmp_path / "video 3#.mp4").unlink()
     rows = [
         Outcome(row=1, key="k1", status=Ending.FAILED, error="the prompt was refused"),
         Outcome(row=2, key="k2", status=Ending.COMPLETED),
@@ -76,8 +76,8 @@ def test_a_row_without_a_film_says_why(tmp_path: Path) -> None:
     page = Elements(render(rows, tmp_path))
 
     assert "the prompt was refused" in page.text
-    assert "no film: completed" in page.text
-    assert "film 3#.mp4 is not in the folder any more" in page.text
+    assert "no video: completed" in page.text
+    assert "video 3#.mp4 is not in the folder any more" in page.text
     assert [video for video in page.of("video") if "data-src" in video] == []
 
 
@@ -119,13 +119,13 @@ def test_the_sums_count_what_is_there(tmp_path: Path) -> None:
     full, empty = Elements(render(rows, tmp_path)).text, Elements(render([], tmp_path)).text
 
     said = " ".join(full.split())
-    for text in ("rows 3", "of film 1:06", "credits reserved 12.5", "MB 2.5", "last saved 1970-01-01 00:03 UTC"):
+    for text in ("rows 3", "of video 1:06", "credits reserved 12.5", "MB 2.5", "last saved 1970-01-01 00:03 UTC"):
         assert text in said
     assert "all fox-1 owl-1 " in full
     assert "credits reserved" not in empty
 
 
-def test_the_page_is_written_whole_beside_the_films(tmp_path: Path) -> None:
+def test_the_page_is_written_whole_beside_the_videos(tmp_path: Path) -> None:
     """Whatever a prompt holds, it can be encoded; nothing else is left behind."""
     with Results.opened(tmp_path) as results:
         results.add(outcome(tmp_path, 1, prompt="a lone surrogate \ud800"))
@@ -137,10 +137,10 @@ def test_the_page_is_written_whole_beside_the_films(tmp_path: Path) -> None:
     assert page == tmp_path / "index.html"
     assert "snow ❄" in page.read_text(encoding="utf-8")
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "film 1#.mp4",
-        "film 2#.mp4",
         "index.html",
         "results.jsonl",
+        "video 1#.mp4",
+        "video 2#.mp4",
     ]
 
 

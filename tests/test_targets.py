@@ -19,7 +19,7 @@ from hypothesis import given, strategies as st
 from foxvideo import Client, GrokTextToVideo
 from foxvideo._transfer.target import Target, file_name, suffix_of
 from foxvideo.emulator import Emulator
-from foxvideo.emulator.films import stored_film
+from foxvideo.emulator.videos import stored_video
 
 SHOT = GrokTextToVideo(prompt="A fox trots through snow")
 
@@ -239,7 +239,7 @@ async def test_a_video_goes_into_a_folder_that_ends_with_a_slash(client: Client,
     """Under the name of its task; the folder is made."""
     video = await client.generate(SHOT, save=f"{tmp_path}/clips/")
 
-    assert (tmp_path / "clips" / f"{video.task_id}.mp4").read_bytes() == stored_film()
+    assert (tmp_path / "clips" / f"{video.task_id}.mp4").read_bytes() == stored_video()
 
 
 # --- Names ---------------------------------------------------------------------------------------------------------

@@ -15,12 +15,12 @@ from foxvideo.video import Source
 
 KEY = "sk-0123456789abcdefghij"
 SHOT = GrokTextToVideo(prompt="A fox trots through snow")
-FILM = Result("https://films.example/a.mp4", {"url": "https://films.example/a.mp4", "seed": 7})
+VIDEO = Result("https://videos.example/a.mp4", {"url": "https://videos.example/a.mp4", "seed": 7})
 STATE = TaskState(
     id="task-1",
     status=Status.COMPLETED,
     status_text="completed",
-    results=(FILM,),
+    results=(VIDEO,),
     usage=Usage(credits_reserved=12.5),
     model="grok-imagine-text-to-video",
     created=1_790_000_001.0,
@@ -44,7 +44,7 @@ def test_a_video_tells_what_the_last_state_told() -> None:
     video = _video()
 
     assert (video.task_id, video.model, video.request) == ("task-1", "grok-imagine-text-to-video", SHOT)
-    assert (video.results, video.credits_reserved) == ((FILM,), 12.5)
+    assert (video.results, video.credits_reserved) == ((VIDEO,), 12.5)
     assert video.results[0].fields["seed"] == 7
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 import pytest
-from hosting import FILM, OTHER_FILM, Host, Reply, begins, gives_film, names, now, says
+from hosting import OTHER_VIDEO, VIDEO, Host, Reply, begins, gives_video, names, now, says
 
 from foxvideo import (
     BadReply,
@@ -27,7 +27,7 @@ from foxvideo import (
 )
 from foxvideo._http import Transport
 from foxvideo.emulator import Emulator, Fault
-from foxvideo.emulator.films import stored_film
+from foxvideo.emulator.videos import stored_video
 from foxvideo.media import SavedFile
 from foxvideo.state import Result
 from foxvideo.testing.clock import run
@@ -91,7 +91,7 @@ async def test_a_video_is_saved(client: Client, fox: Emulator, tmp_path: Path) -
     assert (await video.save(tmp_path / "fox.mp4")).path == tmp_path / "fox.mp4"
     assert (await video.save(str(tmp_path / "again.mp4"))).path == tmp_path / "again.mp4"
 
-    assert (tmp_path / "fox.mp4").read_bytes() == (tmp_path / "again.mp4").read_bytes() == stored_film()
+    assert (tmp_path / "fox.mp4").read_bytes() == (tmp_path / "again.mp4").read_bytes() == stored_video()
     assert fox.ledger.leaks == []
 
 
@@ -109,7 +109,7 @@ async def test_another_file_is_not_overwritten_unless_told(client: Client, tmp_p
     assert video.task_id in " ".join(caught.value.__notes__)
 
     await video.save_all(tmp_path, overwrite=True)
-    assert path.read_bytes() == stored_film()
+    assert path.read_bytes() == stored_video()
 
 
 async def test_saving_twice_is_saving_once(client: Client, tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ async def test_a_poll_for_a_fresh_link_is_repeated(fault: Fault, client: Client,
 
     await video.save(tmp_path / "fox.mp4")
 
-    assert (tmp_path / "fox.mp4").read_bytes() == stored_film()
+    assert (tmp_path / "fox.mp4").read_bytes() == stored_video()
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ async def test_a_link_that_dies_on_the_way_is_replaced_and_the_rest_is_fetched(
 
     saved = await video.save(tmp_path / "fox.mp4", progress=lambda done, _: seen.append(done))
 
-    assert saved.path.read_bytes() == stored_film()
+    assert saved.path.read_bytes() == stored_video()
     assert (seen[0], seen.count(0), seen.count(1000)) == (0, 1, 1)
 
 
@@ -236,7 +236,7 @@ def test_a_video_is_saved_in_later_loops_too(recalled: bool, closed: bool, tmp_p
     client, video = run(begins())
     session = client._transport._reads
     for number in range(3):
-        assert {file.size for file in other_loop(Host(), video, number)} == {len(FILM)}
+        assert {file.size for file in other_loop(Host(), video, number)} == {len(VIDEO)}
     assert client._transport._reads is session  # none of another loop, which nobody would close
     if not closed:  # which is for its own loop to do; that is gone
         client._engine.closed = True
@@ -255,17 +255,17 @@ async def test_a_dead_link_is_replaced_by_a_fresh_one(
     status: int, host: Host, service: Service, tmp_path: Path
 ) -> None:
     """The task is polled for it once."""
-    host.answers = [says(status), gives_film]
+    host.answers = [says(status), gives_video]
     service.links = [f"{host.url}/fresh.mp4"]
 
     await service.video("task-1", host.link).save(tmp_path / "a")
 
-    assert (tmp_path / "a").read_bytes() == FILM
+    assert (tmp_path / "a").read_bytes() == VIDEO
     assert service.polled == ["task-1"]
-    assert [request.path for request in host.heard] == ["/film.mp4", "/fresh.mp4"]
+    assert [request.path for request in host.heard] == ["/video.mp4", "/fresh.mp4"]
 
 
-@pytest.mark.parametrize("links", [["fresh.mp4"], ["film.mp4"], []], ids=["dead, too", "the same", "none"])
+@pytest.mark.parametrize("links", [["fresh.mp4"], ["video.mp4"], []], ids=["dead, too", "the same", "none"])
 async def test_a_link_that_cannot_be_replaced_is_told(
     links: list[str], host: Host, service: Service, tmp_path: Path
 ) -> None:
@@ -287,7 +287,7 @@ async def test_each_result_has_a_fresh_link_of_its_own(host: Host, service: Serv
     """The one of the same place."""
 
     async def dead(request: Any) -> Any:  # noqa: ANN401 - aiohttp's
-        return await (says(410) if request.path.startswith("/dead") else gives_film)(request)
+        return await (says(410) if request.path.startswith("/dead") else gives_video)(request)
 
     host.answers = [dead]
     service.links = [f"{host.url}/fresh-{number}.mp4" for number in range(2)]
@@ -326,7 +326,7 @@ async def test_a_link_is_waited_for_as_long_as_it_may_not_work_yet(
 
 async def test_a_copy_says_how_to_save_it(service: Service, tmp_path: Path) -> None:
     """A pickled one, say, which has no connections."""
-    video = pickle.loads(pickle.dumps(service.video("task-1", "http://films.invalid/a.mp4")))  # noqa: S301 - our own
+    video = pickle.loads(pickle.dumps(service.video("task-1", "http://videos.invalid/a.mp4")))  # noqa: S301 - our own
 
     for saving in (video.save(tmp_path / "a"), video.save_all(tmp_path)):
         with pytest.raises(DownloadError, match="a copy of a video has no client") as caught:
@@ -373,9 +373,9 @@ async def test_a_video_without_a_suffix_is_named_after_its_type(
     kind: str, suffix: str, host: Host, service: Service, tmp_path: Path
 ) -> None:
     """The end of a host's name is no suffix either."""
-    host.answers = [says(200, FILM, Content_Type=kind)]
+    host.answers = [says(200, VIDEO, Content_Type=kind)]
 
-    (saved,) = await service.video("task-a", f"{host.url}/film").save_all(tmp_path)
+    (saved,) = await service.video("task-a", f"{host.url}/video").save_all(tmp_path)
 
     assert saved.path == tmp_path / f"task-a{suffix}"
     assert names(tmp_path) == [saved.path.name]
@@ -385,10 +385,10 @@ async def test_a_video_whose_name_turns_out_to_be_taken_is_not_fetched(
     host: Host, service: Service, tmp_path: Path
 ) -> None:
     """Its type tells the name, its length that another file has it."""
-    (tmp_path / "task-a.mp4").write_bytes(b"mine, and longer than that".ljust(len(FILM) + 1))
+    (tmp_path / "task-a.mp4").write_bytes(b"mine, and longer than that".ljust(len(VIDEO) + 1))
 
     with pytest.raises(FileExistsError):
-        await service.video("task-a", f"{host.url}/film").save_all(tmp_path)
+        await service.video("task-a", f"{host.url}/video").save_all(tmp_path)
 
     assert names(tmp_path) == ["task-a.mp4"]
 
@@ -405,26 +405,26 @@ async def test_whoever_keeps_a_list_is_told_each_file_once_it_is_there(
     await video.save_all(tmp_path)
     assert service.told == 2 * [("task-a", 0, saved[0]), ("task-a", 1, saved[1])]
 
-    saved[1].path.write_bytes(OTHER_FILM)
+    saved[1].path.write_bytes(OTHER_VIDEO)
     with pytest.raises(FileExistsError):
         await video.save_all(tmp_path)
     assert len(service.told) == 5
 
 
 @pytest.mark.parametrize(
-    "told", [len(FILM), str(len(FILM)), float(len(FILM)), None, True, 0, -1, "much", [], float("inf"), "1e6"]
+    "told", [len(VIDEO), str(len(VIDEO)), float(len(VIDEO)), None, True, 0, -1, "much", [], float("inf"), "1e6"]
 )
 async def test_a_size_that_the_task_tells_is_required(
     told: object, host: Host, service: Service, tmp_path: Path
 ) -> None:
     """If it is one, in whatever type it comes."""
-    wrong: Reply = says(200, OTHER_FILM[:-8], Content_Type="video/webm")
-    host.answers = [says(200, b"\1\2\3", Content_Type="video/webm"), wrong, gives_film]
-    is_size = told in {len(FILM), str(len(FILM))} if isinstance(told, int | float | str) else False
+    wrong: Reply = says(200, OTHER_VIDEO[:-8], Content_Type="video/webm")
+    host.answers = [says(200, b"\1\2\3", Content_Type="video/webm"), wrong, gives_video]
+    is_size = told in {len(VIDEO), str(len(VIDEO))} if isinstance(told, int | float | str) else False
 
     saved = await service.video("task-1", host.link, file_size=told).save(tmp_path / "a")
 
-    assert saved.size == (len(FILM) if is_size else 3)
+    assert saved.size == (len(VIDEO) if is_size else 3)
 
 
 async def test_what_was_begun_under_another_name_is_found(host: Host, service: Service, tmp_path: Path) -> None:
@@ -432,7 +432,7 @@ async def test_what_was_begun_under_another_name_is_found(host: Host, service: S
     video = service.video("task-a", host.link)
 
     async def cut(path: Path) -> None:
-        host.answers = [begins(FILM[:1000], then="cuts", ETag='"v1"'), says(400)]
+        host.answers = [begins(VIDEO[:1000], then="cuts", ETag='"v1"'), says(400)]
         host.heard.clear()
         with pytest.raises(DownloadError):
             await video.save(path)

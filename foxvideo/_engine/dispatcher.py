@@ -34,7 +34,7 @@ class Kind(enum.IntEnum):
 
 
 # Seconds between two looks at the agenda. Requests that leave together cost less than half of what each costs alone,
-# when it finds all caches cold; and an eighth of a second is nothing to a film that takes a minute.
+# when it finds all caches cold; and an eighth of a second is nothing to a video that takes a minute.
 _REST = 1 / 8
 
 

@@ -11,7 +11,7 @@ import attrs
 
 Type = Literal[
     "text", "integer", "number", "boolean", "object", "media", "text list", "media list", "object list"
-]  # media: a picture, film or sound by its URL
+]  # media: a picture, video or sound by its URL
 Scalar = str | int | float | bool | None
 
 
@@ -56,7 +56,7 @@ class Model:
         id: As on the wire.
         family: What it belongs to: ``veo-3.1``.
         kind: What it does: ``image-to-video``, ``lip-sync``, ...; ``multi`` for several, ``profile`` for one that
-            makes a voice, character or element and no film.
+            makes a voice, character or element and no video.
         source: The page, or the file, that its parameters were read from.
         parameters: Its fields besides ``model``, in the order of the page.
         legacy: Whether it has the older schema, with ``size`` for the aspect and ``callback_url``.

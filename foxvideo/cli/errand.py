@@ -37,11 +37,11 @@ errand_options = command.options(
 
 @attrs.define(eq=False)
 class Errand:
-    """One task and where its film goes.
+    """One task and where its video goes.
 
     Attributes:
         client: A fresh client; closed at the end.
-        target: Where the film goes.
+        target: Where the video goes.
         task: The task; None until it is begun.
     """
 
@@ -50,7 +50,7 @@ class Errand:
     task: VideoTask | None = None
 
     def run(self, name: str, begin: Begin) -> tuple[Video, list[Path]]:
-        """Begin a task, wait for it and save its film.
+        """Begin a task, wait for it and save its video.
 
         The first Ctrl-C waits for the reply to a submit under way, since that has the id; the second cuts it.
 
@@ -82,7 +82,7 @@ class Errand:
             return outcome.Interrupted("interrupted, nothing was sent", submitted="no")
         error = task.exception() if task.done() else None
         if task.id is not None:
-            goes_on = "its film was not saved" if task.status is Status.COMPLETED else "the task goes on"
+            goes_on = "its video was not saved" if task.status is Status.COMPLETED else "the task goes on"
             return outcome.Interrupted(f"interrupted, {goes_on}", submitted="yes", task_id=task.id, key=task.key)
         if error is not None and error.submitted != "no":
             told = f"interrupted: {outcome.message(error)}"
@@ -95,11 +95,11 @@ class Errand:
 async def bring(
     task: VideoTask, target: Target, bar: Bar, *, say: Callable[[str], None] = lambda _: None
 ) -> tuple[Video, list[Path]]:
-    """Follow a task to its end and save its film.
+    """Follow a task to its end and save its video.
 
     Args:
         task: Submitted, or known by its id.
-        target: Where the film goes.
+        target: Where the video goes.
         bar: Shows where the task stands.
         say: Told the id as soon as there is one, and what is waited for when this is cancelled without one.
 

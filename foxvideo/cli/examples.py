@@ -16,7 +16,7 @@ _TEXTS = {
     "name": "Fox",
     "video_id": "video-of-an-earlier-result",
 }
-_FILES = {"video": "film.mp4", "audio": "speech.mp3", "voice": "speech.mp3"}
+_FILES = {"video": "video.mp4", "audio": "speech.mp3", "voice": "speech.mp3"}
 
 
 def fields(model: Model) -> dict[str, object]:
@@ -37,14 +37,14 @@ def _value(name: str, parameter: Parameter) -> object:
 
 
 def python(model_id: str, model: Model) -> str:
-    """Return a program that makes one and saves it, or shows what there is instead of a film.
+    """Return a program that makes one and saves it, or shows what there is instead of a video.
 
     Args:
         model_id: The id to ask for, which may be a variant.
         model: What is documented about it.
     """
     given = "\n".join(_assigned({"": model_id} | fields(model)))
-    end = "print(video.results)" if model.kind == "profile" else 'await video.save("film.mp4")'
+    end = "print(video.results)" if model.kind == "profile" else 'await video.save("video.mp4")'
     return f"""\
 import asyncio
 
@@ -78,4 +78,4 @@ def shell(model_id: str, model: Model) -> str:
     words = ["foxvideo", "generate", *([str(prompt)] if prompt else []), "--model", model_id]
     for name, value in given.items():
         words += ["--set", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
-    return shlex.join(words if model.kind == "profile" else [*words, "-o", "film.mp4"])
+    return shlex.join(words if model.kind == "profile" else [*words, "-o", "video.mp4"])

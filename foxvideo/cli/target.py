@@ -1,6 +1,6 @@
-"""Where a film goes, checked before it costs anything.
+"""Where a video goes, checked before it costs anything.
 
-What belongs here: paths on this machine. What must not: how a film is fetched (``_transfer/download.py``).
+What belongs here: paths on this machine. What must not: how a video is fetched (``_transfer/download.py``).
 """
 
 import asyncio
@@ -19,7 +19,7 @@ class Target:
     """What ``-o`` and ``--overwrite`` ask for.
 
     Attributes:
-        path: A file to make, or a folder that exists; None for this folder. In a folder a film is named after its
+        path: A file to make, or a folder that exists; None for this folder. In a folder a video is named after its
             task.
         overwrite: Whether an existing file is replaced.
     """
@@ -31,7 +31,7 @@ class Target:
         """Refuse a target that could not be written.
 
         Args:
-            task_id: The task, where it is known already: then the name of its film in a folder is, too.
+            task_id: The task, where it is known already: then the name of its video in a folder is, too.
 
         Raises:
             click.UsageError: The file exists, or its folder does not, or nothing can be written there.
@@ -53,12 +53,12 @@ class Target:
             raise click.UsageError(str(error)) from None
 
     async def save(self, video: Video) -> list[Path]:
-        """Save a film: the first result in a file, all of them in a folder; nothing where there is no link.
+        """Save a video: the first result in a file, all of them in a folder; nothing where there is no link.
 
-        A film whose saving in that folder was cut goes on under the name that it was given then.
+        A video whose saving in that folder was cut goes on under the name that it was given then.
 
         Raises:
-            DownloadError: What lies there is no film, or did not come whole.
+            DownloadError: What lies there is no video, or did not come whole.
             OSError: The disk said no.
         """
         if not video.urls:

@@ -75,15 +75,15 @@ def _pictures(model_id: str, full: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _wan(full: Mapping[str, Any]) -> Iterator[str]:
-    pictures, film = _size(full["image_urls"]), full["video_url"] is not None
-    if pictures and film:
+    pictures, video = _size(full["image_urls"]), full["video_url"] is not None
+    if pictures and video:
         yield "video_url: cannot be combined with image_urls"
     match full["generation_type"]:
         case "image-to-video" if pictures != 1:
             yield "image_urls: image-to-video needs one"
         case "first-last-frame" if pictures != 2:  # noqa: PLR2004
             yield "image_urls: first-last-frame needs two"
-        case "video-continuation" if pictures or not film:
+        case "video-continuation" if pictures or not video:
             yield "video_url: video-continuation needs it, and no image_urls"
 
 
@@ -114,10 +114,10 @@ def _seedance(model: Model, full: Mapping[str, Any]) -> Iterator[str]:
         yield "duration: must be 5, 10 or 30 at 1080p"
     if model.kind != "reference-to-video":
         return
-    pictures, films, sounds = (_size(full[name]) for name in ("image_urls", "video_urls", "audio_urls"))
-    if pictures + films + sounds == 0:
+    pictures, videos, sounds = (_size(full[name]) for name in ("image_urls", "video_urls", "audio_urls"))
+    if pictures + videos + sounds == 0:
         yield "image_urls: at least one reference is required"
-    elif not newer and pictures + films + sounds > 12:  # noqa: PLR2004
+    elif not newer and pictures + videos + sounds > 12:  # noqa: PLR2004
         yield "image_urls: at most 12 references in all"
-    elif not newer and pictures + films == 0:
+    elif not newer and pictures + videos == 0:
         yield "audio_urls: cannot be used alone"

@@ -15,12 +15,12 @@ from aiohttp import web
 
 from foxvideo.emulator import prices, replies, results, rules, tasks
 from foxvideo.emulator.charges import Charge, write_charge
-from foxvideo.emulator.films import Films
 from foxvideo.emulator.host import Host
 from foxvideo.emulator.ledger import TaskRecord
 from foxvideo.emulator.prices import Credits, Told
 from foxvideo.emulator.scenes import Scene, media_urls
 from foxvideo.emulator.uploads import Uploads
+from foxvideo.emulator.videos import Videos
 
 DeadMedia = Literal["refuse", "fail"]
 
@@ -34,7 +34,7 @@ class Generations:
     """The routes that make tasks and show them."""
 
     host: Host
-    films: Films
+    videos: Videos
     uploads: Uploads
     seconds: tuple[float, float] | float
     estimated_time: int | None
@@ -166,7 +166,7 @@ class Generations:
 
     def _source(self, body: dict[str, Any]) -> bytes | Scene | None:
         for _, url in media_urls(body):
-            return self.uploads.content(url) or self.films.scene(url)
+            return self.uploads.content(url) or self.videos.scene(url)
         return None
 
     async def query(self, request: web.Request) -> web.StreamResponse:
@@ -186,7 +186,7 @@ class Generations:
 
     def _shown(self, record: TaskRecord, view: tasks.View) -> web.Response:
         reply = replies.task(record.id, record.model, view.status, view.progress, record.created)
-        reply |= results.shown(record, self.films.link) if view.has_results else {"results": None}
+        reply |= results.shown(record, self.videos.link) if view.has_results else {"results": None}
         reply["error"] = view.error
         return replies.json_reply(reply | self._usage(record, "end" if view.ended else "poll"))
 

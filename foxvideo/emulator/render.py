@@ -1,4 +1,4 @@
-"""Draws films with PyAV: a picture, a slow camera move over it, H.264 in MP4.
+"""Draws videos with PyAV: a picture, a slow camera move over it, H.264 in MP4.
 
 The one room that needs the extra `emulator`. Everything is synchronous and belongs in a thread; nothing here
 knows of HTTP or tasks. The pictures of text prompts are painted by FFmpeg's own filters.
@@ -29,7 +29,7 @@ _MOVES: Final = (
     ("1.14", "1-{t}", "0.4"),
     ("1.05+0.1*{t}", "0.3+0.4*{t}", "0.6-0.2*{t}"),
 )
-"""Zoom, and the window's place from left to right and top to bottom (0-1), over the film's time t (0-1)."""
+"""Zoom, and the window's place from left to right and top to bottom (0-1), over the video's time t (0-1)."""
 
 
 class Stopped(Exception):
@@ -43,8 +43,8 @@ class _Picture:
     """How long the source of the picture runs; None for a still."""
 
 
-def film(scene: Scene, source: bytes | None, stopped: Callable[[], bool]) -> bytes:
-    """Draw one film.
+def video(scene: Scene, source: bytes | None, stopped: Callable[[], bool]) -> bytes:
+    """Draw one video.
 
     Args:
         scene: What to draw.
@@ -165,7 +165,7 @@ def _pulled(graph: av.filter.Graph) -> av.VideoFrame:
 def _encoded(frames: Iterator[av.VideoFrame], size: tuple[int, int], stopped: Callable[[], bool]) -> bytes:
     # The index can only be moved to the front in a file that can be read again.
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "film.mp4"
+        path = Path(folder) / "video.mp4"
         with av.open(str(path), mode="w", options={"movflags": "+faststart"}) as container:
             stream = container.add_stream("libx264", FRAMES_PER_SECOND)
             stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"

@@ -15,7 +15,7 @@ def shown(record: TaskRecord, link: Callable[[TaskRecord], str]) -> dict[str, An
 
     Args:
         record: The task, which is completed.
-        link: Makes the link to its film; not called where there is no film.
+        link: Makes the link to its video; not called where there is no video.
     """
     mark = record.id.rpartition("-")[2]
     match record.model:

@@ -2,7 +2,7 @@
 
 The fields come from the catalogue, which is data; all that judges a body is written down here, and in `between.py`, a
 second time on purpose: nothing else of the client is consulted, so that the two checkers can disagree. No HTTP, no
-task, no film.
+task, no video.
 """
 
 import re

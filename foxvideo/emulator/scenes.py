@@ -1,6 +1,6 @@
-"""What film a submit body asks for: its first picture, shape and length, as a plain value.
+"""What video a submit body asks for: its first picture, shape and length, as a plain value.
 
-Pure: a body in, a `Scene` out, and from a scene and the size of its picture the size of the film. How it is
+Pure: a body in, a `Scene` out, and from a scene and the size of its picture the size of the video. How it is
 drawn is `render.py`'s business.
 """
 
@@ -26,12 +26,12 @@ _EDIT_SECONDS: Final = 8.0
 _DEFAULT_SECONDS: Final = 6.0
 _LONGEST_SECONDS: Final = 30.0
 _FLATTEST: Final = Fraction(4)
-"""No film is wider or higher than this many times its other side, whatever the picture."""
+"""No video is wider or higher than this many times its other side, whatever the picture."""
 
 
 @attrs.frozen(kw_only=True)
 class Scene:
-    """All that decides one film. Equal scenes have equal films."""
+    """All that decides one video. Equal scenes have equal videos."""
 
     prompt: str = ""
     source: "bytes | Scene | None" = attrs.field(default=None, repr=False)
@@ -64,7 +64,7 @@ class Scene:
         )
 
     def length(self, source_seconds: float | None) -> int:
-        """Return the number of frames of the film.
+        """Return the number of frames of the video.
 
         Args:
             source_seconds: How long the source runs; None for a still picture or none at all.
@@ -75,7 +75,7 @@ class Scene:
         return max(1, round(seconds * FRAMES_PER_SECOND))
 
     def size(self, picture: tuple[int, int] | None) -> tuple[int, int]:
-        """Return width and height of the film in pixels, both even.
+        """Return width and height of the video in pixels, both even.
 
         Args:
             picture: Width and height of the source; None where there is none.
@@ -109,7 +109,7 @@ def _nested(name: str, item: object) -> Iterator[tuple[str, str]]:
 
 
 def _follows(model_id: str) -> bool:
-    """Whether a film of this model has the shape of its picture, since nobody can ask for another."""
+    """Whether a video of this model has the shape of its picture, since nobody can ask for another."""
     model = catalogue.find(model_id)
     return model is not None and not {"aspect_ratio", "size"} & model.parameters.keys()
 

@@ -17,7 +17,6 @@ from foxvideo.emulator.account import Account
 from foxvideo.emulator.charges import read_charges
 from foxvideo.emulator.clock import Clock
 from foxvideo.emulator.faults import Fault, Faults, Kind, Script, one_of
-from foxvideo.emulator.films import Films, drawing
 from foxvideo.emulator.front import Front
 from foxvideo.emulator.generations import DeadMedia, Generations
 from foxvideo.emulator.host import Host
@@ -25,6 +24,7 @@ from foxvideo.emulator.ledger import Ledger
 from foxvideo.emulator.prices import Credits, Told
 from foxvideo.emulator.tasks import Ending, task_error
 from foxvideo.emulator.uploads import SIZE_LIMIT, Uploads
+from foxvideo.emulator.videos import Videos, drawing
 
 _SHUTDOWN_SECONDS: Final = 0.5
 
@@ -61,10 +61,10 @@ class Emulator:
         file_limit: Most bytes of an uploaded file, 413 in JSON above; None for those of `body_limit`.
         body_limit: Most bytes of a request, 413 as a page of Cloudflare's above.
         storage: Bytes of all uploaded files, of which the oldest go for a new one; None for no limit.
-        film: What every result link serves, instead of a film; None for films.
+        video: What every result link serves, instead of a video; None for videos.
         ranges: Whether the host of the results knows ranges and tags.
-        render: Whether films are drawn, which takes PyAV (the extra `emulator`); without either, one small
-            stored film is served.
+        render: Whether videos are drawn, which takes PyAV (the extra `emulator`); without either, one small
+            stored video is served.
         strict: Whether submit bodies are held against the documentation, all other models being unknown; False
             takes any object with a `model`.
         models: The models that the key may call; None for all that are documented.
@@ -96,7 +96,7 @@ class Emulator:
     file_limit: int | None = None
     body_limit: int = SIZE_LIMIT
     storage: int | None = None
-    film: bytes | None = attrs.field(default=None, repr=False)
+    video: bytes | None = attrs.field(default=None, repr=False)
     ranges: bool = True
     render: bool = True
     strict: bool = True
@@ -193,17 +193,17 @@ class Emulator:
             ledger_path=path,
             earlier=0 if path is None else len(read_charges(path)),
         )
-        films = Films(
+        videos = Videos(
             host=host,
             lifetime=self.link_lifetime,
             lag=self.link_lag,
             early=self.link_early,
             draw=drawing() if self.render else None,
-            film=self.film,
+            video=self.video,
             ranges=self.ranges,
         )
         runner = web.AppRunner(
-            self._application(host, films),
+            self._application(host, videos),
             access_log=None,
             handler_cancellation=True,
             shutdown_timeout=_SHUTDOWN_SECONDS,
@@ -214,7 +214,7 @@ class Emulator:
             await web.TCPSite(runner, self.host, self.port, backlog=1024).start()
             host.base_url = f"http://{self.host}:{runner.addresses[0][1]}"
             # Last in, first out: requests that hang are let go before anything waits for them.
-            stack.push_async_callback(films.close)
+            stack.push_async_callback(videos.close)
             stack.callback(host.closing.set)
             self._closing = stack.pop_all()
         self._running = host
@@ -223,13 +223,13 @@ class Emulator:
     async def __aexit__(self, *_: object) -> None:
         await self._closing.aclose()
 
-    def _application(self, host: Host, films: Films) -> web.Application:
+    def _application(self, host: Host, videos: Videos) -> web.Application:
         self._uploads = uploads = Uploads(
             host=host, lifetime=self.upload_lifetime, file_limit=self.file_limit, storage=self.storage
         )
         generations = Generations(
             host=host,
-            films=films,
+            videos=videos,
             uploads=uploads,
             seconds=self.seconds,
             estimated_time=self.estimated_time,
@@ -246,7 +246,7 @@ class Emulator:
         account = Account(host=host, credits=self.credits, models=listed)
         front = Front(self.ledger, self.api_key, self.latency)
         app = web.Application(middlewares=[front.door], client_max_size=self.body_limit)
-        app.add_routes([*generations.routes(), *account.routes(), *uploads.routes(), *films.routes()])
+        app.add_routes([*generations.routes(), *account.routes(), *uploads.routes(), *videos.routes()])
         app.add_routes([web.get("/_emulator/ledger", self._show), web.post("/_emulator/reset", self._reset)])
         return app
 

@@ -1,6 +1,6 @@
 """The life of one task: when it runs, how it ends, and what a poll gets to see of that.
 
-Pure: every moment is an argument, in seconds of whatever clock the caller keeps. No HTTP and no film.
+Pure: every moment is an argument, in seconds of whatever clock the caller keeps. No HTTP and no video.
 """
 
 import random

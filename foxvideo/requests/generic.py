@@ -97,7 +97,7 @@ def fields_of(request: VideoRequest) -> dict[str, object]:
 
 
 def duration_of(request: VideoRequest) -> float | None:
-    """Return the seconds of film that a request asks for; None where it has none."""
+    """Return the seconds of video that a request asks for; None where it has none."""
     value = request.fields.get("duration") if isinstance(request, Request) else getattr(request, "duration", None)
     return value if isinstance(value, int | float) else None
 

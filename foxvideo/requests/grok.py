@@ -75,7 +75,7 @@ class _GrokRequest:
 
 @attrs.frozen(kw_only=True)
 class GrokTextToVideo(_GrokRequest):
-    """A film from words alone: ``grok-imagine-text-to-video``.
+    """A video from words alone: ``grok-imagine-text-to-video``.
 
     Fields are named as on the wire; None is not sent, and the service takes its own default.
 
@@ -97,7 +97,7 @@ class GrokTextToVideo(_GrokRequest):
 
 @attrs.frozen(kw_only=True)
 class GrokImageToVideo(_GrokRequest):
-    """A film that begins with a picture: ``grok-imagine-image-to-video``.
+    """A video that begins with a picture: ``grok-imagine-image-to-video``.
 
     Fields are named as on the wire; None is not sent, and the service takes its own default.
 
@@ -121,7 +121,7 @@ class GrokImageToVideo(_GrokRequest):
 
 @attrs.frozen(kw_only=True)
 class GrokReferenceToVideo(_GrokRequest):
-    """A film with the people and things of some pictures: ``grok-imagine-reference-to-video``.
+    """A video with the people and things of some pictures: ``grok-imagine-reference-to-video``.
 
     Fields are named as on the wire; None is not sent, and the service takes its own default.
 
@@ -147,13 +147,13 @@ class GrokReferenceToVideo(_GrokRequest):
 
 @attrs.frozen(kw_only=True)
 class GrokEditVideo(_GrokRequest):
-    """A film changed by words: ``grok-imagine-edit-video``.
+    """A video changed by words: ``grok-imagine-edit-video``.
 
     Fields are named as on the wire; None is not sent, and the service takes its own default.
 
     Attributes:
         prompt: What to change, at most 4096 characters.
-        video_url: The film; the service scales it to 854x480 at most and cuts it to 8 s.
+        video_url: The video; the service scales it to 854x480 at most and cuts it to 8 s.
         resolution: ``auto`` is what the service takes.
         extra: Fields that this class does not know, sent as they are.
     """
@@ -167,13 +167,13 @@ class GrokEditVideo(_GrokRequest):
 
 @attrs.frozen(kw_only=True)
 class GrokVideoExtension(_GrokRequest):
-    """A film that goes on: ``grok-imagine-video-extension``.
+    """A video that goes on: ``grok-imagine-video-extension``.
 
     Fields are named as on the wire; None is not sent, and the service takes its own default.
 
     Attributes:
         prompt: What happens next.
-        video_url: The film to go on with, an MP4 of 2 to 15 s.
+        video_url: The video to go on with, an MP4 of 2 to 15 s.
         duration: Whole seconds of the added part, 2 to 10; the service takes 6.
         extra: Fields that this class does not know, sent as they are.
     """

@@ -144,11 +144,11 @@ def _sound_beside_a_picture(fields: Fields) -> Iterator[FieldFault]:
         yield FieldFault("audio_urls", "...", documented("only beside image_urls or video_urls"))
 
 
-def _pictures_or_film(fields: Fields) -> Iterator[FieldFault]:
-    film = "video_url" in fields
-    if film and _count(fields, "image_urls"):
+def _pictures_or_video(fields: Fields) -> Iterator[FieldFault]:
+    video = "video_url" in fields
+    if video and _count(fields, "image_urls"):
         yield FieldFault("video_url", show(fields["video_url"]), documented("not together with image_urls"))
-    if not film and fields.get("generation_type") == "video-continuation":
+    if not video and fields.get("generation_type") == "video-continuation":
         yield FieldFault("video_url", None, documented("needed with generation_type video-continuation"))
 
 
@@ -203,7 +203,7 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
     "seedance-2.5-text-to-video": (_seconds_of_1080p(5, 10, 30),),  # as a live client has it, see their source
     "seedance-2.5-image-to-video": (_seconds_of_1080p(5, 10, 30),),
     "seedance-2.5-reference-to-video": (_seconds_of_1080p(5, 10, 30), _some_reference),
-    "wan-2.7-image-to-video": (_pictures(_WAN_MODES), _pictures_or_film),  # wan2.7/wan-2.7-image-to-video
+    "wan-2.7-image-to-video": (_pictures(_WAN_MODES), _pictures_or_video),  # wan2.7/wan-2.7-image-to-video
     "vidu-q3-pro": (_pictures(_VIDU_MODES),),  # vidu/vidu-q3
     "vidu-q3-turbo": (_pictures(_MODES),),
     "live-avatar": (_whole_blocks,),  # see its source

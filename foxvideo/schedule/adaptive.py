@@ -40,7 +40,7 @@ class Record:
 
     Attributes:
         model: The model that was asked for.
-        duration: Seconds of film that were asked for; None where none were.
+        duration: Seconds of video that were asked for; None where none were.
         estimate: Seconds from submit to end as they were guessed at first.
         after: The age, in seconds, at which it was last seen running.
         by: The age, in seconds, at which it was seen to have ended.

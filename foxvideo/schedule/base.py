@@ -26,7 +26,7 @@ class Asked(NamedTuple):
 
     Attributes:
         model: The model; empty where a task is followed by its id alone.
-        duration: Seconds of film; None where the request has none.
+        duration: Seconds of video; None where the request has none.
     """
 
     model: str

@@ -29,8 +29,8 @@ class Card:
 
     Attributes:
         outcome: What is known of it.
-        href: Its film as a link; None where there is none.
-        reason: Why there is no film; empty where there is one.
+        href: Its video as a link; None where there is none.
+        reason: Why there is no video; empty where there is one.
     """
 
     outcome: Outcome
@@ -41,7 +41,7 @@ class Card:
     def of(cls, outcome: Outcome, folder: Path) -> "Card":
         """Return the card of an outcome."""
         if outcome.file is None:
-            return cls(outcome, None, outcome.error or f"no film: {outcome.status}")
+            return cls(outcome, None, outcome.error or f"no video: {outcome.status}")
         if not (folder / outcome.file).is_file():
             return cls(outcome, None, f"{outcome.file} is not in the folder any more")
         return cls(outcome, quote(f"./{Path(outcome.file).as_posix()}", errors="surrogateescape"), "")
@@ -55,7 +55,7 @@ class Summary:
     models: Sequence[str]
     credits: float | None
     megabytes: float
-    film_seconds: float
+    video_seconds: float
     made: str
 
     @classmethod
@@ -69,7 +69,7 @@ class Summary:
             models=sorted({outcome.model for outcome in outcomes if outcome.model}),
             credits=sum(told) if told else None,
             megabytes=sum(outcome.bytes or 0 for outcome in outcomes) / 1e6,
-            film_seconds=sum(outcome.duration or 0 for outcome in outcomes if outcome.file),
+            video_seconds=sum(outcome.duration or 0 for outcome in outcomes if outcome.file),
             made=_day(max(filter(None, ends), default=None)),
         )
 
@@ -83,7 +83,7 @@ def render(outcomes: Iterable[Outcome], folder: Path) -> str:
 
     Args:
         outcomes: In the order in which they are shown at first.
-        folder: Where their films lie, and where the page will lie.
+        folder: Where their videos lie, and where the page will lie.
     """
     shown = tuple(outcomes)
     environment = jinja2.Environment(

@@ -1,6 +1,6 @@
 "use strict";
-const films = document.getElementById("films");
-const cards = [...films.children];
+const videos = document.getElementById("videos");
+const cards = [...videos.children];
 const controls = document.querySelector(".controls");
 const field = (name) => document.getElementById(name);
 const large = field("large");
@@ -32,7 +32,7 @@ function sort() {
     const difference = Number(one.dataset[by]) - Number(other.dataset[by]);
     return (rising ? difference : -difference) || Number(one.dataset.row) - Number(other.dataset.row);
   });
-  films.replaceChildren(...sorted);
+  videos.replaceChildren(...sorted);
 }
 
 controls.hidden = false;
@@ -43,9 +43,9 @@ field("sort").addEventListener("change", sort);
 filter();
 if (field("sort").value !== "row") sort();
 
-// --- Films ---
+// --- Videos ---
 
-// Browsers hold some 75 players on a page at most, so only films near the window have one.
+// Browsers hold some 75 players on a page at most, so only videos near the window have one.
 const near = new IntersectionObserver((entries) => {
   for (const { target, isIntersecting } of entries) {
     const video = target.querySelector("video");
@@ -71,15 +71,15 @@ function play(video) {
   video.play().catch(() => {}); // a pause before it begins is no error
 }
 
-for (const film of films.querySelectorAll("button.film")) {
-  const video = film.querySelector("video");
-  near.observe(film);
-  for (const begins of ["pointerenter", "focus"]) film.addEventListener(begins, () => play(video));
-  for (const ends of ["pointerleave", "blur"]) film.addEventListener(ends, () => video.pause());
-  film.addEventListener("click", () => {
+for (const button of videos.querySelectorAll("button.video")) {
+  const video = button.querySelector("video");
+  near.observe(button);
+  for (const begins of ["pointerenter", "focus"]) button.addEventListener(begins, () => play(video));
+  for (const ends of ["pointerleave", "blur"]) button.addEventListener(ends, () => video.pause());
+  button.addEventListener("click", () => {
     video.pause();
     large.querySelector("video").src = video.dataset.src;
-    large.querySelector(".prompt").textContent = film.closest(".card").querySelector(".prompt").textContent;
+    large.querySelector(".prompt").textContent = button.closest(".card").querySelector(".prompt").textContent;
     large.showModal();
     play(large.querySelector("video"));
   });
@@ -99,7 +99,7 @@ document.addEventListener("keydown", (event) => {
     event.preventDefault();
     field("search").focus();
   } else if (!typing && (event.key === "ArrowRight" || event.key === "ArrowLeft")) {
-    const seen = [...films.querySelectorAll(".card:not([hidden]) button.film")];
+    const seen = [...videos.querySelectorAll(".card:not([hidden]) button.video")];
     const place = seen.indexOf(document.activeElement);
     const next = place < 0 ? seen[0] : seen[place + (event.key === "ArrowRight" ? 1 : -1)];
     if (next) {

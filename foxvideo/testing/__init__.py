@@ -73,7 +73,7 @@ def pytest_asyncio_loop_factories(
 async def foxapi(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FoxAPI]:
     """Run a service that ``Client()`` finds through the environment.
 
-    Its tasks take one to ten minutes of the virtual clock and yield a small stored film. Other options of
+    Its tasks take one to ten minutes of the virtual clock and yield a small stored video. Other options of
     ``foxvideo.emulator.Emulator`` come from the marker: ``@pytest.mark.foxapi(seconds=3600, fail=0.1)``.
     """
     options: dict[str, object] = {"seconds": _MINUTES, "render": False}

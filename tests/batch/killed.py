@@ -62,13 +62,13 @@ def start(manifest: Path, folder: Path, emulator: Emulator) -> "subprocess.Popen
 
 
 def decoded_frames(path: Path) -> int:
-    """Return how many pictures a film has, all of them decoded."""
-    with av.open(str(path)) as film:
-        return sum(1 for _ in film.decode(video=0))
+    """Return how many pictures a video has, all of them decoded."""
+    with av.open(str(path)) as video:
+        return sum(1 for _ in video.decode(video=0))
 
 
 def test_a_batch_that_is_killed_three_times_ends_whole_and_buys_nothing_twice(tmp_path: Path) -> None:
-    """Every row has one outcome, every film decodes, and the folder agrees with what the service charged."""
+    """Every row has one outcome, every video decodes, and the folder agrees with what the service charged."""
     manifest, folder = write_manifest(tmp_path), tmp_path / "clips"
     began = time.monotonic()
     with commanding.served(render=True, seconds=(1.0, 4.0), fail=0.05, faults=FAULTS) as emulator:
@@ -107,8 +107,8 @@ def test_a_batch_that_is_killed_three_times_ends_whole_and_buys_nothing_twice(tm
     for outcome in known:
         assert tasks[outcome.id or ""].status == outcome.status
         assert tasks[outcome.id or ""].body["prompt"] == outcome.prompt
-    films = [outcome for outcome in outcomes if outcome.status is Ending.COMPLETED]
-    assert {folder / (film.file or "") for film in films} == set(folder.glob("*.mp4"))
-    for film in films:
-        assert decoded_frames(folder / (film.file or "")) > 0
-        assert (folder / (film.file or "")).stat().st_size == film.bytes
+    videos = [outcome for outcome in outcomes if outcome.status is Ending.COMPLETED]
+    assert {folder / (video.file or "") for video in videos} == set(folder.glob("*.mp4"))
+    for video in videos:
+        assert decoded_frames(folder / (video.file or "")) > 0
+        assert (folder / (video.file or "")).stat().st_size == video.bytes

@@ -66,13 +66,13 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def crowd(page: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a sheet with more films than a browser has players for."""
+    """Return a sheet with more videos than a browser has players for."""
     folder = tmp_path_factory.mktemp("crowd")
     shutil.copytree(page.parent, folder, dirs_exist_ok=True)
-    (film,) = [outcome for outcome in read_results(folder) if outcome.row == 1]
+    (first,) = [outcome for outcome in read_results(folder) if outcome.row == 1]
     with Results.opened(folder) as results:
         for row in range(10, MANY):
-            results.add(attrs.evolve(film, row=row, key=f"copy-{row}"))
+            results.add(attrs.evolve(first, row=row, key=f"copy-{row}"))
     return write_sheet(folder)
 
 
@@ -103,7 +103,7 @@ class Browser:
         return [int(card.get_attribute("data-row") or 0) for card in self.find(".card")]
 
     def play_time(self, selector: str) -> float:
-        """Return how far a film has played; minus one where it stands still."""
+        """Return how far a video has played; minus one where it stands still."""
         script = "const video = document.querySelector(arguments[0]); return video.paused ? -1 : video.currentTime"
         return float(self.run(script, selector))
 
@@ -112,7 +112,7 @@ class Browser:
         return self.driver.execute_script(script, *arguments)
 
     def wait_for_pictures(self) -> None:
-        """Wait until the first film shows something."""
+        """Wait until the first video shows something."""
         self.until(lambda: self.run("return document.querySelector('video').readyState > 1"))
 
     def press(self, *keys: str) -> None:
@@ -157,14 +157,14 @@ def browser(driver: webdriver.Chrome) -> Iterator[Browser]:
     assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
 
 
-def test_a_film_plays_under_the_pointer_and_stops_beside_it(browser: Browser, page: Path) -> None:
+def test_a_video_plays_under_the_pointer_and_stops_beside_it(browser: Browser, page: Path) -> None:
     """Nothing plays before."""
     browser.show(page)
-    film = browser.find("[data-row='1'] .film")[0]
+    button = browser.find("[data-row='1'] .video")[0]
     browser.wait_for_pictures()
     assert browser.play_time("[data-row='1'] video") == -1
 
-    webdriver.ActionChains(browser.driver).move_to_element(film).perform()
+    webdriver.ActionChains(browser.driver).move_to_element(button).perform()
     browser.until(lambda: browser.play_time("[data-row='1'] video") > 0.2)
 
     webdriver.ActionChains(browser.driver).move_to_element(browser.find("h1")[0]).perform()
@@ -208,7 +208,7 @@ def test_a_prompt_full_of_markup_stays_text(browser: Browser, page: Path) -> Non
 
 
 def test_everything_can_be_done_with_the_keyboard(browser: Browser, page: Path) -> None:
-    """Search, from film to film, large, and back."""
+    """Search, from video to video, large, and back."""
     browser.show(page)
     browser.press("/", "moon")
     assert browser.rows() == [3]
@@ -273,8 +273,8 @@ def test_the_timeline_has_a_lane_for_each_row(browser: Browser, page: Path) -> N
     assert {bar.get_attribute("class") for bar in browser.find("rect")} == {"waiting", "running", "saving"}
 
 
-def test_more_films_than_a_browser_has_players_for_all_show_their_picture(browser: Browser, crowd: Path) -> None:
-    """Films far from the window hold no player, so the last one still has a picture."""
+def test_more_videos_than_a_browser_has_players_for_all_show_their_picture(browser: Browser, crowd: Path) -> None:
+    """Videos far from the window hold no player, so the last one still has a picture."""
     browser.show(crowd)
     last = browser.driver.find_elements(By.CSS_SELECTOR, ".card")[-1]
     for _ in range(3):
@@ -282,5 +282,5 @@ def test_more_films_than_a_browser_has_players_for_all_show_their_picture(browse
         browser.run("arguments[0].scrollIntoView()", last)
     video = last.find_element(By.TAG_NAME, "video")
     browser.until(lambda: browser.run("return arguments[0].readyState > 1", video))
-    held = browser.run("return document.querySelectorAll('.film video[src]').length")
+    held = browser.run("return document.querySelectorAll('.video video[src]').length")
     assert 0 < held < 60

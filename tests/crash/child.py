@@ -109,9 +109,9 @@ async def _save(job: dict[str, Any], client: Client, key: str, video: Video) -> 
     if not path.exists():
         await video.save(path)
     content = path.read_bytes()
-    film = SavedFile(path, len(content), hashlib.sha256(content).hexdigest())
+    saved = SavedFile(path, len(content), hashlib.sha256(content).hexdigest())
     assert client._store is not None
-    await client._store.saved(video.task_id, 0, film)
+    await client._store.saved(video.task_id, 0, saved)
 
 
 def _tell(job: dict[str, Any], key: str, task_id: str | None) -> None:

@@ -35,7 +35,7 @@ class Job:
 
     Attributes:
         base_url: The emulator.
-        folder: Where films are saved.
+        folder: Where videos are saved.
         journal: The file that it remembers in.
         shown: The file that it tells what it was told, one JSON line each: key and id, or null where it is uncertain.
         keys: What it asks for; each is the prompt as well.
@@ -223,17 +223,17 @@ class Round:
             )
         assert all(row["attempt"] == 1 and row["owner"] is None for row in found.values())
         self._check_what_was_told()
-        self._check_films()
+        self._check_videos()
 
     def _check_what_was_told(self) -> None:
         found = {row["key"]: row["task_id"] for row in rows(self.journal)}
         told = set(self.shown)
         assert told == set(found.items()), "somebody was told another id, or nothing"
 
-    def _check_films(self) -> None:
-        films = {path.stem for path in self.folder.glob("*.mp4")}
-        assert films == set(self.keys) - self.doubtful
-        assert len({path.read_bytes() for path in self.folder.glob("*.mp4")}) <= 1, "half a film"
+    def _check_videos(self) -> None:
+        videos = {path.stem for path in self.folder.glob("*.mp4")}
+        assert videos == set(self.keys) - self.doubtful
+        assert len({path.read_bytes() for path in self.folder.glob("*.mp4")}) <= 1, "half a video"
         locks = list(self.folder.glob("*.lock"))
         assert not locks, "a lock of a dead client is left"
 

@@ -112,7 +112,7 @@ async def test_whatever_breaks_before_the_request_leaves_nothing_left(error: Exc
     async with opened("http://fox.invalid", connector=broken(how, fail)) as transport:
         answers = await submit(transport), await transport.get("/v1/models")
         with pytest.raises(aiohttp.ClientError):
-            await fetch(transport, "http://films.invalid/a.mp4")
+            await fetch(transport, "http://videos.invalid/a.mp4")
 
     assert not unanswered(answers[0]).sent
     assert isinstance(answers[1], NoReply)
@@ -144,7 +144,7 @@ async def test_a_connector_that_cannot_be_made_sends_nothing(error: Exception) -
         assert not unanswered(await submit(transport)).sent
         assert isinstance(await transport.get("/v1/models"), NoReply)
         with pytest.raises(aiohttp.ClientError):
-            await fetch(transport, "http://films.invalid/a.mp4")
+            await fetch(transport, "http://videos.invalid/a.mp4")
 
 
 async def test_a_refused_connection_proves_that_nothing_was_sent() -> None:

@@ -46,11 +46,11 @@ async def test_everything_goes_through_a_given_proxy(server: Server) -> None:
     """The host of the service need not even be known here."""
     async with opened("http://fox.invalid", proxy=server.url) as transport:
         await transport.submit(b"{}", "idem")
-        await fetch(transport, "http://films.invalid/a.mp4")
+        await fetch(transport, "http://videos.invalid/a.mp4")
 
     submit, download = server.heard
     assert submit.startswith("POST http://fox.invalid/v1/videos/generations ")
-    assert download.startswith("GET http://films.invalid/a.mp4 ")
+    assert download.startswith("GET http://videos.invalid/a.mp4 ")
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ async def test_a_proxy_of_the_environment_is_used_only_if_trusted(
         environment.setenv("http_proxy", proxy.url)
         environment.setenv("no_proxy", exempt)
         await transport.submit(b"{}", "idem")
-        await fetch(transport, f"{server.url}/film.mp4")
+        await fetch(transport, f"{server.url}/video.mp4")
 
     assert (len(proxy.heard), len(server.heard)) == ((2, 0) if through else (0, 2))
 
@@ -77,7 +77,7 @@ async def test_passwords_of_netrc_are_not_used(server: Server, tmp_path: Path, e
 
     async with opened(server.url, trust_env=True) as transport:
         reply = replied(await transport.submit(b"{}", "idem"))
-        await fetch(transport, f"{server.url}/film.mp4")
+        await fetch(transport, f"{server.url}/video.mp4")
 
     assert reply.status == 200
     assert "Basic" not in "".join(server.heard)
@@ -90,15 +90,15 @@ async def test_a_proxy_learns_its_user_and_password_in_every_request(user: str, 
 
     async def redirect(writer: asyncio.StreamWriter) -> None:
         first = "a.mp4" in server.heard[-1]
-        writer.write(whole(b"", "Location: http://films.invalid/b.mp4", status="302 Found") if first else OK)
+        writer.write(whole(b"", "Location: http://videos.invalid/b.mp4", status="302 Found") if first else OK)
 
     server.answer = redirect
     async with opened("http://fox.invalid", proxy=with_password(server.url, user, password)) as transport:
         await transport.submit(b"{}", "idem")
         await transport.get("/v1/models")
-        await fetch(transport, "http://films.invalid/a.mp4")
+        await fetch(transport, "http://videos.invalid/a.mp4")
         with contextlib.suppress(aiohttp.ClientError):
-            await fetch(transport, "https://films.invalid/c.mp4")
+            await fetch(transport, "https://videos.invalid/c.mp4")
 
     assert [request.split()[0] for request in server.heard] == ["POST", "GET", "GET", "GET", "CONNECT"]
     assert [re.findall("Proxy-Authorization: (.*)\r\n", request) for request in server.heard] == [
@@ -194,7 +194,7 @@ async def test_a_proxy_of_the_environment_that_is_none_sends_nothing_and_is_not_
     async with opened(f"{scheme}://fox.invalid", trust_env=True) as transport:
         answer, read = unanswered(await transport.submit(b"{}", "idem")), unanswered(await transport.get("/v1/models"))
         with pytest.raises(DownloadError, match="proxy") as caught:
-            await fetch(transport, f"{scheme}://films.invalid/a.mp4")
+            await fetch(transport, f"{scheme}://videos.invalid/a.mp4")
 
     assert not answer.sent
     assert all(f"the {scheme} proxy of the environment" in reason for reason in (answer.reason, read.reason))
@@ -286,11 +286,11 @@ async def test_a_download_that_a_proxy_refuses_ends_at_once_and_is_tried_again_w
     async with opened("https://fox.invalid", proxy=server.url) as transport:
         server.answer = NO_TUNNEL[how]
         with pytest.raises(DownloadError, match="proxy") as caught:
-            await fetch(transport, "https://films.invalid/a.mp4")
+            await fetch(transport, "https://videos.invalid/a.mp4")
         assert caught.value.submitted == "yes"
         server.answer = NO_TUNNEL["cannot connect"]
         with pytest.raises(aiohttp.ClientConnectionError, match="proxy"):
-            await fetch(transport, "https://films.invalid/a.mp4")
+            await fetch(transport, "https://videos.invalid/a.mp4")
 
 
 async def test_a_tunnel_to_a_server_that_is_not_trusted_carries_nothing() -> None:

@@ -144,7 +144,7 @@ async def _all_kinds(transport: Transport, server: Server) -> None:
     await transport.submit(b"{}", "idem")
     await transport.task("task-1", sync_upstream=True)
     await transport.upload(form)
-    await fetch(transport, f"{server.url}/film.mp4")
+    await fetch(transport, f"{server.url}/video.mp4")
 
 
 async def test_the_key_goes_to_the_api_and_not_to_the_hosts_of_results(server: Server, transport: Transport) -> None:
@@ -156,7 +156,7 @@ async def test_the_key_goes_to_the_api_and_not_to_the_hosts_of_results(server: S
 
 
 async def test_nothing_asks_for_compression(server: Server, transport: Transport) -> None:
-    """A film does not shrink, and a length can be checked."""
+    """A video does not shrink, and a length can be checked."""
     await _all_kinds(transport, server)
 
     assert [re.findall(r"Accept-Encoding: (.*)\r\n", request) for request in server.heard] == [["identity"]] * 4
@@ -188,11 +188,11 @@ async def test_the_target_of_a_redirect_is_asked_for_as_it_stands(server: Server
 
     async def redirect(writer: asyncio.StreamWriter) -> None:
         first = len(server.heard) == 1
-        writer.write(whole(b"", f"Location: {target}", status="302 Found") if first else whole(b"film"))
+        writer.write(whole(b"", f"Location: {target}", status="302 Found") if first else whole(b"video"))
 
     server.answer = redirect
 
-    assert await fetch(transport, f"{server.url}/film.mp4") == b"film"
+    assert await fetch(transport, f"{server.url}/video.mp4") == b"video"
     assert server.heard[1].split()[1] == target
 
 
@@ -342,7 +342,7 @@ async def test_after_closing_a_read_opens_and_closes_a_connection_of_its_own(ser
         await transport.close()
 
         await transport.task("task-1", sync_upstream=False)
-        content = await fetch(transport, f"{server.url}/film.mp4")
+        content = await fetch(transport, f"{server.url}/video.mp4")
 
         assert not transport.opened
     gc.collect()  # an unclosed session would warn

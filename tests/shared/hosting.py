@@ -22,8 +22,8 @@ def mp4(content: bytes) -> bytes:
     return b"".join((len(data) + 8).to_bytes(4, "big") + name + data for name, data in boxes)
 
 
-FILM = mp4(bytes(range(256)) * 4000)  # some chunks
-OTHER_FILM = mp4(bytes(reversed(range(256))) * 4000)  # of the same length
+VIDEO = mp4(bytes(range(256)) * 4000)  # some chunks
+OTHER_VIDEO = mp4(bytes(reversed(range(256))) * 4000)  # of the same length
 
 
 def names(folder: Path) -> list[str]:
@@ -56,7 +56,7 @@ def says(status: int, body: bytes = b"", **headers: str) -> Reply:
     return answer
 
 
-gives_film = says(200, FILM, Content_Type="video/mp4")
+gives_video = says(200, VIDEO, Content_Type="video/mp4")
 
 
 def begins(body: bytes, *, then: str = "hangs", **headers: str) -> Reply:
@@ -88,13 +88,13 @@ class Host:
     """A host of results: gives its answers one after another, the last one for ever."""
 
     url: str = ""
-    answers: list[Reply] = attrs.field(factory=lambda: [gives_film])
+    answers: list[Reply] = attrs.field(factory=lambda: [gives_video])
     heard: list[web.Request] = attrs.field(factory=list)
 
     @property
     def link(self) -> str:
         """A link to a video."""
-        return f"{self.url}/film.mp4"
+        return f"{self.url}/video.mp4"
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["Host"]:
@@ -119,7 +119,7 @@ class Host:
 class Store:
     """A storage host as it should be: one video, with a tag, of which any part can be had."""
 
-    film: bytes = FILM
+    video: bytes = VIDEO
     tag: str | None = '"v1"'
     date: str | None = None
     coding: str | None = None
@@ -135,19 +135,19 @@ class Store:
         first = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted else 0
         if first and condition not in {self.tag, self.date}:
             first = 0
-        if first >= len(self.film):
-            return web.Response(status=416, headers={"Content-Range": f"bytes */{len(self.film)}"})
-        headers = {"Content-Length": str(len(self.film) - first), "Content-Type": "video/mp4"}
+        if first >= len(self.video):
+            return web.Response(status=416, headers={"Content-Range": f"bytes */{len(self.video)}"})
+        headers = {"Content-Length": str(len(self.video) - first), "Content-Type": "video/mp4"}
         headers |= {"ETag": self.tag} if self.tag else {}
         headers |= {"Last-Modified": self.date} if self.date else {}
         headers |= {"Content-Encoding": self.coding} if self.coding is not None else {}
         if first:
-            headers["Content-Range"] = f"bytes {first}-{len(self.film) - 1}/{len(self.film)}"
+            headers["Content-Range"] = f"bytes {first}-{len(self.video) - 1}/{len(self.video)}"
         response = web.StreamResponse(status=206 if first else 200, headers=headers)
         await response.prepare(request)
-        body = self.film[first:][: self.cuts.pop(0) if self.cuts else None]
+        body = self.video[first:][: self.cuts.pop(0) if self.cuts else None]
         self.sent += len(body)
         await response.write(body)
-        if first + len(body) < len(self.film):
+        if first + len(body) < len(self.video):
             request.protocol.force_close()
         return response

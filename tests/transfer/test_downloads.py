@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
-from hosting import FILM, Host, Reply, Store, begins, gives_film, mp4, names, names_of, save, says
+from hosting import VIDEO, Host, Reply, Store, begins, gives_video, mp4, names, names_of, save, says
 
 from foxvideo import Client, DownloadError, FoxError, GrokTextToVideo, ResultExpired
 from foxvideo._http import Transport
@@ -30,8 +30,8 @@ async def test_a_video_is_saved_byte_by_byte(host: Host, transport: Transport, t
 
     saved = await save(transport, host.link, path)
 
-    assert saved == SavedFile(path, len(FILM), hashlib.sha256(FILM).hexdigest())
-    assert path.read_bytes() == FILM
+    assert saved == SavedFile(path, len(VIDEO), hashlib.sha256(VIDEO).hexdigest())
+    assert path.read_bytes() == VIDEO
     assert names(tmp_path) == [path.name]
     assert "Authorization" not in host.heard[0].headers
     assert host.heard[0].headers["Accept-Encoding"] == "identity"
@@ -39,7 +39,7 @@ async def test_a_video_is_saved_byte_by_byte(host: Host, transport: Transport, t
 
 async def test_a_signed_link_is_asked_for_as_it_stands(host: Host, transport: Transport, tmp_path: Path) -> None:
     """Its signature is over these very characters."""
-    target = "/a%2fb%7Ec/film.mp4?X-Sig=%2F%3a%20+%2B&b=~"
+    target = "/a%2fb%7Ec/video.mp4?X-Sig=%2F%3a%20+%2B&b=~"
 
     await save(transport, host.url + target, tmp_path / "a")
 
@@ -58,11 +58,11 @@ async def test_a_video_that_is_compressed_all_the_same_is_saved_plain(
     headers: dict[str, str], host: Host, transport: Transport, tmp_path: Path
 ) -> None:
     """Its length is that of what was sent."""
-    host.answers = [says(200, gzip.compress(FILM), Content_Encoding="gzip", **headers)]
+    host.answers = [says(200, gzip.compress(VIDEO), Content_Encoding="gzip", **headers)]
 
     await save(transport, host.link, tmp_path / "a")
 
-    assert (tmp_path / "a").read_bytes() == FILM
+    assert (tmp_path / "a").read_bytes() == VIDEO
 
 
 # --- Redirects -----------------------------------------------------------------------------------------------------
@@ -82,23 +82,23 @@ async def test_the_target_of_a_redirect_is_asked_for_as_it_stands(
             "of the same scheme": other.url.removeprefix("http:") + SIGNED,
             "of the same host": SIGNED,
         }[spelled]
-        host.answers = [says(status, Location=location), gives_film]
+        host.answers = [says(status, Location=location), gives_video]
 
         await save(transport, host.link, tmp_path / "a")
 
     asked = host.heard[1] if spelled == "of the same host" else other.heard[0]
     assert asked.raw_path == SIGNED
     assert "Authorization" not in asked.headers
-    assert (tmp_path / "a").read_bytes() == FILM
+    assert (tmp_path / "a").read_bytes() == VIDEO
 
 
 async def test_a_redirect_may_be_relative(host: Host, transport: Transport, tmp_path: Path) -> None:
     """To what was asked for last."""
-    host.answers = [says(302, Location="moved/a.mp4"), says(302, Location="b%27.mp4?x=~"), gives_film]
+    host.answers = [says(302, Location="moved/a.mp4"), says(302, Location="b%27.mp4?x=~"), gives_video]
 
-    await save(transport, f"{host.url}/films/kite.mp4", tmp_path / "a")
+    await save(transport, f"{host.url}/videos/kite.mp4", tmp_path / "a")
 
-    assert [request.raw_path for request in host.heard[1:]] == ["/films/moved/a.mp4", "/films/moved/b%27.mp4?x=~"]
+    assert [request.raw_path for request in host.heard[1:]] == ["/videos/moved/a.mp4", "/videos/moved/b%27.mp4?x=~"]
 
 
 async def test_the_rest_is_asked_for_behind_a_redirect_too(host: Host, transport: Transport, tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ async def test_the_rest_is_asked_for_behind_a_redirect_too(host: Host, transport
 
     await save(transport, host.link, path)
 
-    assert path.read_bytes() == FILM
+    assert path.read_bytes() == VIDEO
     assert store.asked == [(None, None), ("bytes=100000-", '"v1"')]
 
 
@@ -132,11 +132,11 @@ async def test_each_hop_has_the_proxy_of_its_own_host(
         proxy.answers = [says(302, Location=host.link)]
         transport = Transport("http://fox.invalid", "sk-1", 60.0, 15.0, trust_env=True)
 
-        await save(transport, "http://films.invalid/kite.mp4", tmp_path / "a")
+        await save(transport, "http://videos.invalid/kite.mp4", tmp_path / "a")
         await transport.close()
 
     assert (len(proxy.heard), len(host.heard)) == (1, 1)
-    assert (tmp_path / "a").read_bytes() == FILM
+    assert (tmp_path / "a").read_bytes() == VIDEO
 
 
 # --- What breaks off -----------------------------------------------------------------------------------------------
@@ -148,21 +148,21 @@ async def _reset(request: web.Request) -> web.StreamResponse:
     return web.Response()
 
 
-LENGTH = str(len(FILM))
+LENGTH = str(len(VIDEO))
 INTERRUPTED = {
-    "short": begins(FILM[:300_000], then="cuts", Content_Length=LENGTH),
-    "chunk": begins(FILM[:300_000], then="cuts"),
-    "closed": begins(FILM[:300_000], then="closes"),
-    "stalled": begins(FILM[:1000], Content_Length=LENGTH),
+    "short": begins(VIDEO[:300_000], then="cuts", Content_Length=LENGTH),
+    "chunk": begins(VIDEO[:300_000], then="cuts"),
+    "closed": begins(VIDEO[:300_000], then="closes"),
+    "stalled": begins(VIDEO[:1000], Content_Length=LENGTH),
     "reset": _reset,
     "408": says(408),
     "425": says(425),
     "429": says(429),
     "503": says(503),
     "no gzip": says(200, b"no gzip", Content_Encoding="gzip"),
-    "cut gzip": says(200, gzip.compress(FILM)[:-500], Content_Encoding="gzip", Content_Type="video/mp4"),
-    "one byte less": says(200, FILM[:-1], Content_Type="video/mp4"),
-    "no box after the index": says(200, FILM[:32], Content_Type="video/mp4"),
+    "cut gzip": says(200, gzip.compress(VIDEO)[:-500], Content_Encoding="gzip", Content_Type="video/mp4"),
+    "one byte less": says(200, VIDEO[:-1], Content_Type="video/mp4"),
+    "no box after the index": says(200, VIDEO[:32], Content_Type="video/mp4"),
 }
 
 
@@ -171,11 +171,11 @@ async def test_a_video_that_breaks_off_is_fetched_again(
     answer: Reply, host: Host, transport: Transport, tmp_path: Path
 ) -> None:
     """Seven times at least."""
-    host.answers = [*[answer] * 7, gives_film]
+    host.answers = [*[answer] * 7, gives_video]
 
     await save(transport, host.link, tmp_path / "a")
 
-    assert (tmp_path / "a").read_bytes() == FILM
+    assert (tmp_path / "a").read_bytes() == VIDEO
     assert names(tmp_path) == ["a"]
 
 
@@ -224,9 +224,9 @@ async def test_what_is_no_video_is_never_a_file(
     answer: Reply, host: Host, transport: Transport, tmp_path: Path
 ) -> None:
     """A host may be better next time; in the end it is an error."""
-    host.answers = [answer, gives_film]
+    host.answers = [answer, gives_video]
     await save(transport, host.link, tmp_path / "a")
-    assert (tmp_path / "a").read_bytes() == FILM
+    assert (tmp_path / "a").read_bytes() == VIDEO
 
     host.answers = [answer]
     with pytest.raises(DownloadError) as caught:
@@ -245,7 +245,7 @@ async def test_a_refusal_does_not_undo_what_has_come(
 
     await save(transport, host.link, tmp_path / "a")
 
-    assert store.sent == len(FILM)
+    assert store.sent == len(VIDEO)
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ async def test_a_video_is_one_whatever_its_host_calls_it(
     kind: str, host: Host, transport: Transport, tmp_path: Path
 ) -> None:
     """Its bytes tell."""
-    host.answers = [says(200, FILM, Content_Type=kind)]
+    host.answers = [says(200, VIDEO, Content_Type=kind)]
 
     await save(transport, host.link, tmp_path / "a")
 
@@ -309,7 +309,7 @@ async def test_what_would_be_the_same_the_next_time_is_refused_at_once(
 @pytest.mark.parametrize(
     "link",
     [
-        *("", "film.mp4", "ftp://example.com/a.mp4", "file:///etc/passwd", "http://", "http://[a", "http://a:99999/b"),
+        *("", "video.mp4", "ftp://example.com/a.mp4", "file:///etc/passwd", "http://", "http://[a", "http://a:99999/b"),
         *("http://a..b/", "http://a b/", "http://\ud800/"),
     ],
 )
@@ -335,8 +335,8 @@ async def test_progress_never_goes_back_and_ends_with_all(host: Host, transport:
     part = Part(path=path, source="task-1#0")
     await download(transport, host.link, part, progress=lambda done, total: seen.append((done, total)))
 
-    assert seen[0] == (1000, len(FILM))
-    assert seen[-1] == (len(FILM), len(FILM))
+    assert seen[0] == (1000, len(VIDEO))
+    assert seen[-1] == (len(VIDEO), len(VIDEO))
     assert seen == sorted(seen)
 
 
@@ -401,7 +401,7 @@ async def test_the_error_says_nothing_of_a_proxy(tmp_path: Path) -> None:
         url = proxy.url.replace("http://", "http://user:hunter2@")
         transport = Transport("http://fox.invalid", "sk-1", 60.0, 15.0, proxy=url)
         with pytest.raises(FoxError) as caught:
-            await download(transport, "https://films.invalid/a.mp4", Part(path=tmp_path / "a", source="t#0"))
+            await download(transport, "https://videos.invalid/a.mp4", Part(path=tmp_path / "a", source="t#0"))
         await transport.close()
 
     assert "hunter2" not in repr(caught.value) + caught.value.what
@@ -416,9 +416,9 @@ async def test_a_length_that_the_task_tells_is_required(host: Host, transport: T
         says(200, gzip.compress(short), Content_Encoding="gzip", Content_Type="video/mp4"),
     ):
         host.heard.clear()
-        host.answers = [wrong, gives_film]
-        part = Part(path=tmp_path / "a", source="t#0", overwrite=True, wanted=len(FILM))
+        host.answers = [wrong, gives_video]
+        part = Part(path=tmp_path / "a", source="t#0", overwrite=True, wanted=len(VIDEO))
 
         saved = await download(transport, host.link, part)
 
-        assert (saved.size, len(host.heard)) == (len(FILM), 2)
+        assert (saved.size, len(host.heard)) == (len(VIDEO), 2)

@@ -9,14 +9,14 @@ from pathlib import Path
 import attrs
 import pytest
 from aiohttp import web
-from hosting import FILM, OTHER_FILM, Host, Store, begins, gives_film, mp4, names, names_of, save, says
+from hosting import OTHER_VIDEO, VIDEO, Host, Store, begins, gives_video, mp4, names, names_of, save, says
 
 from foxvideo import Client, DownloadError, FoxError, GrokTextToVideo
 from foxvideo._http import Transport
 from foxvideo._transfer.download import save as download
 from foxvideo._transfer.part import Part
 from foxvideo.emulator import Emulator, Fault
-from foxvideo.emulator.films import stored_film
+from foxvideo.emulator.videos import stored_video
 from foxvideo.media import SavedFile
 
 SHOT = GrokTextToVideo(prompt="A fox trots through snow")
@@ -33,9 +33,9 @@ async def test_a_video_that_is_cut_goes_on_where_it_was(host: Host, transport: T
 
     saved = await save(transport, host.link, tmp_path / "a")
 
-    assert (tmp_path / "a").read_bytes() == FILM
-    assert saved.sha256 == hashlib.sha256(FILM).hexdigest()
-    assert store.sent == len(FILM)
+    assert (tmp_path / "a").read_bytes() == VIDEO
+    assert saved.sha256 == hashlib.sha256(VIDEO).hexdigest()
+    assert store.sent == len(VIDEO)
     assert store.asked[:3] == [(None, None), ("bytes=10000-", '"v1"'), ("bytes=20000-", '"v1"')]
 
 
@@ -49,8 +49,8 @@ async def test_a_coding_that_changes_no_byte_is_none(
 
     await save(transport, host.link, tmp_path / "a")
 
-    assert (tmp_path / "a").read_bytes() == FILM
-    assert store.sent == len(FILM)
+    assert (tmp_path / "a").read_bytes() == VIDEO
+    assert store.sent == len(VIDEO)
 
 
 async def test_a_video_that_brings_nothing_new_eight_times_in_a_row_is_given_up_and_kept(
@@ -66,15 +66,15 @@ async def test_a_video_that_brings_nothing_new_eight_times_in_a_row_is_given_up_
     assert names(tmp_path) == names_of(path)
     assert len(store.asked) == 9
     await save(transport, host.link, path)
-    assert path.read_bytes() == FILM
+    assert path.read_bytes() == VIDEO
     assert store.asked[9:] == [("bytes=1000-", '"v1"')]
-    assert store.sent == len(FILM)
+    assert store.sent == len(VIDEO)
 
 
 async def test_a_cancelled_save_is_gone_on_with_by_the_next(host: Host, transport: Transport, tmp_path: Path) -> None:
     """Also through another link: what counts is the task."""
     path, store = tmp_path / "fox.mp4", Store()
-    host.answers = [begins(FILM[:300_000], Content_Length=str(len(FILM)), ETag='"v1"'), store]
+    host.answers = [begins(VIDEO[:300_000], Content_Length=str(len(VIDEO)), ETag='"v1"'), store]
     saving = asyncio.create_task(save(transport, host.link, path))
     await asyncio.sleep(30)
     saving.cancel()
@@ -85,7 +85,7 @@ async def test_a_cancelled_save_is_gone_on_with_by_the_next(host: Host, transpor
     saved = await save(transport, f"{host.url}/another/link", path)
 
     assert store.asked == [("bytes=300000-", '"v1"')]
-    assert saved.sha256 == hashlib.sha256(FILM).hexdigest()
+    assert saved.sha256 == hashlib.sha256(VIDEO).hexdigest()
     assert names(tmp_path) == [path.name]
 
 
@@ -93,7 +93,7 @@ async def test_a_cancelled_download_that_could_not_go_on_leaves_nothing_behind(
     host: Host, transport: Transport, tmp_path: Path
 ) -> None:
     """Neither the video nor its part: the host has no tag for it."""
-    host.answers = [begins(FILM[:1000], Content_Length=str(len(FILM)))]
+    host.answers = [begins(VIDEO[:1000], Content_Length=str(len(VIDEO)))]
     saving = asyncio.create_task(save(transport, host.link, tmp_path / "a"))
     await asyncio.sleep(1)
     assert len(names(tmp_path)) == 2
@@ -122,7 +122,7 @@ CHANGES: dict[str, tuple[Store, dict[str, object]]] = {
     "weak tag": (Store(tag='W/"v1"', date=DATE), {"tag": 'W/"v2"'}),
     "date": (Store(tag=None, date=DATE), {"date": LATER}),
     "date beside an equal tag": (Store(date=DATE), {"date": LATER}),
-    "length": (Store(), {"film": mp4(b"longer" + FILM)}),
+    "length": (Store(), {"video": mp4(b"longer" + VIDEO)}),
     "task": (Store(), {}),
     "notes": (Store(), {}),
 }
@@ -134,7 +134,7 @@ async def test_another_video_starts_over(change: str, host: Host, transport: Tra
     path, (store, changes) = tmp_path / "a", CHANGES[change]
     store = attrs.evolve(store)
     await _cut_save(transport, host, path, store)
-    for name, value in ({"film": OTHER_FILM} | changes).items():
+    for name, value in ({"video": OTHER_VIDEO} | changes).items():
         setattr(store, name, value)
     if change == "notes":
         (tmp_path / ".a.part.json").write_text('{"name": "a", "facts": {"source": "task-1#0", "etag": "x\\r\\ny"}}')
@@ -142,8 +142,8 @@ async def test_another_video_starts_over(change: str, host: Host, transport: Tra
 
     saved = await download(transport, host.link, Part(path=path, source=task))
 
-    assert path.read_bytes() == store.film
-    assert saved.sha256 == hashlib.sha256(store.film).hexdigest()
+    assert path.read_bytes() == store.video
+    assert saved.sha256 == hashlib.sha256(store.video).hexdigest()
     assert names(tmp_path) == ["a"]
 
 
@@ -155,7 +155,7 @@ async def test_a_date_serves_where_there_is_no_strong_tag(host: Host, transport:
     await save(transport, host.link, path)
 
     assert store.asked == [("bytes=1000-", DATE)]
-    assert store.sent == len(FILM)
+    assert store.sent == len(VIDEO)
 
 
 @pytest.mark.parametrize("changed", [{"ETag": '"v2"'}, {"ETag": '"v1"', "Last-Modified": LATER}])
@@ -165,12 +165,12 @@ async def test_a_host_that_ignores_if_range_is_found_out(
     """Its validators tell that the part is one of another video."""
     path, store = tmp_path / "a", Store(date=DATE)
     await _cut_save(transport, host, path, store)
-    more = changed | {"Content-Range": f"bytes 1000-{len(FILM) - 1}/{len(FILM)}"}
-    host.answers = [says(206, OTHER_FILM[1000:], **more), store]
+    more = changed | {"Content-Range": f"bytes 1000-{len(VIDEO) - 1}/{len(VIDEO)}"}
+    host.answers = [says(206, OTHER_VIDEO[1000:], **more), store]
 
     await save(transport, host.link, path)
 
-    assert path.read_bytes() == FILM
+    assert path.read_bytes() == VIDEO
     assert store.asked == [(None, None)]
 
 
@@ -180,11 +180,11 @@ async def test_a_host_that_knows_no_ranges_sends_all_of_it_again(
     """A 200 begins with the first byte."""
     path, store = tmp_path / "a", Store()
     await _cut_save(transport, host, path, store)
-    host.answers = [gives_film]
+    host.answers = [gives_video]
 
     await save(transport, host.link, path)
 
-    assert path.read_bytes() == FILM
+    assert path.read_bytes() == VIDEO
     assert host.heard[0].headers["Range"] == "bytes=1000-"
 
 
@@ -192,13 +192,13 @@ async def test_a_host_may_send_the_rest_in_pieces(host: Host, transport: Transpo
     """Each is asked for anew; a piece of nothing is none."""
     path, store = tmp_path / "a", Store()
     await _cut_save(transport, host, path, store)
-    piece = says(206, FILM[1000:3000], ETag='"v1"', Content_Range=f"bytes 1000-2999/{len(FILM)}")
-    nothing = says(206, b"", ETag='"v1"', Content_Range=f"bytes 3000-2999/{len(FILM)}")
+    piece = says(206, VIDEO[1000:3000], ETag='"v1"', Content_Range=f"bytes 1000-2999/{len(VIDEO)}")
+    nothing = says(206, b"", ETag='"v1"', Content_Range=f"bytes 3000-2999/{len(VIDEO)}")
     host.answers = [piece, nothing, store]
 
     await save(transport, host.link, path)
 
-    assert path.read_bytes() == FILM
+    assert path.read_bytes() == VIDEO
     assert store.asked == [("bytes=3000-", '"v1"')]
 
 
@@ -206,11 +206,11 @@ async def test_a_host_that_sends_too_much_is_not_believed(host: Host, transport:
     """The video is begun anew."""
     path, store = tmp_path / "a", Store()
     await _cut_save(transport, host, path, store)
-    host.answers = [says(206, FILM, ETag='"v1"', Content_Range=f"bytes 1000-{len(FILM) - 1}/{len(FILM)}"), store]
+    host.answers = [says(206, VIDEO, ETag='"v1"', Content_Range=f"bytes 1000-{len(VIDEO) - 1}/{len(VIDEO)}"), store]
 
     await save(transport, host.link, path)
 
-    assert path.read_bytes() == FILM
+    assert path.read_bytes() == VIDEO
     assert store.asked == [(None, None)]
 
 
@@ -218,31 +218,31 @@ async def test_a_page_in_the_place_of_the_rest_is_none_of_it(host: Host, transpo
     """What has come is kept."""
     path, store = tmp_path / "a", Store()
     await _cut_save(transport, host, path, store)
-    page = b"<html>".ljust(len(FILM) - 1000)
-    whole = {"Content_Type": "text/html", "Content_Range": f"bytes 1000-{len(FILM) - 1}/{len(FILM)}"}
+    page = b"<html>".ljust(len(VIDEO) - 1000)
+    whole = {"Content_Type": "text/html", "Content_Range": f"bytes 1000-{len(VIDEO) - 1}/{len(VIDEO)}"}
     host.answers = [says(206, page, **whole), store]
 
     await save(transport, host.link, path)
 
-    assert path.read_bytes() == FILM
-    assert store.sent == len(FILM)
+    assert path.read_bytes() == VIDEO
+    assert store.sent == len(VIDEO)
 
 
 async def test_a_video_of_unknown_length_goes_on_too(host: Host, transport: Transport, tmp_path: Path) -> None:
     """The rest tells how long it is, or that nothing is missing."""
     path, store = tmp_path / "a", Store()
-    for upto in (5000, len(FILM)):
+    for upto in (5000, len(VIDEO)):
         host.heard.clear()
-        host.answers = [begins(FILM[:upto], then="cuts", ETag='"v1"'), store]
+        host.answers = [begins(VIDEO[:upto], then="cuts", ETag='"v1"'), store]
         progress: list[tuple[int, int | None]] = []
 
         part = Part(path=path, source="task-1#0", overwrite=True)
         await download(transport, host.link, part, progress=lambda done, total: progress.append((done, total)))  # noqa: B023
 
-        assert path.read_bytes() == FILM
+        assert path.read_bytes() == VIDEO
         assert progress[0] == (0, None)
-        assert progress[-1] == (len(FILM), len(FILM))
-    assert store.asked == [("bytes=5000-", '"v1"'), (f"bytes={len(FILM)}-", '"v1"')]
+        assert progress[-1] == (len(VIDEO), len(VIDEO))
+    assert store.asked == [("bytes=5000-", '"v1"'), (f"bytes={len(VIDEO)}-", '"v1"')]
 
 
 async def test_a_video_whose_end_is_missing_though_its_host_says_that_it_is_whole_goes_on(
@@ -250,11 +250,11 @@ async def test_a_video_whose_end_is_missing_though_its_host_says_that_it_is_whol
 ) -> None:
     """The connection was closed as if that were the end, and no length was told: its structure tells."""
     path, store = tmp_path / "a", Store()
-    host.answers = [begins(FILM[:5000], then="closes", ETag='"v1"'), store]
+    host.answers = [begins(VIDEO[:5000], then="closes", ETag='"v1"'), store]
 
     await save(transport, host.link, path)
 
-    assert path.read_bytes() == FILM
+    assert path.read_bytes() == VIDEO
     assert store.asked == [("bytes=5000-", '"v1"')]
 
 
@@ -262,13 +262,13 @@ async def test_a_video_whose_end_is_missing_though_its_host_says_that_it_is_whol
 @pytest.mark.parametrize("ranges", [True, False])
 async def test_a_video_comes_whole_from_a_host_that_breaks(ranges: bool, fault: Fault, tmp_path: Path) -> None:
     """Whether or not that host knows ranges."""
-    async with Emulator(film=FILM, seconds=1.0, ranges=ranges) as fox, Client(fox.api_key, fox.base_url) as client:
+    async with Emulator(video=VIDEO, seconds=1.0, ranges=ranges) as fox, Client(fox.api_key, fox.base_url) as client:
         video = await client.generate(SHOT)
         fox.fail_next("result", fault, times=3)
 
         saved = await video.save(tmp_path / "fox.mp4")
 
-    assert saved.sha256 == hashlib.sha256(FILM).hexdigest()
+    assert saved.sha256 == hashlib.sha256(VIDEO).hexdigest()
 
 
 BENT = ["trailing", "short_length", "false_gzip", "cut_gzip", "cut_chunk", "garbage", "empty", "html"]
@@ -284,7 +284,7 @@ async def test_a_video_comes_whole_from_a_host_that_bends_its_answers(
 
     saved = await video.save(tmp_path / "fox.mp4")
 
-    assert saved.path.read_bytes() == stored_film()
+    assert saved.path.read_bytes() == stored_video()
 
 
 # --- What lies at the target ---------------------------------------------------------------------------------------
@@ -297,7 +297,7 @@ async def test_a_video_appears_when_it_is_whole(host: Host, transport: Transport
     async def waits(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
         await response.prepare(request)
-        await response.write(FILM)
+        await response.write(VIDEO)
         await goes_on.wait()
         return response
 
@@ -315,9 +315,9 @@ async def test_a_video_appears_when_it_is_whole(host: Host, transport: Transport
 FOREIGN = {
     "short": b"mine",
     "empty": b"",
-    "longer": FILM + b"mine",
-    "of the same length": OTHER_FILM,
-    "the beginning of it": FILM[:1000],
+    "longer": VIDEO + b"mine",
+    "of the same length": OTHER_VIDEO,
+    "the beginning of it": VIDEO[:1000],
 }
 
 
@@ -346,7 +346,7 @@ async def test_another_file_is_never_touched(
     assert path.read_bytes() == mine
 
     await save(transport, host.link, path, overwrite=True)
-    assert path.read_bytes() == FILM
+    assert path.read_bytes() == VIDEO
     assert names(tmp_path) == ["a"]
 
 
@@ -356,7 +356,7 @@ async def test_another_file_is_not_touched_by_a_video_of_unknown_length(
 ) -> None:
     """Which is only told from it when it is whole."""
     (tmp_path / "a").write_bytes(mine)
-    host.answers = [begins(FILM, then="closes")]
+    host.answers = [begins(VIDEO, then="closes")]
 
     with pytest.raises(FileExistsError):
         await save(transport, host.link, tmp_path / "a")
@@ -368,12 +368,12 @@ async def test_another_file_is_not_touched_by_a_video_of_unknown_length(
 async def test_the_same_video_counts_as_saved(host: Host, transport: Transport, tmp_path: Path) -> None:
     """It is compared with what its host has; the file itself stays, and nothing lies beside it."""
     path = tmp_path / "a"
-    path.write_bytes(FILM)
+    path.write_bytes(VIDEO)
     before = path.stat()
 
     saved = await save(transport, host.link, path)
 
-    assert saved == SavedFile(path, len(FILM), hashlib.sha256(FILM).hexdigest())
+    assert saved == SavedFile(path, len(VIDEO), hashlib.sha256(VIDEO).hexdigest())
     assert os.path.samestat(before, path.stat())
     assert names(tmp_path) == ["a"]
 
@@ -385,20 +385,20 @@ async def test_a_file_of_another_length_is_not_compared(
     """What the host says of the video is enough; what the task says needs no host."""
     path = tmp_path / "a"
     path.write_bytes(b"mine")
-    host.answers = [begins(FILM[:1000], Content_Length=str(len(FILM)))]  # and hangs
+    host.answers = [begins(VIDEO[:1000], Content_Length=str(len(VIDEO)))]  # and hangs
 
     with pytest.raises(FileExistsError):
-        await download(transport, host.link, Part(path=path, source="t#0", wanted=len(FILM) if told else None))
+        await download(transport, host.link, Part(path=path, source="t#0", wanted=len(VIDEO) if told else None))
 
     assert len(host.heard) == (0 if told else 1)
 
 
 async def test_what_was_left_of_this_very_video_is_replaced(host: Host, transport: Transport, tmp_path: Path) -> None:
     """Where the name is its own: a crash, or a full disk, left the beginning of it."""
-    for left in (b"", FILM[:1000]):
+    for left in (b"", VIDEO[:1000]):
         (tmp_path / "a").write_bytes(left)
         await download(transport, host.link, Part(path=tmp_path / "a", source="task-1#0", mends=True))
-        assert (tmp_path / "a").read_bytes() == FILM
+        assert (tmp_path / "a").read_bytes() == VIDEO
 
     (tmp_path / "a").write_bytes(b"mine")
     with pytest.raises(FileExistsError):
@@ -412,7 +412,7 @@ async def test_two_who_save_one_target_do_not_mix(host: Host, transport: Transpo
 
     async def slowly(request: web.Request) -> web.StreamResponse:
         await asyncio.sleep(10)
-        return await gives_film(request)
+        return await gives_video(request)
 
     host.answers = [slowly]
 
@@ -437,8 +437,8 @@ async def test_a_part_that_is_whole_already_is_not_asked_for(host: Host, transpo
 
     saved = await save(transport, host.link, path)
 
-    assert path.read_bytes() == FILM
-    assert saved.sha256 == hashlib.sha256(FILM).hexdigest()
+    assert path.read_bytes() == VIDEO
+    assert saved.sha256 == hashlib.sha256(VIDEO).hexdigest()
     assert len(host.heard) == 1
     assert names(tmp_path) == ["a"]
 
@@ -480,5 +480,5 @@ async def test_a_full_disk_keeps_what_it_took(
 
     saved = await save(transport, host.link, path)
 
-    assert saved.sha256 == hashlib.sha256(FILM).hexdigest()
+    assert saved.sha256 == hashlib.sha256(VIDEO).hexdigest()
     assert 0 < int(str(store.asked[1][0]).removeprefix("bytes=").removesuffix("-")) <= 500_000

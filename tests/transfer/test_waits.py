@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
-from hosting import FILM, Host, Reply, begins, gives_film, names, now, save, says
+from hosting import VIDEO, Host, Reply, begins, gives_video, names, now, save, says
 
 from foxvideo import DownloadError, ResultExpired
 from foxvideo._http import Transport
 
 HOUR = 3600.0
-LENGTH = str(len(FILM))
+LENGTH = str(len(VIDEO))
 
 
 # --- Every wait ends -----------------------------------------------------------------------------------------------
@@ -20,7 +20,7 @@ LENGTH = str(len(FILM))
 
 async def test_a_stall_is_noticed_after_a_minute(host: Host, transport: Transport, tmp_path: Path) -> None:
     """A video that comes slowly may take its time, one that stands still may not."""
-    host.answers = [begins(FILM[:1000], Content_Length=LENGTH), gives_film]
+    host.answers = [begins(VIDEO[:1000], Content_Length=LENGTH), gives_video]
     began = now()
 
     await save(transport, host.link, tmp_path / "a")
@@ -34,9 +34,9 @@ def _drips(size: int, pause: float, **headers: str) -> Reply:
     async def answer(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "video/mp4", **headers})
         await response.prepare(request)
-        for start in range(0, len(FILM), size):
+        for start in range(0, len(VIDEO), size):
             await asyncio.sleep(pause)
-            await response.write(FILM[start : start + size])
+            await response.write(VIDEO[start : start + size])
         return response
 
     return answer
@@ -48,18 +48,18 @@ async def test_a_video_may_come_slowly(host: Host, transport: Transport, tmp_pat
 
     await save(transport, host.link, tmp_path / "a")
 
-    assert (tmp_path / "a").read_bytes() == FILM
+    assert (tmp_path / "a").read_bytes() == VIDEO
     assert len(host.heard) == 1
 
 
 async def _bytewise(request: web.Request) -> web.StreamResponse:
     """Send one byte more of what is asked for, and hang up."""
     first = int(request.headers.get("Range", "bytes=0-")[6:-1])
-    headers = {"ETag": '"v1"', "Content-Range": f"bytes {first}-{len(FILM) - 1}/{len(FILM)}"}
+    headers = {"ETag": '"v1"', "Content-Range": f"bytes {first}-{len(VIDEO) - 1}/{len(VIDEO)}"}
     response = web.StreamResponse(status=206 if first else 200, headers={"Content-Type": "video/mp4", **headers})
-    response.content_length = len(FILM) - first
+    response.content_length = len(VIDEO) - first
     await response.prepare(request)
-    await response.write(FILM[first : first + 1])
+    await response.write(VIDEO[first : first + 1])
     request.protocol.force_close()
     return response
 
@@ -109,7 +109,7 @@ async def test_a_host_says_how_long_to_wait_at_least(
     retry_after: str, least: float, host: Host, transport: Transport, tmp_path: Path
 ) -> None:
     """Never that nothing is to be waited for."""
-    host.answers = [says(503, Retry_After=retry_after), gives_film]
+    host.answers = [says(503, Retry_After=retry_after), gives_video]
     began = now()
 
     await save(transport, host.link, tmp_path / "a")
@@ -123,11 +123,11 @@ async def test_a_host_says_how_long_to_wait_at_least(
 @pytest.mark.parametrize("status", [403, 404])
 async def test_a_fresh_link_may_not_work_yet(status: int, host: Host, transport: Transport, tmp_path: Path) -> None:
     """It is asked for again, however often, until it does."""
-    host.answers = [*[says(status)] * 20, gives_film]
+    host.answers = [*[says(status)] * 20, gives_video]
 
     await save(transport, host.link, tmp_path / "a", early=300.0)
 
-    assert (tmp_path / "a").read_bytes() == FILM
+    assert (tmp_path / "a").read_bytes() == VIDEO
     assert len(host.heard) == 21
 
 

@@ -96,10 +96,10 @@ async def verbs(shot: VideoRequest, body: Mapping[str, object]) -> None:
     async for task in client.as_completed([client.submit(shot)]):
         assert_type(task, VideoTask)
 
-    async for outcome in client.batch(Manifest("shots.csv"), into="films", max_active=8, max_credits=None):
+    async for outcome in client.batch(Manifest("shots.csv"), into="videos", max_active=8, max_credits=None):
         assert_type(outcome, Outcome)
-    client.batch([shot, body], Path("films"), retry_failed=True, check=False, timeout=None)
-    client.batch([7], "films")  # type: ignore[list-item]
+    client.batch([shot, body], Path("videos"), retry_failed=True, check=False, timeout=None)
+    client.batch([7], "videos")  # type: ignore[list-item]
 
 
 async def handles(task: VideoTask) -> None:
@@ -127,7 +127,7 @@ async def outcomes(video: Video) -> None:
     assert_type(video.credits_reserved, float | None)
     assert_type(video.expires_at, dt.datetime | None)
     assert_type(await video.save("fox.mp4", overwrite=True), SavedFile)
-    assert_type(await video.save_all(Path("films")), list[SavedFile])
+    assert_type(await video.save_all(Path("videos")), list[SavedFile])
 
 
 def errors(error: FoxError) -> None:

@@ -29,7 +29,7 @@ def test_no_field_overrides_the_model(request_: Request | GrokTextToVideo) -> No
 
 def test_links_take_the_place_of_files_at_any_depth() -> None:
     """By identity."""
-    first, second = Path("a.png"), b"film"
+    first, second = Path("a.png"), b"video"
     request = Request("m", a=first, b={"c": [(second,)]})
     body = encode(request, {id(first): "https://a", id(second): "https://b"})
     assert json.loads(body) == {"model": "m", "a": "https://a", "b": {"c": [["https://b"]]}}

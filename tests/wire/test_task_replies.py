@@ -75,7 +75,7 @@ def test_a_status_is_read_whatever_its_case_and_kept_as_it_was(word: str, status
         ([], None),
         ("", None),
         ("It broke.", TaskProblem(None, "It broke.")),
-        ({"code": "generation_failed", "message": "No film."}, TaskProblem("generation_failed", "No film.")),
+        ({"code": "generation_failed", "message": "No video."}, TaskProblem("generation_failed", "No video.")),
         ({"code": 7, "message": None}, TaskProblem("7", "")),
         ({"code": None, "message": ["a"]}, TaskProblem(None, "")),
         ({"type": "task_error"}, TaskProblem(None, "")),

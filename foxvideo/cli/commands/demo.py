@@ -1,6 +1,6 @@
-"""``foxvideo demo``: four films from the emulator, with no key and no network.
+"""``foxvideo demo``: four videos from the emulator, with no key and no network.
 
-What belongs here: what the demo shows. What must not: a way of making films that ``generate`` does not have.
+What belongs here: what the demo shows. What must not: a way of making videos that ``generate`` does not have.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ import click
 
 from foxvideo.cli import outcome
 from foxvideo.cli.command import Command, json_option, print_json, run
-from foxvideo.cli.commands.emulator import NO_FILMS, draws
+from foxvideo.cli.commands.emulator import NO_VIDEOS, draws
 from foxvideo.cli.errand import bring
 from foxvideo.cli.progress import Display
 from foxvideo.cli.target import Target
@@ -37,7 +37,7 @@ With a key ({outcome.KEYS_PAGE}) it is the real thing:
 
 @attrs.frozen
 class Clip:
-    """One film of the demo."""
+    """One video of the demo."""
 
     file: str
     request: GrokImageToVideo | GrokTextToVideo
@@ -78,22 +78,22 @@ def clips() -> tuple[Clip, ...]:
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("foxvideo-demo"),
     show_default=True,
-    help="The folder for the films; it is made.",
+    help="The folder for the videos; it is made.",
 )
 @json_option
 def demo(*, folder: Path, as_json: bool) -> None:
-    """Make four films at once, with no key.
+    """Make four videos at once, with no key.
 
     An emulator in this process draws them; nothing leaves this machine.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if not draws():
-        click.echo(NO_FILMS, err=True)
+        click.echo(NO_VIDEOS, err=True)
     made = run(_make(clips(), folder))
     if as_json:
         print_json([outcome.video_as_json(video, files) for video, files in made])
         return
-    click.echo(f"\n{len(made)} films:", err=True)
+    click.echo(f"\n{len(made)} videos:", err=True)
     for _, files in made:
         for file in files:
             click.echo(file)

@@ -1,4 +1,4 @@
-"""``foxvideo doctor``: what stands between this machine and a film, one check after another.
+"""``foxvideo doctor``: what stands between this machine and a video, one check after another.
 
 What belongs here: checks that cost nothing, and advice in words. What must not: the key in any form.
 """
@@ -62,7 +62,7 @@ class Check:
 @json_option
 @click.pass_context
 def doctor(ctx: click.Context, *, base_url: str | None, journal: Path | None, as_json: bool) -> None:
-    """Find out whether this key and this machine can make films. Costs nothing.
+    """Find out whether this key and this machine can make videos. Costs nothing.
 
     Looks at the key, the address, the network, Cloudflare, the models that the key may call, and the journal. Ends
     with 0 if nothing fails, else with 1.

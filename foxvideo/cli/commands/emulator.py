@@ -13,13 +13,13 @@ import click
 from foxvideo.cli.command import Command, run
 from foxvideo.emulator import Emulator
 
-NO_FILMS = "PyAV is missing, so every link serves one small stored film: python -m pip install 'foxvideo[emulator]'"
+NO_VIDEOS = "PyAV is missing, so every link serves one small stored video: python -m pip install 'foxvideo[emulator]'"
 
 _CHANCE = click.FloatRange(0, 1)
 
 
 def draws() -> bool:
-    """Whether films can be drawn here."""
+    """Whether videos can be drawn here."""
     return importlib.util.find_spec("av") is not None
 
 
@@ -41,7 +41,7 @@ def draws() -> bool:
     metavar="A B",
     help="How long a task takes.",
 )
-@click.option("--no-render", is_flag=True, help="Serve one small stored film instead of drawing each.")
+@click.option("--no-render", is_flag=True, help="Serve one small stored video instead of drawing each.")
 @click.option(
     "--race",
     type=_CHANCE,
@@ -96,7 +96,7 @@ def emulator(
         strict=not no_strict,
     )
     if not (no_render or draws()):
-        click.echo(NO_FILMS, err=True)
+        click.echo(NO_VIDEOS, err=True)
     try:
         run(_serve(served))
     except KeyboardInterrupt:  # the way in which it is meant to end

@@ -29,7 +29,7 @@ def fetch(
     poll_every: float | None,
     as_json: bool,
 ) -> None:
-    """Wait for a task, named by its ID or its --key, and save its film. Costs nothing.
+    """Wait for a task, named by its ID or its --key, and save its video. Costs nothing.
 
     Links live 24 hours.
     """

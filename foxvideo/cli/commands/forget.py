@@ -17,7 +17,7 @@ from foxvideo.cli.journal import journal_option, place
 def forget(*, span: float, journal: Path | None, as_json: bool) -> None:
     """Delete from the journal what ended long ago. Needs no key and no network.
 
-    What is not ended, or uncertain, stays. Films stay where they are. A key that is forgotten is a new one: what is
+    What is not ended, or uncertain, stays. Videos stay where they are. A key that is forgotten is a new one: what is
     submitted under it is made, and paid for, anew.
     """
     path = place(journal)

@@ -34,7 +34,7 @@ request_options = command.options(
         metavar="PATH|URL",
         help="Someone or something to show; the prompt calls them @Image1, @Image2, ...",
     ),
-    click.option("--video", metavar="PATH|URL", help="A film to change."),
+    click.option("--video", metavar="PATH|URL", help="A video to change."),
     click.option("--extend", is_flag=True, help="Go on with --video instead of changing it."),
     click.option("--duration", type=int, metavar="N", help="Whole seconds."),
     click.option("--aspect-ratio", metavar="W:H", help="16:9, 4:3, 3:2, 1:1, 2:3, 3:4 or 9:16."),
@@ -79,7 +79,7 @@ def generate(
     """Make a video, wait for it and save it. This costs money.
 
     What is given decides what is made: a prompt alone, a prompt and a picture (--image), people and things of
-    several pictures (--reference, or more than one --image), or a film that is changed (--video) or goes on
+    several pictures (--reference, or more than one --image), or a video that is changed (--video) or goes on
     (--video and --extend). Local files are uploaded.
 
     \b
@@ -89,7 +89,7 @@ def generate(
       foxvideo generate "Two foxes" --model veo-3.1-fast-text-to-video --set duration=8
 
     The path of the file is printed on stdout, everything else on stderr. What is submitted is written down first:
-    `foxvideo resume` goes on with it, whatever happens. With --key, the same command again gives the same film: it
+    `foxvideo resume` goes on with it, whatever happens. With --key, the same command again gives the same video: it
     waits for the task that is there, or saves it once more, and submits nothing.
     """  # noqa: D301 - click wants the control character itself
     target = Target(output, overwrite)

@@ -87,7 +87,7 @@ class Unfinished:
     "folder",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="FOLDER",
-    help="The folder for the films, which is made. [default: this folder]",
+    help="The folder for the videos, which is made. [default: this folder]",
 )
 @errand_options
 @click.pass_context
@@ -104,7 +104,7 @@ def resume(
 ) -> None:
     """Finish all that was accepted, and save what was not saved yet. Costs nothing.
 
-    Goes on after Ctrl-C, a crash or a restart of the machine; each film is named after its task. What the journal
+    Goes on after Ctrl-C, a crash or a restart of the machine; each video is named after its task. What the journal
     calls uncertain is not among it: see `foxvideo tasks --uncertain`. Ends with 0 if all was saved, else with the exit
     code that the failures share, or with 1.
     """

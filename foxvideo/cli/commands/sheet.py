@@ -1,4 +1,4 @@
-"""``foxvideo sheet``: a page that shows the films of a batch.
+"""``foxvideo sheet``: a page that shows the videos of a batch.
 
 What belongs here: its options. What must not: the page (``foxvideo/sheet``).
 """
@@ -17,8 +17,8 @@ from foxvideo.cli import command
 def sheet(*, folder: Path, as_json: bool) -> None:
     """Write FOLDER/index.html, a contact sheet of a batch.
 
-    It shows every row of results.jsonl: films that play under the pointer, prompts, and why a row has none. It may
-    be written while the batch runs, needs nothing but the films beside it, and asks no other host for anything.
+    It shows every row of results.jsonl: videos that play under the pointer, prompts, and why a row has none. It may
+    be written while the batch runs, needs nothing but the videos beside it, and asks no other host for anything.
     """
     from foxvideo.sheet import write_sheet  # noqa: PLC0415 - Jinja2 is not needed for anything else
 

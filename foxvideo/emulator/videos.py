@@ -1,7 +1,7 @@
-"""Result links and the films behind them: made once, when first asked for, and kept.
+"""Result links and the videos behind them: made once, when first asked for, and kept.
 
-Here a film is waited for and served. Drawing one is `render.py`'s business, and its absence is survived:
-without PyAV, or with `render=False`, every link serves one small stored film.
+Here a video is waited for and served. Drawing one is `render.py`'s business, and its absence is survived:
+without PyAV, or with `render=False`, every link serves one small stored video.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ Draw = Callable[[Scene, bytes | None, Callable[[], bool]], bytes]
 
 RENDERS_AT_ONCE: Final = 2
 KEPT: Final = 64
-"""Films in memory; older ones are drawn again, and come out the same."""
+"""Videos in memory; older ones are drawn again, and come out the same."""
 
 
 @attrs.frozen
@@ -33,14 +33,14 @@ class _Link:
     scene: Scene
     expires: float
     created: float
-    """Unix seconds at which the task was made, so that all links to its film say the same."""
+    """Unix seconds at which the task was made, so that all links to its video say the same."""
     opens: float
     """The moment before which it is answered as if its file were not there yet."""
 
 
 @attrs.define(eq=False, kw_only=True)
-class Films:
-    """The routes of result links, and the films."""
+class Videos:
+    """The routes of result links, and the videos."""
 
     host: Host
     lifetime: float
@@ -50,13 +50,13 @@ class Films:
     early: Fault
     """How links answer until then."""
     draw: Draw | None
-    """Draws a film; None serves the stored one."""
-    film: bytes | None = None
-    """Served instead of every film; None for the films themselves."""
+    """Draws a video; None serves the stored one."""
+    video: bytes | None = None
+    """Served instead of every video; None for the videos themselves."""
     ranges: bool = True
-    """Whether parts of a film can be asked for."""
+    """Whether parts of a video can be asked for."""
     _links: dict[str, _Link] = attrs.field(factory=dict)
-    _films: dict[Scene, asyncio.Task[bytes]] = attrs.field(factory=dict)
+    _videos: dict[Scene, asyncio.Task[bytes]] = attrs.field(factory=dict)
     _slots: asyncio.Semaphore = attrs.field(factory=lambda: asyncio.Semaphore(RENDERS_AT_ONCE))
     _stop: threading.Event = attrs.field(factory=threading.Event)
 
@@ -65,7 +65,7 @@ class Films:
         return [web.get("/output/{token}.mp4", self.give)]
 
     def link(self, record: TaskRecord) -> str:
-        """Return a living link to the film of a task: the last one while it lives, then a fresh one."""
+        """Return a living link to the video of a task: the last one while it lives, then a fresh one."""
         now = self.host.clock.now()
         if record.link is None or self._links[record.link].expires <= now:
             mark = f"{self.host.seed}:{record.id}:{len(self._links)}"
@@ -80,7 +80,7 @@ class Films:
         return None if link is None else link.scene
 
     async def give(self, request: web.Request) -> web.StreamResponse:
-        """Serve the film behind a link; nobody has to say who they are."""
+        """Serve the video behind a link; nobody has to say who they are."""
         link = self._links.get(request.match_info["token"])
         if link is None:
             return refused(404, "There is no such file.")
@@ -90,8 +90,8 @@ class Films:
         fault = self.early if now < link.opens else self.host.fault("result")
         if fault and not fault.needs_reply:
             return await self.host.broken(fault, request, elsewhere=f"{self.host.base_url}{request.path}?moved")
-        film = self.film or await self._film(link.scene)
-        reply = given(request, film, "video/mp4", link.created, ranges=self.ranges)
+        video = self.video or await self._video(link.scene)
+        reply = given(request, video, "video/mp4", link.created, ranges=self.ranges)
         if fault and not fault.whole:
             return await self.host.broken(fault, request, reply)
         self.host.ledger.downloaded += 1
@@ -100,36 +100,36 @@ class Films:
     async def close(self) -> None:
         """Stop drawing. A thread that is at it ends with its frame."""
         self._stop.set()
-        for film in self._films.values():
-            film.cancel()
-        await asyncio.gather(*self._films.values(), return_exceptions=True)
+        for video in self._videos.values():
+            video.cancel()
+        await asyncio.gather(*self._videos.values(), return_exceptions=True)
 
-    async def _film(self, scene: Scene) -> bytes:
+    async def _video(self, scene: Scene) -> bytes:
         if self.draw is None:
-            return stored_film()
-        task = self._films.get(scene)
+            return stored_video()
+        task = self._videos.get(scene)
         if task is None:
-            task = self._films[scene] = asyncio.create_task(self._drawn(self.draw, scene))
-            for old in [old for old, film in self._films.items() if film.done()][: -KEPT or None]:
-                del self._films[old]
-        # One viewer who leaves must not stop the film for the others.
+            task = self._videos[scene] = asyncio.create_task(self._drawn(self.draw, scene))
+            for old in [old for old, video in self._videos.items() if video.done()][: -KEPT or None]:
+                del self._videos[old]
+        # One viewer who leaves must not stop the video for the others.
         return await asyncio.shield(task)
 
     async def _drawn(self, draw: Draw, scene: Scene) -> bytes:
-        source = await self._film(scene.source) if isinstance(scene.source, Scene) else scene.source
+        source = await self._video(scene.source) if isinstance(scene.source, Scene) else scene.source
         async with self._slots:
             return await asyncio.to_thread(draw, scene, source, self._stop.is_set)
 
 
 def drawing() -> Draw | None:
-    """Return what draws films, or None where PyAV is missing."""
+    """Return what draws videos, or None where PyAV is missing."""
     try:
         from foxvideo.emulator import render  # noqa: PLC0415 - PyAV is an extra
     except ImportError:
         return None
-    return render.film
+    return render.video
 
 
-def stored_film() -> bytes:
-    """Return the small film that comes with the package."""
-    return resources.files(__package__).joinpath("film.mp4").read_bytes()
+def stored_video() -> bytes:
+    """Return the small video that comes with the package."""
+    return resources.files(__package__).joinpath("video.mp4").read_bytes()
