@@ -93,14 +93,14 @@ def bare(session: nox.Session) -> None:
 def endurance(session: nox.Session) -> None:
     """Bring a gigabyte down through cuts and kills, and 200 MB up, within their bounds of memory."""
     session.install(EXTRAS, *_group("test"))
-    session.run("pytest", "-m", "slow", *session.posargs, env={"PYTHONSAFEPATH": "1"})
+    session.run("pytest", "-m", "slow", "--timeout=900", *session.posargs, env={"PYTHONSAFEPATH": "1"})
 
 
 @nox.session(python=NEWEST, default=False, tags=["all"])
 def batch(session: nox.Session) -> None:
     """Kill a batch of 300 rows three times, and see it end whole; takes some minutes."""
     session.install(EXTRAS, *_group("test"))
-    session.run("pytest", "--capture=no", "tests/batch/killed.py", *session.posargs)
+    session.run("pytest", "--capture=no", "--timeout=900", "tests/batch/killed.py", *session.posargs)
 
 
 @nox.session(python=NEWEST, default=False, tags=["all"])

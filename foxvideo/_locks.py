@@ -48,17 +48,23 @@ else:
         return True
 
 
-_held: set[int] = set()
-# Whoever forks holds this one meanwhile: no child is born with an open file that is not in the set.
+_held: dict[int, os.stat_result] = {}  # what each was when it was opened
+# Whoever forks holds this one meanwhile: no child is born with an open file that is not among the held.
 _opening = threading.RLock()
+
+
+def _close(descriptor: int) -> None:
+    """Close what is held, unless somebody else closed it and the number is another file's by now."""
+    known = _held.pop(descriptor)
+    with contextlib.suppress(OSError):
+        if os.path.samestat(os.fstat(descriptor), known):
+            os.close(descriptor)
 
 
 def _in_child() -> None:
     try:
-        for descriptor in _held:
-            with contextlib.suppress(OSError):
-                os.close(descriptor)
-        _held.clear()
+        for descriptor in list(_held):
+            _close(descriptor)
     finally:
         _opening.release()
 
@@ -86,7 +92,7 @@ def take(path: Path, *, wait: bool = True, make: bool = True) -> int | None:
     while True:
         with _opening:
             descriptor = os.open(path, flags, 0o600)
-            _held.add(descriptor)
+            _held[descriptor] = os.fstat(descriptor)
         try:
             locked = lock(descriptor, wait=wait)
         except BaseException:
@@ -104,8 +110,7 @@ def release(descriptor: int) -> None:
     """Free a lock; one that a forked child has inherited is none of its own, and was freed there before."""
     with _opening:
         if descriptor in _held:
-            _held.remove(descriptor)
-            os.close(descriptor)
+            _close(descriptor)
 
 
 def lies_at(descriptor: int, path: Path) -> bool:

@@ -2,36 +2,18 @@
 
 import asyncio
 import contextlib
-import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from forking import forked
 from journals import bring, claiming, log, seen_by_another, sql
 
 from foxvideo import RecordStatus
 from foxvideo._journal import SqliteStore, owners
-
-
-def forked(work: Callable[[], object]) -> object:
-    """Do something in a forked child, and return what it says as JSON has it: an error as its text."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if not child:
-        try:
-            said = work()
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is told
-            said = f"{type(error).__name__}: {error}"
-        os.write(writing, json.dumps(said).encode())
-        os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading, "rb") as pipe:
-        said = pipe.read()
-    os.waitpid(child, 0)
-    return json.loads(said)
 
 
 async def sent(store: SqliteStore, key: str) -> str:

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import os
 import sqlite3
 import tempfile
 import time
@@ -38,6 +37,7 @@ from foxvideo import (
     TaskTimeout,
     Video,
     VideoTask,
+    _locks,
 )
 from foxvideo._engine import submission
 from foxvideo._journal import SqliteStore, owners
@@ -118,7 +118,7 @@ async def another(folder: Path, owner: str = "another") -> AsyncIterator[str]:
     try:
         yield owner
     finally:
-        os.close(held)
+        _locks.release(held)
 
 
 # --- One key, one task ---

@@ -3,16 +3,17 @@
 import concurrent.futures
 import contextlib
 import fcntl
+import functools
 import os
 import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from forking import forked
 
 from foxvideo import _locks
 
@@ -170,20 +171,33 @@ def test_a_lock_ends_with_its_process_whatever_children_that_has(path: Path, mor
 
 def test_a_child_frees_nothing_of_its_parents(path: Path) -> None:
     """It has closed what it inherited, so the number may be another file's in it."""
+
+    def release() -> bool:
+        reused = os.open(os.devnull, os.O_RDONLY)
+        _locks.release(descriptor)
+        return reused == descriptor and os.fstat(reused) is not None
+
     with held(path) as descriptor:
-        child = os.fork()
-        if not child:
-            reused = os.open(os.devnull, os.O_RDONLY)
-            _locks.release(descriptor)
-            os._exit(0 if reused == descriptor and os.fstat(reused) else 1)
-        _, status = os.waitpid(child, 0)
-        assert status == 0
+        assert forked(release) is True
         assert not free(path)
+
+
+def test_a_number_that_became_another_files_is_left_to_it(path: Path) -> None:
+    """Some code closed the lock's file itself: neither a release nor a fork may close what has the number now."""
+    descriptor = _locks.take(path)
+    assert descriptor is not None
+    os.close(descriptor)
+    with path.with_name("other").open("wb") as other:
+        assert other.fileno() == descriptor
+        assert forked(lambda: other.write(b"child")) == 5
+        _locks.release(descriptor)
+        assert os.fstat(other.fileno()).st_size == 0
+    assert free(path)
 
 
 def test_a_child_can_take_locks_though_its_parent_was_just_taking_one(path: Path) -> None:
     """Nobody who does not exist any more holds what guards the taking."""
-    stop, children = threading.Event(), []
+    stop = threading.Event()
 
     def take() -> None:
         while not stop.is_set():
@@ -194,21 +208,10 @@ def test_a_child_can_take_locks_though_its_parent_was_just_taking_one(path: Path
     thread.start()
     try:
         for number in range(30):
-            child = os.fork()
-            if not child:
-                os._exit(0 if free(path.with_name(f"{number}.lock")) else 1)
-            children.append(child)
-        end = time.monotonic() + 20
-        while children and time.monotonic() < end:
-            children = [child for child in children if os.waitpid(child, os.WNOHANG) == (0, 0)]
-            time.sleep(0.005)
-        assert children == []
+            assert forked(functools.partial(free, path.with_name(f"{number}.lock"))) is True
     finally:
         stop.set()
         thread.join()
-        for child in children:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
 
 
 WITHOUT = """
