@@ -14,8 +14,6 @@ import asyncio
 import contextlib
 import hashlib
 import json
-import signal
-import sys
 import tempfile
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
@@ -24,7 +22,7 @@ from pathlib import Path
 import attrs
 from aiohttp import web
 
-from benchmarks.process import serving
+from benchmarks.process import serving, terminated
 
 SHARED = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - the system's own folder in memory
 _LINE = 125e6  # bytes per second; faster, what a killed process had not read yet would say nothing about it
@@ -88,12 +86,10 @@ def pieces(first: int, last: int) -> Iterator[bytes]:
 async def _serve(size: int, started: Connection) -> None:
     server = await asyncio.get_running_loop().create_server(web.Server(_Host(size).handle), "127.0.0.1", 0)
     started.send(server.sockets[0].getsockname()[1])
-    async with server:
-        await server.serve_forever()
+    await terminated()
 
 
 def _main(size: int, started: Connection) -> None:
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # so that the file goes, too
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_serve(size, started))
 

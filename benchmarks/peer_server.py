@@ -20,7 +20,7 @@ from typing import Any
 import attrs
 from aiohttp import web
 
-from benchmarks.process import ledger_of, serving
+from benchmarks.process import ledger_of, serving, terminated
 
 _MADE = "2026-01-01T00:00:00Z"
 _VIDEO = "https://cdn.example.com/output/video.mp4"
@@ -189,8 +189,7 @@ async def _serve(seconds: float, lose: bool, started: Connection) -> None:
     server = await asyncio.get_running_loop().create_server(connected, "127.0.0.1", 0, backlog=4096)
     _grpc, grpc_port = await _serve_grpc(service)
     started.send((server.sockets[0].getsockname()[1], grpc_port))
-    async with server:
-        await server.serve_forever()
+    await terminated()
 
 
 def _main(seconds: float, lose: bool, started: Connection) -> None:

@@ -10,6 +10,7 @@ import http.client
 import json
 import multiprocessing
 import resource
+import signal
 import sys
 import time
 from collections.abc import Callable, Coroutine, Iterator
@@ -66,10 +67,19 @@ def serving(main: Callable[..., None], *args: object) -> Iterator[Any]:
         yield here.recv()
     finally:
         process.terminate()
+        process.join(_SECONDS)
+        process.kill()  # what does not end by itself
         process.join()
         process.close()
         here.close()
         there.close()
+
+
+async def terminated() -> None:
+    """Wait until this process is told to end: what it serves is cut, and its files are cleared away."""
+    end = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, end.set)
+    await end.wait()
 
 
 def ledger_of(port: int, *, clear: bool) -> dict[str, Any]:

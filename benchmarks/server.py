@@ -23,7 +23,7 @@ import attrs
 from aiohttp import web
 
 from benchmarks.durations import DURATIONS, progress
-from benchmarks.process import ledger_of, serving
+from benchmarks.process import ledger_of, serving, terminated
 
 _MODEL = "grok-imagine-image-to-video"
 # A reply of the service comes through a proxy that adds headers; a client has to parse them.
@@ -171,8 +171,7 @@ async def _serve(service: _Service, started: Connection) -> None:
 
     server = await asyncio.get_running_loop().create_server(connected, "127.0.0.1", 0, backlog=1024)
     started.send(server.sockets[0].getsockname()[1])
-    async with server:
-        await server.serve_forever()
+    await terminated()
 
 
 def _main(polls: int, lasting: Lasting | None, started: Connection) -> None:
