@@ -15,7 +15,7 @@ import pytest
 
 from benchmarks import files
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 # As ``python -m benchmarks.fox_download``, except that the package which is installed comes before the one here.
 PROGRAM = "import sys; sys.path.append('.'); from benchmarks.fox_download import main; main(*sys.argv[1:])"
 MB = 1 << 20

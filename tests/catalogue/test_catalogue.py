@@ -31,7 +31,7 @@ from foxvideo.requests.validation import undocumented
 
 LINK = "https://example.com/a"
 ESCAPE = "(pass check=False to send it all the same)"
-SAMPLES = Path(__file__).parent / "samples"
+SAMPLES = Path(__file__).parents[1] / "samples"
 
 
 def faults(model: str, **fields: Any) -> list[str]:  # noqa: ANN401 - anything may be given
