@@ -47,6 +47,10 @@ async def _no_other_link(task_id: str) -> TaskState:
     raise ResultExpired("no link is dead here", task_id=task_id, submitted="yes")
 
 
+async def _no_files(_: str) -> dict[int, SavedFile]:
+    return {}
+
+
 def _note(task_id: str, number: int, file: SavedFile) -> None:
     pass
 
@@ -60,7 +64,7 @@ async def _save(url: str, path: str, saved: list[SavedFile]) -> None:
         results=(Result(url),),
         credits_reserved=None,
         created=None,
-        source=Source(transport, _no_other_link, _note),
+        source=Source(transport, _no_other_link, _note, _no_files),
     )
     saved.append(await video.save(path))
     await transport.close()

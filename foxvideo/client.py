@@ -145,7 +145,7 @@ class Client:
         dispatcher: Dispatcher[Work] = Dispatcher(max_requests, max_active)
         self._gate = Gate(self._transport, dispatcher, sync_upstream)
         self._uploads = Uploads(self._transport, self._recorder)
-        source = Source(self._transport, self._gate.fresh, self._recorder.saved)
+        source = Source(self._transport, self._gate.fresh, self._recorder.saved, self._recorder.files)
         jobs = Jobs(
             recorder=self._recorder, dispatcher=dispatcher, schedule=schedule, source=source, uploads=self._uploads
         )
@@ -263,7 +263,7 @@ class Client:
         retry_failed: bool = False,
         timeout: float | EllipsisType | None = ...,  # noqa: ASYNC109 - the task's, not this coroutine's
         check: bool = True,
-        save: str | os.PathLike[str] | None = None,
+        save_to: str | os.PathLike[str] | None = None,
     ) -> Video:
         """Submit a request and wait for its video.
 
@@ -278,7 +278,7 @@ class Client:
             retry_failed: Whether a task under this key that failed is tried anew, which is a new, paid task.
             timeout: Seconds for this task, None for no limit; the client's ``task_timeout`` if not given.
             check: Whether fields are checked against the documentation. False sends them as they are.
-            save: The file to save the video in, also if nobody waits for it any more; must not exist, unless it is
+            save_to: The file to save the video in, also if nobody waits for it any more; must not exist, unless it is
                 the video of this key. A folder for all results, which is made, where it ends with a slash. None for
                 ``save_to`` of the client, if that is set.
 
@@ -294,8 +294,8 @@ class Client:
         target = self._save_to
         if key is not None:
             self._check_key(key)
-        if save is not None:
-            target = Target.of(save)
+        if save_to is not None:
+            target = Target.of(save_to)
         if target is not None:
             await self._check_target(target, key, retry_failed=retry_failed)
         job = self._submit(request, self._timeout(timeout), key=key, retry_failed=retry_failed, check=check)

@@ -1,23 +1,29 @@
 """What a task ends in when all goes well: the results as a value, and the way to save them."""
 
 import asyncio
+import contextlib
 import datetime as dt
 import os
+import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import attrs
 
 from foxvideo._http import Transport
 from foxvideo._transfer import download as downloads, part as parts
+from foxvideo._transfer.content import saved_file
 from foxvideo._transfer.part import Part
 from foxvideo._transfer.target import Target, file_name, suffix_of
 from foxvideo.errors import DownloadError, FoxError, ResultExpired, ResultsMissing
 from foxvideo.media import Progress, SavedFile
 from foxvideo.requests.generic import VideoRequest
 from foxvideo.state import LINK_SECONDS, Result, TaskState, links
+
+_CHUNK = 1 << 20
 
 
 @attrs.frozen(eq=False)
@@ -28,11 +34,13 @@ class Source:
         transport: The connections that they come over.
         fresh: Polls a task once more, by its id, for links that live; raises ``FoxError``.
         noted: Called with the task's id, the number of the result from 0, and its file, once that is on the disk.
+        files: Returns what is known to have been saved of a task, by the number of the result.
     """
 
     transport: Transport
     fresh: Callable[[str], Awaitable[TaskState]]
     noted: Callable[[str, int, SavedFile], None]
+    files: Callable[[str], Awaitable[Mapping[int, SavedFile]]]
 
 
 @attrs.frozen(kw_only=True)
@@ -56,10 +64,17 @@ class Video:
     created: dt.datetime | None
     _source: Source | None = attrs.field(repr=False, eq=False)
     _settling_until: float | None = attrs.field(default=None, repr=False, eq=False)
+    _files: dict[int, SavedFile] = attrs.field(factory=dict, repr=False, eq=False)  # grows as results are saved
 
     @classmethod
     def of(
-        cls, state: TaskState, request: VideoRequest | None, source: Source, *, settling_until: float | None = None
+        cls,
+        state: TaskState,
+        request: VideoRequest | None,
+        source: Source,
+        *,
+        settling_until: float | None = None,
+        files: Mapping[int, SavedFile] = MappingProxyType({}),
     ) -> "Video":
         """Return the outcome that a completed state tells.
 
@@ -69,6 +84,7 @@ class Video:
             source: Where its files come from.
             settling_until: Until when, in seconds of ``time.monotonic()``, its links may not work yet; None if they
                 are long known.
+            files: What was saved of it before, by the number of the result.
         """
         return cls(
             task_id=state.id,
@@ -79,6 +95,7 @@ class Video:
             created=_moment(state.created),
             source=source,
             settling_until=settling_until,
+            files=dict(files),
         )
 
     @property
@@ -112,6 +129,15 @@ class Video:
         """
         return _moment(self.created.timestamp() + LINK_SECONDS) if self.created else None
 
+    @property
+    def file(self) -> SavedFile | None:
+        """The file that the first result was saved in last, by ``save`` or ``save_to``; None if it was not.
+
+        The journal remembers it, so a video that a key brings back in a later run knows its file, too. It is not looked
+        at: somebody may have moved or changed it since.
+        """
+        return self._files.get(0)
+
     async def save(
         self, path: str | os.PathLike[str], *, overwrite: bool = False, progress: Progress | None = None
     ) -> SavedFile:
@@ -123,8 +149,8 @@ class Video:
         process saves the same path, it is waited for. The key is not sent. A dead link is replaced by a fresh one
         once.
 
-        A file that lies there already counts as saved if it is this very video, which is fetched once more to compare
-        them; any other file is kept.
+        A file that lies there already counts as saved if it is this very video: what was saved there before is known by
+        its hash, else the video is fetched once more to compare them. Any other file is kept.
 
         Args:
             path: The file to make; its folder must exist.
@@ -201,24 +227,84 @@ class Video:
         told = {_bytes(result.fields.get("file_size")) for result in self.results if result.url == url}
         return told.pop() if len(told) == 1 else None
 
+    async def stream(self) -> AsyncGenerator[bytes, None]:
+        """Yield the bytes of the first result, in chunks of 1 MB at most, once all of them have come.
+
+        They pass through a temporary file, so memory stays small, a download that breaks off goes on, and no chunk is
+        of a video that turns out to be broken. A file that was saved before is read where it lies. Stopping early
+        leaves nothing behind.
+
+        Raises:
+            ResultExpired, DownloadError, ResultsMissing, FoxError, OSError: As for ``save``.
+        """
+        _ = self.url  # which says what there is instead
+        async with contextlib.AsyncExitStack() as stack:
+            path = await self._unchanged()
+            if path is None:
+                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="foxvideo-"))
+                part = self._part(0, Path(folder) / "video", overwrite=False)
+                path = (await self._brought(self._connected(), 0, part, None)).path
+            file = stack.enter_context(path.open("rb"))
+            while chunk := await asyncio.to_thread(file.read, _CHUNK):
+                yield chunk
+
+    async def read(self) -> bytes:
+        """Return the bytes of the first result; a video of some minutes has some 100 MB.
+
+        Raises:
+            ResultExpired, DownloadError, ResultsMissing, FoxError, OSError: As for ``save``.
+        """
+        async with contextlib.aclosing(self.stream()) as chunks:
+            return b"".join([chunk async for chunk in chunks])
+
+    async def _unchanged(self) -> Path | None:
+        """Return the file that was saved, if it still holds what it did; None if not."""
+        if (known := self.file) is not None:
+            with contextlib.suppress(OSError):
+                if (await asyncio.to_thread(saved_file, known.path)).sha256 == known.sha256:
+                    return known.path
+        return None
+
+    def _connected(self) -> Source:
+        if self._source is not None:
+            return self._source
+        raise DownloadError(
+            "a copy of a video has no client to fetch its files",
+            submitted="yes",
+            task_id=self.task_id,
+            hint="video = await client.task(video.task_id) gives one that has",
+        )
+
     async def _save(self, index: int, part: Part, progress: Progress | None) -> SavedFile:
-        if self._source is None:
-            raise DownloadError(
-                "a copy of a video has no client to fetch its files",
-                submitted="yes",
-                task_id=self.task_id,
-                hint="video = await client.task(video.task_id) gives one that has",
-            )
+        source = self._connected()
+        saved = await self._there(source, index, part) or await self._brought(source, index, part, progress)
+        self._files[index] = saved
+        source.noted(self.task_id, index, saved)
+        return saved
+
+    async def _brought(self, source: Source, index: int, part: Part, progress: Progress | None) -> SavedFile:
+        """Fetch a result; an error says that the task was made, and names it."""
         try:
-            saved = await self._fetch(self._source, index, part, progress)
+            return await self._fetch(source, index, part, progress)
         except FoxError as error:
             error.submitted = "yes"
             raise error.name(task_id=self.task_id) from error.__cause__
         except OSError as error:
             error.add_note(f"the video was made: client.task({self.task_id!r}) gives it again")
             raise
-        self._source.noted(self.task_id, index, saved)
-        return saved
+
+    async def _there(self, source: Source, index: int, part: Part) -> SavedFile | None:
+        """Return the file that is to be made where it was saved before and is unchanged; None where it is not."""
+        known = self._files.get(index)
+        if known is None:
+            with contextlib.suppress(FoxError):  # a journal that cannot be read keeps nobody from fetching
+                known = (await source.files(self.task_id)).get(index)
+        if known is None or known.path.absolute() != part.path.absolute():
+            return None
+        with contextlib.suppress(OSError):
+            found = await asyncio.to_thread(saved_file, part.path)
+            return found if found.sha256 == known.sha256 else None
+        return None
 
     async def _fetch(self, source: Source, index: int, part: Part, progress: Progress | None) -> SavedFile:
         url = self.urls[index]

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import attrs
 import pytest
+from hosting import nothing_saved
 
 from foxvideo import GrokTextToVideo, Request, Result, ResultsMissing, Status, TaskState, Usage, Video
 from foxvideo._http import Transport
@@ -32,7 +33,7 @@ async def _nothing_fresh(_: str) -> TaskState:
 
 
 def _video(request: GrokTextToVideo | Request | None = SHOT, **told: object) -> Video:
-    source = Source(Transport("https://fox.example", KEY, 60.0, 15.0), _nothing_fresh, lambda *_: None)
+    source = Source(Transport("https://fox.example", KEY, 60.0, 15.0), _nothing_fresh, lambda *_: None, nothing_saved)
     return Video.of(attrs.evolve(STATE, **told), request, source, settling_until=1.0)  # type: ignore[arg-type]
 
 

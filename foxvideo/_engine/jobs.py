@@ -9,6 +9,8 @@ Out of scope: what an end means (``ends.py``), and what brings it about.
 import logging
 import time
 import weakref
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import attrs
 
@@ -21,6 +23,7 @@ from foxvideo._journal.record import RecordStatus
 from foxvideo._journal.recorder import Recorder
 from foxvideo._transfer.upload import Uploads
 from foxvideo.errors import ClientClosed, FoxError, SubmitUncertain, TaskAbandoned, TaskNotFound
+from foxvideo.media import SavedFile
 from foxvideo.schedule.base import Schedule
 from foxvideo.state import LINK_SECONDS, Status, TaskState
 from foxvideo.video import Source, Video
@@ -124,7 +127,15 @@ class Jobs:
 
     # --- Ends ---
 
-    def end_as(self, job: Job, state: TaskState, *, written: bool = False, seen: float | None = None) -> None:
+    def end_as(
+        self,
+        job: Job,
+        state: TaskState,
+        *,
+        written: bool = False,
+        seen: float | None = None,
+        files: Mapping[int, SavedFile] = MappingProxyType({}),
+    ) -> None:
         """End a job as a terminal state tells, and learn from it.
 
         Args:
@@ -132,12 +143,14 @@ class Jobs:
             state: Its last one.
             written: Whether the journal knows that already.
             seen: When the end was first heard of, in Unix seconds; None for now.
+            files: What is known to have been saved of it.
         """
         now = loop_time()
         job.observe(state)
         if state.status is Status.COMPLETED:
             settling = _settling_until(state, seen, time.time())
-            self.end(job, Video.of(state, job.request, self.source, settling_until=settling), written=written)
+            video = Video.of(state, job.request, self.source, settling_until=settling, files=files)
+            self.end(job, video, written=written)
         else:
             if not written:  # whatever it says, the service may have dropped what it was to read
                 self.uploads.forget(job.uploads)

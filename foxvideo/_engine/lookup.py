@@ -7,6 +7,7 @@ client may be stopped for ever, so the time of whoever waits runs.
 import asyncio
 import enum
 import time
+from collections.abc import Mapping
 
 import attrs
 
@@ -17,6 +18,7 @@ from foxvideo._engine.polling import Polling
 from foxvideo._journal.record import RecordStatus, TaskRecord
 from foxvideo._journal.recorder import Recorder, recalled_request, recalled_state, recalled_uploads
 from foxvideo.errors import JournalError, SubmitUncertain, TaskNotFound
+from foxvideo.media import SavedFile
 from foxvideo.state import LINK_SECONDS, TaskState
 
 _USABLE_SECONDS = LINK_SECONDS - 3600.0  # a link that is about to die is fetched anew
@@ -108,7 +110,9 @@ class Lookup:
             case Next.NOTHING:
                 self._nothing_made(job, f"no task was made under this key: {record.error or 'it was never sent'}")
             case action:
-                self._remember(job, record, state, recall=action is Next.RECALL)
+                files = await self.recorder.files(record.task_id or "") if record.saved else {}
+                if not job.done():
+                    self._remember(job, record, state, files, recall=action is Next.RECALL)
         return True
 
     def _nothing_made(self, job: Job, why: str) -> None:
@@ -141,7 +145,15 @@ class Lookup:
         submission.look = min(2 * submission.look, _RAREST_LOOK)
         return False
 
-    def _remember(self, job: Job, record: TaskRecord, state: TaskState | None, *, recall: bool) -> None:
+    def _remember(
+        self,
+        job: Job,
+        record: TaskRecord,
+        state: TaskState | None,
+        files: Mapping[int, SavedFile],
+        *,
+        recall: bool,
+    ) -> None:
         """Go on with a task that has an id, or end as it did."""
         task_id = record.task_id or ""
         job.request = job.request or recalled_request(record)
@@ -152,7 +164,7 @@ class Lookup:
             return
         self.jobs.admit(job, task_id, self.accepted_at(record))
         if recall and state is not None:
-            self.jobs.end_as(job, state, written=True, seen=record.ended)
+            self.jobs.end_as(job, state, written=True, seen=record.ended, files=files)
         else:
             self.polling.follow(job)
 

@@ -110,7 +110,7 @@ async def bring(
     submits = task.id is None and task.request is not None
     try:
         if task.id is None:
-            bar.show("submitting" if submits else "looking up")
+            bar.show("starting" if submits else "looking up")
             say(f"{'accepted' if submits else 'found'} {await task.wait_accepted()}")
         async for state in task:
             bar.show(state.status_text, state.progress)

@@ -4,6 +4,7 @@ What belongs here: its place, and reading it with neither a key nor a network. W
 (``commands/``), and what is written down when (``_journal/recorder.py``).
 """
 
+import asyncio
 import contextlib
 import os
 from collections.abc import Iterable
@@ -41,6 +42,22 @@ def ready(given: Path | None) -> Path:
         with contextlib.suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
     return path
+
+
+async def saved_at(path: Path, *, key: str | None = None, task_id: str | None = None) -> str | None:
+    """Return where the journal says that the video of a task was saved; None where it knows of none, or is not there.
+
+    Raises:
+        JournalError: It cannot be read.
+    """
+    if (key is None and task_id is None) or not await asyncio.to_thread(path.exists):
+        return None
+    async with SqliteStore(path) as journal:
+        if key is not None:
+            record = await journal.look(key)
+            return None if record is None else record.file
+        files = await journal.files(task_id or "")
+        return str(files[0].path) if 0 in files else None
 
 
 async def read(path: Path) -> tuple[TaskRecord, ...]:

@@ -27,11 +27,13 @@ class Target:
     path: Path | None
     overwrite: bool
 
-    def check(self, task_id: str | None = None) -> None:
+    def check(self, task_id: str | None = None, *, known: str | None = None) -> None:
         """Refuse a target that could not be written.
 
         Args:
             task_id: The task, where it is known already: then the name of its video in a folder is, too.
+            known: The path under which the journal says that its video was saved: that file may be there. None for
+                none.
 
         Raises:
             click.UsageError: The file exists, or its folder does not, or nothing can be written there.
@@ -44,11 +46,11 @@ class Target:
             raise click.UsageError(f"there is no folder {parent}")
         if not os.access(parent, os.W_OK | os.X_OK):
             raise click.UsageError(f"nothing can be written in {parent}")
-        if file and file.exists() and not self.overwrite:
+        if file and file.exists() and not self.overwrite and str(file.absolute()) != known:
             raise click.UsageError(f"{file} exists; --overwrite replaces it")
         try:
             place = places.Target(parent if file is None else file, folder=file is None)
-            place.check(may_exist=self.overwrite)
+            place.check(known, may_exist=self.overwrite)
         except (OSError, ValueError) as error:
             raise click.UsageError(str(error)) from None
 

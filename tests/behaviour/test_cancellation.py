@@ -111,7 +111,7 @@ async def _save(client: Client, fox: Emulator, folder: Path) -> None:
 
 async def _save_when_done(client: Client, fox: Emulator, folder: Path) -> None:
     (folder / "video.mp4").unlink(missing_ok=True)
-    await client.generate(SHOT, save=folder / "video.mp4")
+    await client.generate(SHOT, save_to=folder / "video.mp4")
 
 
 async def _close_under_way(client: Client, fox: Emulator, folder: Path) -> None:

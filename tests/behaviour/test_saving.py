@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from hosting import nothing_saved
 
 from foxvideo import (
     Client,
@@ -46,7 +47,7 @@ def _client(fox: Emulator, **options: object) -> Client:
 
 async def test_a_video_is_saved_in_the_file_that_was_named(client: Client, fox: Emulator, tmp_path: Path) -> None:
     """It is there when the video is."""
-    video = await client.generate(SHOT, save=tmp_path / "fox.mp4")
+    video = await client.generate(SHOT, save_to=tmp_path / "fox.mp4")
 
     assert (tmp_path / "fox.mp4").read_bytes() == stored_video()
     assert video.task_id in fox.ledger.tasks
@@ -60,7 +61,7 @@ async def test_a_file_that_cannot_be_made_costs_nothing(
     (tmp_path / "mine").write_bytes(b"mine")
 
     with pytest.raises(kind, match="nothing was submitted"):
-        await client.generate(SHOT, save=tmp_path / name)
+        await client.generate(SHOT, save_to=tmp_path / name)
 
     assert fox.ledger.submitted == 0
     assert (tmp_path / "mine").read_bytes() == b"mine"
@@ -95,7 +96,7 @@ async def test_a_handle_does_not_wait_for_its_file_but_closing_does(fox: Emulato
 async def test_a_file_that_was_named_goes_before_the_folder(fox: Emulator, tmp_path: Path) -> None:
     """A video is saved once."""
     async with _client(fox, save_to=tmp_path / "clips") as client:
-        await client.generate(SHOT, save=tmp_path / "fox.mp4")
+        await client.generate(SHOT, save_to=tmp_path / "fox.mp4")
 
     assert _names(tmp_path) == ["fox.mp4"]
 
@@ -107,7 +108,7 @@ async def test_a_save_that_fails_is_told_with_the_id(
     fox.fail_next("result", Fault("error", status=400))
 
     with pytest.raises(DownloadError) as caught:
-        await client.generate(SHOT, save=tmp_path / "fox.mp4")
+        await client.generate(SHOT, save_to=tmp_path / "fox.mp4")
 
     (task_id,) = fox.ledger.tasks
     assert (caught.value.task_id, caught.value.submitted) == (task_id, "yes")
@@ -141,7 +142,7 @@ async def test_a_video_whose_caller_has_gone_is_saved_all_the_same(
     client: Client, fox: Emulator, tmp_path: Path
 ) -> None:
     """It was paid for."""
-    caller = asyncio.create_task(client.generate(SHOT, save=tmp_path / "fox.mp4"))
+    caller = asyncio.create_task(client.generate(SHOT, save_to=tmp_path / "fox.mp4"))
     await asyncio.sleep(5)
     caller.cancel()
     await asyncio.sleep(10)
@@ -180,7 +181,7 @@ async def test_closing_that_is_cut_cuts_a_save_and_the_next_goes_on(tmp_path: Pa
 async def test_the_journal_knows_what_was_saved(fox: Emulator, tmp_path: Path) -> None:
     """Its path, its size and its hash."""
     async with _client(fox, journal=tmp_path / "videos.db") as client:
-        video = await client.generate(SHOT, save=tmp_path / "fox.mp4")
+        video = await client.generate(SHOT, save_to=tmp_path / "fox.mp4")
         saved = await client._recorder.files(video.task_id)
         (row,) = await client.history()
     await video.save(tmp_path / "later.mp4")  # the journal is closed by then
@@ -196,14 +197,14 @@ async def test_the_same_key_and_file_is_saved_once(fox: Emulator, tmp_path: Path
     path, journal = tmp_path / "fox.mp4", tmp_path / "videos.db"
     for _ in range(2):
         async with _client(fox, journal=journal) as client:
-            await asyncio.gather(*(client.generate(SHOT, key="shot-17", save=path) for _ in range(3)))
+            await asyncio.gather(*(client.generate(SHOT, key="shot-17", save_to=path) for _ in range(3)))
         assert (fox.ledger.charged, fox.ledger.downloaded) == (1, 1)
 
     path.unlink()
     async with _client(fox, journal=journal) as client:
-        await client.generate(SHOT, key="shot-17", save=path)
+        await client.generate(SHOT, key="shot-17", save_to=path)
         with pytest.raises(FileExistsError, match="nothing was submitted"):
-            await client.generate(SHOT, key="shot-18", save=path)
+            await client.generate(SHOT, key="shot-18", save_to=path)
 
     assert (fox.ledger.charged, fox.ledger.downloaded) == (1, 2)
 
@@ -300,16 +301,16 @@ async def test_a_video_of_a_key_that_was_saved_and_not_noted_is_recognised(fox: 
     path.write_bytes(stored_video())
 
     async with _client(fox, journal=journal) as again:
-        await again.generate(SHOT, key="shot-17", save=path)
+        await again.generate(SHOT, key="shot-17", save_to=path)
         (row,) = await again.history()
         assert row.file == str(path)
         with pytest.raises(FileExistsError, match="nothing was submitted"):
-            await again.generate(SHOT, key="shot-18", save=path)
+            await again.generate(SHOT, key="shot-18", save_to=path)
 
     path.write_bytes(b"mine")
     async with _client(fox, journal=journal) as third:
         with pytest.raises(FileExistsError):
-            await third.generate(SHOT, key="shot-17", save=path)
+            await third.generate(SHOT, key="shot-17", save_to=path)
 
     assert path.read_bytes() == b"mine"
     assert fox.ledger.charged == 1
@@ -325,12 +326,12 @@ async def test_a_saved_video_that_is_damaged_is_fetched_again(
     """What somebody made of it is kept."""
     save = f"{tmp_path}/clips/" if folder else str(tmp_path / "fox.mp4")
     async with _client(fox, journal=tmp_path / "videos.db") as client:
-        video = await client.generate(SHOT, key="shot-17", save=save)
+        video = await client.generate(SHOT, key="shot-17", save_to=save)
     path = tmp_path / "clips" / f"{video.task_id}.mp4" if folder else tmp_path / "fox.mp4"
     path.write_bytes(damage)
 
     async with _client(fox, journal=tmp_path / "videos.db") as client:
-        (end,) = await asyncio.gather(client.generate(SHOT, key="shot-17", save=save), return_exceptions=True)
+        (end,) = await asyncio.gather(client.generate(SHOT, key="shot-17", save_to=save), return_exceptions=True)
 
     assert isinstance(end, Video if mends else FileExistsError)
     assert path.read_bytes() == (stored_video() if mends else damage)
@@ -341,7 +342,7 @@ async def test_what_is_saved_elsewhere_is_not_saved_again(fox: Emulator, tmp_pat
     """The same key in a client with a folder finds its file, wherever that is."""
     folder, journal = tmp_path / "clips", tmp_path / "videos.db"
     async with _client(fox, journal=journal) as client:
-        await client.generate(SHOT, key="shot-17", save=tmp_path / "fox.mp4")
+        await client.generate(SHOT, key="shot-17", save_to=tmp_path / "fox.mp4")
     async with _client(fox, journal=journal, save_to=folder) as again:
         await again.generate(SHOT, key="shot-17")
 
@@ -414,7 +415,7 @@ def source() -> Source:
     async def fresh(task_id: str) -> TaskState:
         raise TaskNotFound("nobody knows it", task_id=task_id, submitted="yes")
 
-    return Source(Transport("http://fox.invalid", "sk-1", 60.0, 15.0), fresh, lambda *_: None)
+    return Source(Transport("http://fox.invalid", "sk-1", 60.0, 15.0), fresh, lambda *_: None, nothing_saved)
 
 
 async def test_what_is_too_old_to_be_fetched_is_left_alone(

@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 import pytest
-from hosting import OTHER_VIDEO, VIDEO, Host, Reply, begins, gives_video, names, now, says
+from hosting import OTHER_VIDEO, VIDEO, Host, Reply, begins, gives_video, names, nothing_saved, now, says
 
 from foxvideo import (
     BadReply,
@@ -63,7 +63,7 @@ class Service:
 
     def video(self, task_id: str, *links: str, early: float | None = None, **fields: object) -> Video:
         """Return the outcome of a task."""
-        source = Source(self.transport, self.fresh, lambda *file: self.told.append(file))
+        source = Source(self.transport, self.fresh, lambda *file: self.told.append(file), nothing_saved)
         until = None if early is None else time.monotonic() + early
         return Video.of(_state(task_id, *links, **fields), None, source, settling_until=until)
 
@@ -118,6 +118,51 @@ async def test_saving_twice_is_saving_once(client: Client, tmp_path: Path) -> No
 
     assert await video.save(tmp_path / "a") == await video.save(tmp_path / "a")
     assert await video.save_all(tmp_path) == await video.save_all(tmp_path)
+
+
+async def test_a_file_that_was_saved_and_is_unchanged_is_not_fetched_again(
+    service: Service, host: Host, tmp_path: Path
+) -> None:
+    """The same program is run again and again; a file that somebody changed is looked at anew."""
+    video = service.video("task-1", host.link)
+    saved = await video.save(tmp_path / "a.mp4")
+    assert (await video.save(tmp_path / "a.mp4"), len(host.heard)) == (saved, 1)
+
+    saved.path.write_bytes(OTHER_VIDEO)
+    with pytest.raises(FileExistsError):
+        await video.save(tmp_path / "a.mp4")
+    assert len(host.heard) == 2
+
+
+async def test_a_video_is_read_without_a_file(service: Service, host: Host, tmp_path: Path) -> None:
+    """For whoever puts it into a store of their own; nothing is left behind, and nothing is said to be saved."""
+    video = service.video("task-1", host.link)
+    assert await video.read() == VIDEO
+    assert [len(chunk) async for chunk in video.stream()] == [len(VIDEO)]
+    assert (video.file, service.told, len(host.heard)) == (None, [], 2)
+
+    saved = await video.save(tmp_path / "a.mp4")
+    assert saved is video.file
+    assert (await video.read(), len(host.heard)) == (VIDEO, 3)  # from where it lies
+    saved.path.write_bytes(b"changed")
+    assert (await video.read(), len(host.heard)) == (VIDEO, 4)
+
+
+async def test_a_page_is_not_read_as_a_video(service: Service, host: Host) -> None:
+    """The bytes are looked at as those of a file are, before the first one is handed out."""
+    host.answers = [says(200, b"<html>sign in</html>", Content_Type="video/mp4")] * 9
+    with pytest.raises(DownloadError, match="text or a page"):
+        await anext(service.video("task-1", host.link).stream())
+
+
+async def test_a_video_of_an_earlier_run_knows_its_file(fox: Emulator, tmp_path: Path) -> None:
+    """The journal remembers it, so that nobody has to search the records for it."""
+    for _ in range(2):
+        async with Client(fox.api_key, fox.base_url, journal=tmp_path / "videos.db") as client:
+            video = await client.generate(SHOT, key="shot-17", save_to=tmp_path / "fox.mp4")
+            assert video.file is not None
+            assert video.file.path == tmp_path / "fox.mp4"
+            assert video.file.size == len(stored_video())
 
 
 async def test_a_video_is_not_saved_as_a_folder(client: Client, tmp_path: Path) -> None:

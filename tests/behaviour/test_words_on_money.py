@@ -64,7 +64,7 @@ VERBS: dict[str, Verb] = {
     "generate another request": lambda client, _: client.generate(OTHER, key=KEY),
     "generate from a file that is not there": lambda client, _: client.generate(LOCAL, key=KEY),
     "generate with a short timeout": lambda client, _: client.generate(SHOT, key=KEY, timeout=0.001),
-    "generate into a file that cannot be": lambda client, _: client.generate(SHOT, key=KEY, save="/nowhere/fox.mp4"),
+    "generate into a file that cannot be": lambda client, _: client.generate(SHOT, key=KEY, save_to="/nowhere/fox.mp4"),
     "submit and abandon": _abandoned,
     "submit and abandon later": _abandoned_a_little_later,
     "submit and close": _closed,

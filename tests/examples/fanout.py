@@ -22,7 +22,7 @@ async def main(folder: Path, shots: Mapping[str, VideoRequest] = SHOTS) -> int:
     """Make all shots; return how many have no video."""
     folder.mkdir(parents=True, exist_ok=True)
     async with Client(journal=folder / "videos.db") as client:
-        videos = [client.generate(shot, key=name, save=folder / f"{name}.mp4") for name, shot in shots.items()]
+        videos = [client.generate(shot, key=name, save_to=folder / f"{name}.mp4") for name, shot in shots.items()]
         outcomes = await asyncio.gather(*videos, return_exceptions=True)
     for name, outcome in zip(shots, outcomes, strict=True):
         _tell(name, outcome)

@@ -215,7 +215,7 @@ async def test_a_place_that_cannot_be_written_costs_nothing(
     make(tmp_path / name)
 
     with pytest.raises(kind, match="nothing was submitted"):
-        await client.generate(SHOT, save=tmp_path / name)
+        await client.generate(SHOT, save_to=tmp_path / name)
 
     assert fox.ledger.submitted == 0
 
@@ -237,7 +237,7 @@ async def test_a_folder_that_cannot_be_written_costs_nothing(case: str, fox: Emu
 
 async def test_a_video_goes_into_a_folder_that_ends_with_a_slash(client: Client, tmp_path: Path) -> None:
     """Under the name of its task; the folder is made."""
-    video = await client.generate(SHOT, save=f"{tmp_path}/clips/")
+    video = await client.generate(SHOT, save_to=f"{tmp_path}/clips/")
 
     assert (tmp_path / "clips" / f"{video.task_id}.mp4").read_bytes() == stored_video()
 

@@ -6,7 +6,7 @@ import click
 
 from foxvideo.cli import command
 from foxvideo.cli.errand import Errand, errand_options, print_video
-from foxvideo.cli.journal import key_option, ready
+from foxvideo.cli.journal import key_option, ready, saved_at
 from foxvideo.cli.target import Target
 from foxvideo.client import Client
 from foxvideo.task import VideoTask
@@ -34,9 +34,9 @@ def fetch(
     Links live 24 hours.
     """
     command.check_name(task_id, key)
-    target = Target(output, overwrite)
-    target.check(task_id)
-    client = command.make_client(base_url, ready(journal), poll_every=poll_every, timeout=timeout)
+    target, path = Target(output, overwrite), ready(journal)
+    target.check(task_id, known=command.run(saved_at(path, key=key, task_id=task_id)))
+    client = command.make_client(base_url, path, poll_every=poll_every, timeout=timeout)
 
     async def begin(client: Client) -> VideoTask:
         return client.task(task_id, key=key)

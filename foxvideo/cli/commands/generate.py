@@ -12,7 +12,7 @@ from foxvideo.cli import command
 from foxvideo.cli.completion import complete_ids
 from foxvideo.cli.compose import Asked
 from foxvideo.cli.errand import Errand, errand_options, print_video
-from foxvideo.cli.journal import ready
+from foxvideo.cli.journal import ready, saved_at
 from foxvideo.cli.target import Target
 from foxvideo.client import Client
 from foxvideo.task import VideoTask
@@ -92,12 +92,12 @@ def generate(
     `foxvideo resume` goes on with it, whatever happens. With --key, the same command again gives the same video: it
     waits for the task that is there, or saves it once more, and submits nothing.
     """  # noqa: D301 - click wants the control character itself
-    target = Target(output, overwrite)
-    target.check()
     if retry_failed and key is None:
         raise click.UsageError("--retry-failed needs --key")
+    target, path = Target(output, overwrite), ready(journal)
+    target.check(known=command.run(saved_at(path, key=key)))
     request = Asked(**asked).request()
-    client = command.make_client(base_url, ready(journal), poll_every=poll_every)
+    client = command.make_client(base_url, path, poll_every=poll_every)
 
     async def begin(client: Client) -> VideoTask:
         return client.submit(request, key=key, retry_failed=retry_failed, timeout=timeout, check=not no_check)
