@@ -5,6 +5,8 @@ What belongs here: the entry point. What must not: click, rich, platformdirs, or
 
 import sys
 
+from foxvideo.cli.streams import prepare
+
 _EXTRA = {"click", "platformdirs", "rich"}
 
 
@@ -14,6 +16,7 @@ def main() -> int:
     Returns:
         2 where one of the extra's packages is missing; else it ends with ``SystemExit``, see ``foxvideo.cli.outcome``.
     """
+    prepare()
     try:
         from foxvideo.cli.app import app  # noqa: PLC0415 - the extra may be missing
     except ImportError as error:

@@ -87,6 +87,8 @@ def _reported(ctx: click.Context, *, as_json: bool) -> Iterator[None]:
         if as_json:
             print_json(outcome.error_as_json(error, ctx.params))
         raise
+    except BrokenPipeError:  # a reader that has seen enough is no error; click ends without a word
+        raise
     except KeyboardInterrupt:
         _report(outcome.Interrupted("interrupted", submitted="no"), ctx, as_json=as_json)
     except (FoxError, OSError) as error:

@@ -6,7 +6,6 @@ written down together with the identity of the journal, and the same rows after 
 """
 
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import click
 
 from foxvideo.batch import Survey
 from foxvideo.cli.outcome import Exit
+from foxvideo.cli.streams import somebody_can_answer
 
 AGREED = "batch.json"
 
@@ -94,13 +94,9 @@ def agree(folder: Path, counted: Survey, journal: str | None, *, retry_failed: b
     if not found:
         return
     why = f"{bought} rows would be bought in {folder}, but {', and '.join(found)}"
-    if not _somebody_is_there():
+    if not somebody_can_answer():
         raise click.UsageError(f"{why}: --yes buys them")
     click.echo(why, err=True)
     if not click.confirm(f"Buy {bought} rows?", err=True):
         click.echo("nothing was sent", err=True)
         raise click.exceptions.Exit(Exit.BAD_INPUT)
-
-
-def _somebody_is_there() -> bool:
-    return sys.stdin is not None and sys.stdin.isatty()

@@ -27,9 +27,21 @@ key_option = click.option("--key", metavar="NAME", help="The name that the task 
 
 
 def place(given: Path | None) -> Path:
-    """Return where the journal lies: where it was asked for, or the environment says, or the user's data lie."""
+    """Return where the journal lies: where it was asked for, or the environment says, or the user's data lie.
+
+    Raises:
+        click.UsageError: Nothing names a place, and the user has no home: then every folder would have a journal of
+            its own, and the same key would be bought in each.
+    """
     named = given or os.environ.get(PLACE)
-    return Path(named) if named else platformdirs.user_data_path("foxvideo", appauthor=False) / "journal.db"
+    if named:
+        return Path(named)
+    path = None
+    with contextlib.suppress(RuntimeError):  # as newer versions of platformdirs say it; older ones leave a ``~``
+        path = platformdirs.user_data_path("foxvideo", appauthor=False) / "journal.db"
+    if path is None or not path.is_absolute():
+        raise click.UsageError(f"there is no home folder for the journal: name a file by --journal or {PLACE}")
+    return path
 
 
 def ready(given: Path | None) -> Path:
@@ -38,7 +50,7 @@ def ready(given: Path | None) -> Path:
     A folder that cannot be made is no error here: the journal itself says so before anything is sent.
     """
     path = place(given)
-    if path == place(None) and not os.environ.get(PLACE):
+    if not given and not os.environ.get(PLACE):
         with contextlib.suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
     return path

@@ -115,7 +115,7 @@ def test_a_folder_that_cannot_say_what_was_agreed_to_wants_a_yes(run: Run, damag
 @pytest.mark.parametrize(("answer", "code", "charged"), [("y\n", 0, 3), ("n\n", 2, 0)])
 def test_a_terminal_is_asked(run: Run, monkeypatch: pytest.MonkeyPatch, answer: str, code: int, charged: int) -> None:
     """No is the default."""
-    monkeypatch.setattr("foxvideo.cli.consent._somebody_is_there", lambda: True)
+    monkeypatch.setattr("foxvideo.cli.consent.somebody_can_answer", lambda: True)
     Path("clips").mkdir()
     Path("clips/batch.json").write_text("{}")
     with served() as emulator:
@@ -372,7 +372,7 @@ def test_a_manifest_that_changes_while_the_question_stands_is_the_one_that_was_c
         Path("shots.csv").write_text("prompt\n" + "".join(f"Shot {number}\n" for number in range(99)))
         return True
 
-    monkeypatch.setattr("foxvideo.cli.consent._somebody_is_there", somebody)
+    monkeypatch.setattr("foxvideo.cli.consent.somebody_can_answer", somebody)
     Path("clips").mkdir()
     Path("clips/batch.json").write_text("{}")
     with served() as emulator:

@@ -69,7 +69,7 @@ def doctor(ctx: click.Context, *, base_url: str | None, journal: Path | None, as
     """
     base = base_url or os.environ.get("FOXAPI_BASE_URL") or DEFAULT_BASE_URL
     checks, models = run(examine(os.environ.get("FOXAPI_API_KEY"), base))
-    checks.append(journal_check(place(journal)))
+    checks.append(_journal(journal))
     well = not any(check.verdict == "fail" for check in checks)
     if as_json:
         grok = {model: model in models for model in GROK} if models is not None else None
@@ -139,6 +139,13 @@ def key_check(key: str | None) -> Check:
         return Check("key", "fail", size, advice)
     advice = next((advice for advice, found in doubts.items() if found), "")
     return Check("key", "warn" if advice else "ok", size, advice)
+
+
+def _journal(given: Path | None) -> Check:
+    try:
+        return journal_check(place(given))
+    except click.UsageError as error:
+        return Check("journal", "fail", error.message, f"--journal PATH, or {PLACE} in the environment")
 
 
 def journal_check(path: Path) -> Check:

@@ -14,6 +14,7 @@ from foxvideo.cli.compose import Asked
 from foxvideo.cli.errand import Errand, errand_options, print_video
 from foxvideo.cli.journal import ready
 from foxvideo.cli.outcome import Interrupted
+from foxvideo.cli.streams import somebody_can_answer
 from foxvideo.cli.target import Target
 from foxvideo.client import Client
 from foxvideo.task import VideoTask
@@ -74,7 +75,7 @@ def _ask(row: TaskRecord) -> None:
         Interrupted: It is not.
         click.UsageError: There is no terminal.
     """
-    if not sys.stdin.isatty():
+    if not somebody_can_answer():
         raise click.UsageError("this may cost twice; --yes says that you know")
     click.echo(f"{row.key}: {row.model}, {row.error or 'no reply'}", err=True)
     click.echo("If it was made after all, you pay twice. Submit it again? [y/N] ", err=True, nl=False)
