@@ -207,7 +207,8 @@ class Client:
                 task: now, concurrently, in another process, and after a crash. None for a new task.
             retry_failed: Whether a task under this key that failed is tried anew, which is a new, paid task.
             timeout: Seconds for this task, None for no limit; the client's ``task_timeout`` if not given.
-            check: Whether fields are checked against the documentation. False sends them as they are.
+            check: Whether fields are checked against the documentation, and local files are refused that are
+                certainly no media. False sends them as they are.
 
         Raises:
             InvalidRequest: All faults of the request, before anything is sent.
@@ -240,7 +241,7 @@ class Client:
         if not isinstance(request, VideoRequest):  # whatever the types promise
             raise TypeError(f"pass a request, or a mapping of the API's own fields, not {request!r:.80}")
         generic.check(request, documented=check)
-        return self._engine.submit(request, timeout, key=key, retry_failed=retry_failed, risk=risk)
+        return self._engine.submit(request, timeout, key=key, retry_failed=retry_failed, risk=risk, check=check)
 
     def _check_key(self, key: object) -> None:
         self._journal()
@@ -277,7 +278,8 @@ class Client:
                 task: now, concurrently, in another process, and after a crash. None for a new task.
             retry_failed: Whether a task under this key that failed is tried anew, which is a new, paid task.
             timeout: Seconds for this task, None for no limit; the client's ``task_timeout`` if not given.
-            check: Whether fields are checked against the documentation. False sends them as they are.
+            check: Whether fields are checked against the documentation, and local files are refused that are
+                certainly no media. False sends them as they are.
             save_to: The file to save the video in, also if nobody waits for it any more; must not exist, unless it is
                 the video of this key. A folder for all results, which is made, where it ends with a slash. None for
                 ``save_to`` of the client, if that is set.

@@ -117,10 +117,11 @@ class Engine:
         key: str | None = None,
         retry_failed: bool = False,
         risk: bool = False,
+        check: bool = True,
     ) -> Job:
         """Begin a job with a request that passed its checks."""
         self.bind()
-        return self.submissions.begin(request, timeout, key=key, retry_failed=retry_failed, risk=risk)
+        return self.submissions.begin(request, timeout, key=key, retry_failed=retry_failed, risk=risk, check=check)
 
     def follow(self, job: Job) -> None:
         """Begin to work on a job that was named by its id or key, unless that has begun or it has ended.

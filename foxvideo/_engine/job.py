@@ -81,6 +81,7 @@ class Submission:
         preparing: The task that claims the key or uploads the files; None without.
         retry_failed: Whether a task under the key that failed is tried anew.
         risk: Whether one that is uncertain is, too: the caller's decision to risk paying twice.
+        check: Whether local files that are certainly no media are refused.
         record: The number of its record, once that is this client's to send; None without.
         before: What earlier attempts under the key came to; None as long as the journal was not asked, or another
             client sends the key.
@@ -102,6 +103,7 @@ class Submission:
     preparing: asyncio.Task[None] | None = None
     retry_failed: bool = False
     risk: bool = False
+    check: bool = True
     record: int | None = None
     before: Submitted | None = None
     lost: FoxError | None = None

@@ -90,7 +90,14 @@ class Submissions:
     # --- Beginnings ---
 
     def begin(
-        self, request: VideoRequest, timeout: float | None, *, key: str | None, retry_failed: bool, risk: bool
+        self,
+        request: VideoRequest,
+        timeout: float | None,
+        *,
+        key: str | None,
+        retry_failed: bool,
+        risk: bool,
+        check: bool,
     ) -> Job:
         """Begin with a request that passed its checks; the same key and request is the same task."""
         media = media_of(request) or NO_FILES
@@ -103,7 +110,12 @@ class Submissions:
             share(living)
             return living
         submission = Submission(
-            contextvars.copy_context(), secrets.token_hex(16), media, retry_failed=retry_failed, risk=risk
+            contextvars.copy_context(),
+            secrets.token_hex(16),
+            media,
+            retry_failed=retry_failed,
+            risk=risk,
+            check=check,
         )
         job = Job(request, timeout, key=key, submission=submission, followed=True)
         self.jobs.begin(job)
@@ -141,7 +153,7 @@ class Submissions:
     async def _describe(self, job: Job, submission: Submission, request: VideoRequest) -> None:
         """Name local files by their content, and claim the key for a request of just these."""
         try:
-            submission.digests = await asyncio.to_thread(_digests, submission.media)
+            submission.digests = await asyncio.to_thread(_digests, submission.media, check=submission.check)
         except FoxError:
             # The error is about the key, too, of which the journal may know more than this attempt.
             record = await self.recorder.look(job.key or "")
@@ -193,7 +205,7 @@ class Submissions:
 
     async def _upload(self, job: Job, submission: Submission, request: VideoRequest) -> None:
         links = {
-            place: await self.uploads.link(media, submission.digests.get(place))
+            place: await self.uploads.link(media, submission.digests.get(place), check=submission.check)
             for place, media in submission.media.items()
         }
         submission.body, submission.links = encode(request, links), json.dumps(list(links.values())).encode()
@@ -381,10 +393,10 @@ def _named(request: VideoRequest, digests: Mapping[int, str]) -> bytes:
     return encode(request, {place: {"sha256": sha256} for place, sha256 in digests.items()})
 
 
-def _digests(media: Mapping[int, LocalMedia]) -> dict[int, str]:
+def _digests(media: Mapping[int, LocalMedia], *, check: bool) -> dict[int, str]:
     """Return what local files hold; reads them, and blocks.
 
     Raises:
-        UploadError: One cannot be read.
+        UploadError: One cannot be read, or is no media.
     """
-    return {place: digest(local) for place, local in media.items()}
+    return {place: digest(local, check=check) for place, local in media.items()}

@@ -13,10 +13,12 @@ from pathlib import Path
 
 import attrs
 
+from foxvideo._transfer.format import HEAD, no_upload
 from foxvideo.errors import UploadError
 from foxvideo.media import LocalMedia, Pinned, SavedFile
 
 PIECE = 1 << 18
+_CHECK = "check the file; with check=False it is uploaded all the same"
 _KINDS = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a named pipe"), (stat.S_ISSOCK, "a socket"))
 _READING = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 # A pipe that nobody writes to, and many a device, would hold up whoever opens it.
@@ -63,39 +65,47 @@ class Content:
         media: The media.
         size: Their bytes.
         digest: Their SHA-256, in hexadecimal.
+        head: Their first bytes.
     """
 
     media: LocalMedia = attrs.field(repr=False)
     size: int
     digest: str
+    head: bytes = attrs.field(repr=False)
 
     @classmethod
-    def of(cls, media: LocalMedia, *, expected: str | None = None) -> "Content":
+    def of(cls, media: LocalMedia, *, expected: str | None = None, check: bool = False) -> "Content":
         """Read media once, to know what they hold; a file in constant memory.
 
         Args:
             media: A file or bytes.
             expected: The digest that they must have, as a ``Pinned`` file has one; None for any.
+            check: Whether what is certainly no picture, video or sound is refused: the service takes any bytes, and a
+                task that cannot read them is paid for.
 
         Raises:
-            UploadError: The file cannot be read, is too large, or holds something else than it did.
+            UploadError: The file cannot be read, is too large, holds something else than it did, or is no media.
         """
         expected = media.sha256 if isinstance(media, Pinned) and expected is None else expected
         content = cls._read_once(media)
         if expected not in (None, content.digest):
             raise UploadError(f"{called(media)} changed since its task was described", submitted="no")
+        if check and (what := no_upload(content.head, _suffix(media))) is not None:
+            raise UploadError(f"{called(media)} is {what}, not a picture, video or sound", submitted="no", hint=_CHECK)
         return content
 
     @classmethod
     def _read_once(cls, media: LocalMedia) -> "Content":
         if isinstance(media, bytes):
-            return cls(media, len(media), hashlib.sha256(media).hexdigest())
+            return cls(media, len(media), hashlib.sha256(media).hexdigest(), media[:HEAD])
         try:
             with reading(media) as file:
+                head = file.read(HEAD) or b""
+                file.seek(0)
                 size, digest = _hashed(file.read)
         except (OSError, ValueError) as error:  # a path with a null byte is a ValueError
             raise _unreadable(media, error) from error
-        return cls(media, size, digest)
+        return cls(media, size, digest, head)
 
     def piece(self, offset: int, most: int = PIECE) -> bytes:
         """Return the bytes from a place on, which must end where they ended before.
@@ -122,17 +132,18 @@ class Content:
         return UploadError(f"{called(self.media)} changed while it was uploaded", submitted="no")
 
 
-def digest(media: LocalMedia, *, expected: str | None = None) -> str:
+def digest(media: LocalMedia, *, expected: str | None = None, check: bool = False) -> str:
     """Return the SHA-256 of local media, in hexadecimal; reads a file in constant memory.
 
     Args:
         media: A file or bytes.
         expected: What it must be, as for a ``Pinned`` file; None for anything.
+        check: As for ``Content.of``.
 
     Raises:
-        UploadError: The file cannot be read, or holds something else than it did.
+        UploadError: As for ``Content.of``.
     """
-    return Content.of(media, expected=expected).digest
+    return Content.of(media, expected=expected, check=check).digest
 
 
 def saved_file(path: Path) -> SavedFile:
@@ -148,6 +159,10 @@ def saved_file(path: Path) -> SavedFile:
 def called(media: LocalMedia) -> str:
     """Name media in an error."""
     return f"<{len(media)} bytes>" if isinstance(media, bytes) else repr(os.fspath(media))
+
+
+def _suffix(media: LocalMedia) -> str:
+    return "" if isinstance(media, bytes) else Path(media).suffix
 
 
 def _hashed(read: Callable[[int], bytes | None]) -> tuple[int, str]:

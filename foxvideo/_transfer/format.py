@@ -5,6 +5,8 @@ and where it tells no length, only the structure of the file shows that its end 
 """
 
 import codecs
+import mimetypes
+import re
 from collections.abc import Callable
 
 HEAD = 512  # bytes that are enough to tell
@@ -48,6 +50,13 @@ _OTHER = (
     b"\x7fELF",
 )
 _KINDS = ("video/", "audio/", "image/")
+_TEXT = "text or a page"
+_FEW_WORDS = re.compile(rb"\w{1,20}( \w{1,20}){0,2}")
+_REFUSALS = re.compile(
+    rb"error|denied|forbidden|found|expired|unauthori|invalid|null|none|undefined|many|limit|unavailable|gateway|bad",
+    re.IGNORECASE,
+)
+_TYPES = mimetypes.MimeTypes()  # the built-in types alone, so that every machine says the same
 _TS_PACKET = 188
 _MPEG_SYNC = 0xE0
 _SHORTEST_BOX, _LONGEST_HEADER = 8, 16
@@ -55,7 +64,7 @@ _MOST_BOXES = 100_000  # more would only be looked at for nothing
 
 
 def no_media(head: bytes, kind: str) -> str | None:
-    """Say why a file is no video, sound or picture; None where it may be one.
+    """Say what a file is that is no video, sound or picture; None where it may be one.
 
     Args:
         head: Its first ``HEAD`` bytes, fewer where it has no more.
@@ -63,16 +72,32 @@ def no_media(head: bytes, kind: str) -> str | None:
             host calls them; bytes that nobody knows are where the host says so.
     """
     if not head:
-        return "it is empty"
+        return "empty"
     if not any(head):
-        return "it is nothing but zeros"
+        return "nothing but zeros"
     if _is_text(head):
-        return "it is text or a page, not a video"
+        return _TEXT
     if _is_media(head):
         return None
-    if head.startswith(_OTHER) or head.lstrip(_BLANK)[:1] in _MARKUP or not kind.startswith(_KINDS):
-        return f"it is no video, but {kind or 'something without a type'}"
-    return None
+    if head.startswith(_OTHER) or head.lstrip(_BLANK)[:1] in _MARKUP:
+        return "an archive, a document or a program"
+    return None if kind.startswith(_KINDS) else kind or "something without a type"
+
+
+def no_upload(head: bytes, suffix: str) -> str | None:
+    """Say what a local file is that is certainly no media, so that a task which is given it would be paid for in vain.
+
+    Args:
+        head: Its first ``HEAD`` bytes, fewer where it has no more.
+        suffix: Of its name, with the dot; empty where there is none.
+    """
+    what = no_media(head, "image/")
+    if what != _TEXT:
+        return what
+    named = (_TYPES.guess_type(f"x{suffix}")[0] or "image/").startswith(_KINDS)
+    # Three words on one line are no picture either, but they say too little to be called something else.
+    unclear = named and _FEW_WORDS.fullmatch(head) is not None and not _REFUSALS.search(head)
+    return None if unclear else what
 
 
 def _is_text(head: bytes) -> bool:

@@ -157,7 +157,7 @@ def begin(source: str, headers: Mapping[str, str], head: bytes, wanted: int | No
     """
     facts = Facts.of(source, headers)
     if (why := no_media(head, facts.kind)) is not None:
-        raise Interrupted(why)
+        raise Interrupted(f"it is {why}, not a video")
     if wanted is not None and facts.total not in (None, wanted):
         raise Interrupted(f"the host has {facts.total} bytes, and the task tells {wanted}")
     return attrs.evolve(facts, total=wanted) if facts.total is None else facts

@@ -98,7 +98,7 @@ class Uploads:
     _closed: bool = attrs.field(default=False, init=False)
     _slots: asyncio.Semaphore = attrs.field(factory=lambda: asyncio.Semaphore(_AT_ONCE), init=False)
 
-    async def link(self, media: LocalMedia, expected: str | None = None) -> str:
+    async def link(self, media: LocalMedia, expected: str | None = None, *, check: bool = False) -> str:
         """Return a URL under which the service can read a local file; uploaded unless its content already was.
 
         Cancelling one who waits leaves the upload to the others that need it.
@@ -106,6 +106,7 @@ class Uploads:
         Args:
             media: The file, or its bytes.
             expected: The SHA-256 that its request was named by, in hexadecimal; None if it has no name.
+            check: Whether what is certainly no picture, video or sound is refused.
 
         Raises:
             UploadError: The file cannot be read, is too large, or does not hold what was expected; or the service did
@@ -114,7 +115,7 @@ class Uploads:
             FoxError: The service refuses the key, or cannot be reached.
         """
         async with self._slots:
-            content = await asyncio.to_thread(Content.of, media, expected=expected)
+            content = await asyncio.to_thread(Content.of, media, expected=expected, check=check)
         while True:
             flight = self._flight(content)
             await asyncio.wait({flight.task})

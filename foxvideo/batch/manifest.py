@@ -103,7 +103,7 @@ class Manifest:
         text = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", errors="surrogateescape", newline="")
         times: Counter[str] = Counter()
         for number, line in enumerate(read_lines(text), 1):
-            yield name_row(number, line.number, self._request(line, folder), times)
+            yield name_row(number, line.number, self._request(line, folder), times, check=self.check)
 
     def _request(self, line: Line, folder: Path) -> Request | InvalidRequest:
         if line.fields is None:

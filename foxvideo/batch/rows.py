@@ -63,7 +63,7 @@ class BadRow:
 
 
 def name_row(
-    number: int, line: int | None, request: VideoRequest | InvalidRequest, times: Counter[str]
+    number: int, line: int | None, request: VideoRequest | InvalidRequest, times: Counter[str], *, check: bool = True
 ) -> Row | BadRow:
     """Return a row with its key; reads its local files, and blocks for as long.
 
@@ -72,11 +72,12 @@ def name_row(
         line: The line on which it begins; None where there is no file.
         request: What it asks for, or what is wrong with that.
         times: How often each content stood in the rows before; counts this one.
+        check: Whether local files that are certainly no media make it a bad row.
     """
     if isinstance(request, InvalidRequest):
         return BadRow.of(number, line, request)
     try:
-        request = pinned(request)
+        request = pinned(request, check=check)
     except UploadError as error:
         return BadRow.of(number, line, error)
     key = hashlib.sha256(described(request)).digest()[:_KEY_BYTES].hex()
@@ -84,16 +85,20 @@ def name_row(
     return Row(number, line, key if times[key] == 1 else f"{key}#{times[key]}", request)
 
 
-def pinned(request: VideoRequest) -> VideoRequest:
+def pinned(request: VideoRequest, *, check: bool = False) -> VideoRequest:
     """Return a request whose local files are held to the content that they have now; reads them.
 
     The key of a row is made from that content, so nothing else may be uploaded under it.
 
     Raises:
-        UploadError: A local file cannot be read.
+        UploadError: A local file cannot be read, or ``check`` holds and it is certainly no media.
     """
-    media = media_of(request)
-    files = {place: _pinned(path) for place, path in media.items() if not isinstance(path, bytes)}
+    files: dict[int, Pinned] = {}
+    for place, media in media_of(request).items():
+        if not isinstance(media, bytes):
+            files[place] = _pinned(media, check=check)
+        elif check:
+            digest(media, check=True)
     if not files:
         return request
 
@@ -113,15 +118,15 @@ def pinned(request: VideoRequest) -> VideoRequest:
     )
 
 
-def _pinned(path: os.PathLike[str]) -> Pinned:
+def _pinned(path: os.PathLike[str], *, check: bool = False) -> Pinned:
     if isinstance(path, Pinned):
         return path
     file = Path(path)
     try:
         found = file.stat()
     except (OSError, ValueError):
-        return Pinned(file, digest(file))  # which says what is wrong with it
-    return Pinned(file, _sha256(file, found.st_mtime_ns, found.st_size))
+        return Pinned(file, digest(file, check=check))  # which says what is wrong with it
+    return Pinned(file, _sha256(file, found.st_mtime_ns, found.st_size, check))
 
 
 def described(request: VideoRequest) -> bytes:
@@ -134,5 +139,5 @@ def _content(media: LocalMedia) -> str:
 
 
 @functools.lru_cache(_DIGESTS)
-def _sha256(path: Path, changed: int, size: int) -> str:  # noqa: ARG001 - another time, another content
-    return digest(path)
+def _sha256(path: Path, changed: int, size: int, check: bool) -> str:  # noqa: ARG001 - another time, another content
+    return digest(path, check=check)

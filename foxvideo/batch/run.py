@@ -273,4 +273,4 @@ def _row(
         check(request, documented=documented)
     except InvalidRequest as error:
         return BadRow.of(number, None, error)
-    return name_row(number, None, request, times)
+    return name_row(number, None, request, times, check=documented)

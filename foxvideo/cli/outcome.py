@@ -42,6 +42,7 @@ from foxvideo.errors import (
     TaskFailed,
     TaskNotFound,
     TaskTimeout,
+    UploadError,
 )
 from foxvideo.state import TaskState
 from foxvideo.video import Video
@@ -103,6 +104,8 @@ def shell_hint(error: Exception) -> str:
     """Return what to do next, in the words of a shell; empty where there is nothing to do."""
     if not isinstance(error, FoxError):
         return ""
+    if "check=False" in error.hint:  # which is Python; what to type follows
+        return ""
     return _SHELL_HINTS.get(type(error), error.hint) if error.hint == error.advice else error.hint
 
 
@@ -154,6 +157,8 @@ def _typed(error: Exception, options: Mapping[str, Any]) -> Iterator[str]:
             yield "foxvideo doctor tells what this key may do"
         case InvalidRequest(faults=faults) if any("check=False" in fault.allowed for fault in faults):
             yield "--no-check sends it all the same"
+        case UploadError() if "check=False" in error.hint:
+            yield "--no-check uploads it all the same"
         case KeyConflict():
             yield f"the keys in use: {next_command(_journal_of(options), 'tasks')}"
         case JournalError():

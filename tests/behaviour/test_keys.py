@@ -155,9 +155,9 @@ async def test_a_handle_whose_files_take_long_joins_the_one_that_is_being_sent(
     """Though it was asked for first."""
     digests, calls = submission._digests, iter([0.05, 0.0])
 
-    def slowly(media: Mapping[int, LocalMedia]) -> dict[int, str]:
+    def slowly(media: Mapping[int, LocalMedia], *, check: bool) -> dict[int, str]:
         time.sleep(next(calls))
-        return digests(media)
+        return digests(media, check=check)
 
     monkeypatch.setattr(submission, "_digests", slowly)
     async with opened(slow, tmp_path) as client:
@@ -977,7 +977,7 @@ async def test_leave_to_pay_again_is_used_up_by_another_client_that_has_it_too(f
         submissions = client._engine.submissions
         sql(tmp_path, "UPDATE tasks SET status = 'sending', owner = 'another'")
         async with another(tmp_path):
-            job = submissions.begin(SHOT, 60.0, key="shot-1", retry_failed=False, risk=True)
+            job = submissions.begin(SHOT, 60.0, key="shot-1", retry_failed=False, risk=True, check=True)
             await asyncio.sleep(3)
         assert isinstance(await ended(VideoTask(job, client._engine)), SubmitUncertain)
     assert fox.ledger.submitted == 1

@@ -1,6 +1,7 @@
 """What local files hold: read without hanging, and held against what they were named by."""
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import pickle
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from foxvideo import Client, GrokImageToVideo, UploadError
+from foxvideo import Client, FoxError, GrokImageToVideo, UploadError
 from foxvideo._transfer.content import PIECE, Content, digest, open_regular, saved_file
 from foxvideo.emulator import Emulator
 from foxvideo.media import Pinned, SavedFile
@@ -52,7 +53,7 @@ WAYS: dict[str, Callable[[Path], object]] = {
     "digest": digest,
     "content": Content.of,
     "pinned": lambda path: digest(Pinned(path, _sha256(OLD))),
-    "a piece": lambda path: Content(path, 10, "").piece(0),
+    "a piece": lambda path: Content(path, 10, "", b"").piece(0),
 }
 
 
@@ -194,3 +195,24 @@ def test_reading_holds_the_file_no_longer_than_it_reads(tmp_path: Path) -> None:
                 digest(media)
 
     assert (len(os.listdir("/proc/self/fd")), threading.active_count()) == before  # noqa: PTH208 - the system's
+
+
+@pytest.mark.parametrize("key", [None, "shot-1"])
+@pytest.mark.parametrize("content", [b"", b"<html>403 Forbidden</html>", bytes(100)])
+async def test_a_picture_that_is_none_is_refused_before_anything_is_sent(
+    content: bytes, key: str | None, tmp_path: Path
+) -> None:
+    """With a key and without, from a file and from memory; who knows better says so."""
+    (tmp_path / "cat.png").write_bytes(content)
+    async with (
+        Emulator(seconds=0.1, render=False) as fox,
+        Client(fox.api_key, fox.base_url, journal=tmp_path / "v.db") as client,
+    ):
+        for picture in (content, tmp_path / "cat.png"):
+            with pytest.raises(UploadError, match="not a picture, video or sound") as caught:
+                await client.generate(GrokImageToVideo(prompt="Go", image_url=picture), key=key)
+            assert caught.value.submitted == "no"
+        assert fox.ledger.submitted == 0
+        with contextlib.suppress(FoxError):  # whatever the service makes of it
+            await client.generate(GrokImageToVideo(prompt="Go", image_url=content), key=key, check=False)
+        assert fox.ledger.submitted == 1

@@ -7,7 +7,7 @@ from hosting import VIDEO
 from hypothesis import given, strategies as st
 
 from foxvideo._transfer import format as format_
-from foxvideo._transfer.format import HEAD, incomplete, no_media
+from foxvideo._transfer.format import HEAD, incomplete, no_media, no_upload
 from foxvideo.emulator.videos import stored_video
 
 MEDIA = {
@@ -67,6 +67,38 @@ def test_media_are_known_whatever_they_are_called(media: str, kind: str) -> None
 def test_nothing_else_is_media_whatever_it_is_called(other: str, kind: str) -> None:
     """It is never saved as one."""
     assert no_media(OTHER[other][:HEAD], kind) is not None
+
+
+NO_UPLOADS = {
+    **{name: (content, ".png") for name, content in OTHER.items() if name not in {"words of Russia", "words of China"}},
+    "a page that is cut": (b"<html>", ".jpg"),
+    "a program of Python": (b"import sys\n\nprint('not a picture')\n", ".py"),
+    "notes": (b"buy milk", ".txt"),
+    "notes without a suffix that says so": (b"buy milk\nand eggs\n", ""),
+    "a table": (b"prompt", ".csv"),
+    "a drawing in words": (b'<svg xmlns="http://www.w3.org/2000/svg"/>', ".svg"),
+    "a refusal of a proxy": (b"error code: 1010", ".png"),
+    "what an API wrote into a file": (b"null", ".jpg"),
+    "a link": (b"https://example.com/pictures/of/cats/that/nobody/has/downloaded/yet.png", ".png"),
+    "base64 of a picture": (b"data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJ", ".png"),
+    "a document of Word": (b"PK\x03\x04\x14\0\6\0", ".docx"),
+    "a picture in a program's archive": (gzip.compress(b"\x89PNG"), ".png"),
+}
+
+
+@pytest.mark.parametrize("name", NO_UPLOADS)
+def test_what_is_certainly_no_media_is_not_uploaded(name: str) -> None:
+    """The service takes any bytes, and the task that cannot read them is paid for."""
+    content, suffix = NO_UPLOADS[name]
+    assert no_upload(content[:HEAD], suffix) is not None
+
+
+@pytest.mark.parametrize("media", MEDIA)
+@pytest.mark.parametrize("suffix", ["", ".png", ".bin", ".txt"])
+def test_media_are_uploaded_whatever_their_names(media: str, suffix: str) -> None:
+    """A picture of a camera may have any name; bytes that nobody knows may be of a format of tomorrow."""
+    assert no_upload(MEDIA[media][:HEAD], suffix) is None
+    assert no_upload(b"\1\2\3\4" * 100, suffix) is None
 
 
 @pytest.mark.parametrize(
