@@ -118,6 +118,13 @@ def sheet(session: nox.Session) -> None:
     session.run("pytest", "tests/browser/sheet.py", *session.posargs)
 
 
+@nox.session(python=NEWEST, default=False, tags=["all"])
+def docs(session: nox.Session) -> None:
+    """Build the documentation into build/docs, and stop at dead links and at names without a docstring."""
+    session.install(".[cli,emulator,testing]", *_group("docs"))
+    session.run("python", "-W", "error::UserWarning", ".github/docs/build.py", "build/docs")
+
+
 @nox.session(python=NEWEST)
 def lint(session: nox.Session) -> None:
     """Check style and format."""

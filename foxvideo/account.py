@@ -1,10 +1,12 @@
 """What a key has left, and what things cost.
 
-What belongs here: balance and price list as values, and how they are read, whatever is missing in them. What must not:
-what a reply means (``_wire/decode.py``), and which models a key may call (``wire.read_models``).
+```python
+balance, prices = await client.balance(), await client.prices()
+print(balance.dollars, prices.estimate(shots[0]))  # US dollars; None where the service does not say
+```
 
-Imported when first needed, so that importing foxvideo is quick. No page of FoxAPI shows these bodies; the names are
-those that public clients of the service read.
+No page of FoxAPI shows these replies. Their names are those that public clients of the service read, so anything may be
+missing, and is None then.
 """
 
 import datetime as dt
@@ -21,6 +23,8 @@ from foxvideo.errors import FoxError
 from foxvideo.requests.generic import VideoRequest
 
 QUOTA_PER_DOLLAR = 500_000
+"""Units of quota that one US dollar buys."""
+
 _FIXED = 1  # the quota_type of a price per call; 0 is metered
 
 

@@ -1,6 +1,83 @@
-"""The client: what a user holds, composed of the rooms below it.
+"""The client: submits tasks, follows them, and remembers each one that it paid for.
 
-Out of scope: any rule of its own.
+## Why a journal
+
+A submission costs money. The service has no list of tasks, and no way to say "this is the same request again". So if a
+program dies, or a reply is lost, only its own memory can tell what was bought. ``Client(journal="videos.db")`` keeps
+that memory in an SQLite file. Each submission is on the disk before its first byte leaves, and each task id is on the
+disk before your program sees it. Without a journal, everything is forgotten when the process ends.
+
+## A key is your name for a task
+
+```python
+video = await client.generate(shots[0], key="shot-17")
+again = await client.generate(shots[0], key="shot-17")
+assert again.task_id == video.task_id
+```
+
+The same key with the same request is the same task. It is paid for once: at the same time in two coroutines, a second
+time after it has ended, after a crash, and in another process that has the same journal. So you may kill this program
+and start it again; what is complete is answered from the journal, what runs is followed, what was never sent is sent:
+
+```python
+tasks = [client.submit(shot, key=f"shot-{number}") for number, shot in enumerate(shots)]
+videos = await asyncio.gather(*tasks, return_exceptions=True)
+```
+
+| the key's last attempt | what the same key does |
+|---|---|
+| runs | joins it |
+| completed | returns its video; nothing is sent |
+| failed, or was cancelled | raises the same error; ``retry_failed=True`` buys a new attempt |
+| refused, or withdrawn | sends it: nothing was made |
+| uncertain | raises ``SubmitUncertain``: a person decides |
+
+The same key with *another* request raises ``KeyConflict``. Take a key from your own data: an order number, a row's id.
+
+## After a crash
+
+``client.resume`` returns a handle for each accepted task that is not known to have ended. It submits nothing.
+
+```python
+task = client.submit(shots[0], key="shot-17")
+await task.wait_accepted()
+async with Client(journal="videos.db") as later:
+    for found in await later.resume():
+        print(found.key, (await found).url)
+```
+
+``client.history`` returns every record of the journal, as ``TaskRecord``.
+
+## What only you can decide
+
+A submission is *uncertain* when it left and no answer came back: a timeout, a reset, a 5xx, a crash at that moment. A
+task may exist and may cost money. foxvideo never sends it again by itself. Look at the console of your account, then
+say what you found:
+
+```python
+for record in await client.uncertain():
+    print(record.key, record.model, record.error)
+await client.adopt("shot-17", "task-unified-1757165031-uyujaw3d")  # the console shows it, under this id
+await client.resubmit("shot-18")  # the console does not show it; if it was made after all, you pay twice
+```
+
+``client.adopt`` polls the id before it writes it down, so a typing error changes nothing.
+
+## One machine, and beyond
+
+- **One process** follows 100,000 tasks. Each is polled when its end is likely (``foxvideo.schedule``).
+- **Many processes of one machine** may share one journal file. A key is bought once among them. The file must lie on a
+  local disk: a network file system does not keep its locks.
+- **Many machines** have no common journal yet: version 0.1 stores it in SQLite alone. Until then, give each machine its
+  own keys, for example by a queue that hands each job to one machine, and its own journal. Two machines with two
+  journals that submit the same key buy two tasks.
+- A journal that is copied, restored from a backup, or deleted forgets what came since. What it forgot can be bought
+  again.
+- It is made and tested on Linux and macOS.
+
+## Options
+
+Everything below has a default that is right for one program on one machine. Times are seconds, as floats.
 """
 
 import asyncio
@@ -53,6 +130,7 @@ if TYPE_CHECKING:
 
 _LONGEST_KEY = 200
 DEFAULT_BASE_URL = "https://api.foxapi.cc"
+"""Where the service answers, unless the client or the environment says otherwise."""
 
 
 class Client:

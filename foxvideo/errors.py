@@ -1,32 +1,72 @@
-"""Every error that leaves foxvideo, in one tree whose branches say what the caller can do.
+"""Every error of foxvideo, in one tree; each says what happened to your money and what to do next.
 
-::
+## Three questions
 
-    FoxError
-    ├── InvalidRequest        fix the request (a ValueError too)
-    │   ├── KeyConflict       this key is another request's
-    │   └── KeyStateError     the key is not in the state that this call needs
-    ├── AuthenticationError   fix the key, or the User-Agent
-    ├── InsufficientCredits   pay
-    ├── ModelUnavailable      choose another model, or wait
-    ├── RateLimited           slow down
-    ├── SubmitUncertain       look before you repeat: a task may exist and may be paid for
-    ├── TaskFailed            read why
-    │   └── TaskCancelled     the service says that it was cancelled
-    ├── TaskTimeout           resume by id (a TimeoutError too)
-    ├── TaskAbandoned         you gave it up
-    ├── TaskNotFound          not a task of this key
-    ├── ResultsMissing        completed, but there is nothing to fetch
-    ├── ServiceUnavailable    try again later
-    ├── BadReply              the answer did not come from FoxAPI
-    ├── UploadError           a local file could not be uploaded
-    ├── DownloadError         a result could not be saved
-    │   └── ResultExpired     its link is dead
-    ├── ClientClosed          the client went away
-    └── JournalError          the memory on disk cannot be read or written
+| question | where the answer is |
+|---|---|
+| What happened? | ``str(error)``: one line |
+| Does a task exist, and may it have cost money? | ``error.submitted``: ``"no"``, ``"yes"`` or ``"unknown"`` |
+| What do I do now? | ``error.hint``, for somebody who writes Python |
 
-What belongs here: the classes, what they carry and how they read. What must not: deciding which
-of them a reply means (``_wire/refusal.py``) and whether to try again (``_wire/verdict.py``).
+``error.task_id`` and ``error.key`` name the task, and ``error.as_dict()`` is all of it as JSON, for a log or a web
+page.
+
+```python
+from foxvideo import FoxError, SubmitUncertain
+
+try:
+    video = await client.generate(shots[0], key="shot-17")
+except SubmitUncertain as error:
+    print("look at the console of the account:", error.key)
+except FoxError as error:
+    print(error, error.submitted, error.hint)
+```
+
+## When may I send it again?
+
+Only after ``error.submitted == "no"``. Then nothing was made, for certain: the request was refused, or it never left.
+After ``"yes"`` go on with the task that exists: ``client.task(error.task_id)``. After ``"unknown"`` look at the
+console of your account first.
+
+With a key you may call ``client.generate`` again after any error: the journal knows what was bought under the key, and
+buys it at most once (``foxvideo.client``).
+
+## What the client does by itself
+
+It sends a submission again, four times in all, only where nothing can have been made: the connection did not stand, or
+the service refused it with a 429 or with a 422 that says that no channel is free. Between two attempts it waits
+longer each time, and at least as long as the service says. A poll, an upload or a download is repeated freely, since it
+costs nothing. A task that failed is never bought again.
+
+## The tree
+
+```text
+FoxError
+├── InvalidRequest        fix the request (a ValueError too)
+│   ├── KeyConflict       this key is another request's
+│   └── KeyStateError     the key is not in the state that this call needs
+├── AuthenticationError   fix the key, or the User-Agent
+├── InsufficientCredits   pay
+├── ModelUnavailable      choose another model, or wait
+├── RateLimited           slow down
+├── SubmitUncertain       look before you repeat: a task may exist and may be paid for
+├── TaskFailed            read why
+│   └── TaskCancelled     the service says that it was cancelled
+├── TaskTimeout           resume by id (a TimeoutError too)
+├── TaskAbandoned         you gave it up
+├── TaskNotFound          not a task of this key
+├── ResultsMissing        completed, but there is nothing to fetch
+├── ServiceUnavailable    try again later
+├── BadReply              the answer did not come from FoxAPI
+├── UploadError           a local file could not be uploaded
+├── DownloadError         a result could not be saved
+│   └── ResultExpired     its link is dead
+├── ClientClosed          the client was closed
+└── JournalError          the memory on disk cannot be read or written
+```
+
+A wrong argument of Python raises ``ValueError`` or ``TypeError``, a file that cannot be written ``OSError``: before
+anything is paid for, or with a note that names the task.
 """
 
 from collections.abc import Mapping
@@ -37,7 +77,35 @@ import attrs
 if TYPE_CHECKING:
     from foxvideo.state import TaskState
 
+__all__ = [
+    "AuthenticationError",
+    "BadReply",
+    "ClientClosed",
+    "DownloadError",
+    "FieldFault",
+    "FoxError",
+    "InsufficientCredits",
+    "InvalidRequest",
+    "JournalError",
+    "KeyConflict",
+    "KeyStateError",
+    "ModelUnavailable",
+    "RateLimited",
+    "ResultExpired",
+    "ResultsMissing",
+    "ServiceUnavailable",
+    "SubmitUncertain",
+    "Submitted",
+    "TaskAbandoned",
+    "TaskCancelled",
+    "TaskFailed",
+    "TaskNotFound",
+    "TaskTimeout",
+    "UploadError",
+]
+
 Submitted = Literal["no", "unknown", "yes"]
+"""Whether a task exists, and may have cost money."""
 
 _LONGEST = 1000  # characters of a sentence that str() shows; the attribute has them all
 _LONGEST_NAME = 200
@@ -70,6 +138,7 @@ class FoxError(Exception):
         request_id: The service's name for the request, for its support; None if it gave none.
         body: What the server said: the decoded JSON, else a short snippet of text; None without a reply.
         credits_reserved: Credits that the service reserved for the task; None if it did not say.
+        advice: The hint of this class of errors, where an error has none of its own.
     """
 
     advice: ClassVar[str] = ""  # the hint where whoever raises gives none; it says nothing about money

@@ -1,4 +1,4 @@
-"""Files as users hold them: local media on their way in, saved videos on their way out."""
+"""Files as you hold them: local media on their way in, saved videos on their way out."""
 
 import os
 from collections.abc import Callable
@@ -7,6 +7,8 @@ from pathlib import Path
 import attrs
 
 LocalMedia = os.PathLike[str] | bytes
+"""A local file, or the bytes of one: it is uploaded before the request is sent."""
+
 Media = str | LocalMedia
 """A picture or video: a public http(s) URL, or a local file or its bytes, which are uploaded first."""
 

@@ -1,7 +1,11 @@
-"""What the server says about a task, as frozen values.
+"""What the service says about a task, as frozen values.
 
-What belongs here: statuses, snapshots and results. What must not: JSON shapes (``_wire/structure.py``), and the
-state of this side, such as *sending* or *timed out* (``task.py``).
+``client.look`` returns a ``TaskState``, ``async for state in task`` yields one for each change, and ``task.state`` is
+the newest. Statuses that the service invents later arrive as ``Status.UNKNOWN``, with its own word in ``status_text``;
+such a task is polled on.
+
+The state of *this* side, such as a deadline that has passed, is not here: it is an error of the handle
+(``foxvideo.errors``).
 """
 
 import enum
@@ -21,8 +25,14 @@ _EMPTY: tuple[object, ...] = (None, [], {})
 class Status(enum.StrEnum):
     """Where a task stands: https://docs.foxapi.cc/pages/en/api-manual/task-management/get-task-detail.
 
-    ``CANCELLED`` stands in an older page only. ``UNKNOWN`` is any word that foxvideo has not heard of: the
-    task counts as still running, and ``TaskState.status_text`` has the word.
+    Attributes:
+        PENDING: It waits for its turn.
+        PROCESSING: It runs.
+        COMPLETED: It has ended, and made something.
+        FAILED: It has ended, and made nothing.
+        CANCELLED: It was cancelled; in an older page of the documentation only.
+        UNKNOWN: Any word that foxvideo does not know. The task counts as running, and ``TaskState.status_text`` has
+            the word.
     """
 
     PENDING = "pending"
@@ -102,6 +112,7 @@ class TaskState:
         estimated_time: Seconds from submit to the end as the service guesses; None if not told.
         model: The model really used, which may differ from the one asked for; None if not told.
         created: Unix seconds; None if not told.
+        body: The reply as JSON, in bytes; ``raw`` is it as a dictionary. ``{}`` while the task runs.
     """
 
     id: str

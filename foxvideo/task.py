@@ -1,6 +1,39 @@
-"""The handle: one task as a user sees it.
+"""The handle of one task: await it, follow it, or leave it.
 
-Out of scope: everything that happens to the task; a handle only waits, follows and reads (``_engine/``).
+``client.submit`` returns a ``VideoTask`` at once, like ``asyncio.create_task``. A handle only waits and reads:
+dropping it, or cancelling a waiter, does not stop the task. Any number of coroutines may await it, as often as they
+like.
+
+## Follow a task
+
+```python
+task = client.submit(shots[0])
+print(await task.wait_accepted())  # the id: from here on the task exists, and is paid for
+async for state in task:  # first where it stands, then every change
+    print(state.status, state.progress)
+video = task.result()
+```
+
+## Wait for some time only
+
+A timeout of yours ends your wait, not the task. The handle is still good afterwards:
+
+```python
+task = client.submit(shots[1])
+try:
+    async with asyncio.timeout(5):
+        video = await task
+except TimeoutError:
+    video = await task
+```
+
+``timeout=`` of ``client.submit`` is another thing: after that many seconds the *client* stops polling, and the handle
+ends in ``TaskTimeout``. The task goes on at the service. ``client.task(error.task_id)`` follows it again.
+
+## Stop a task
+
+The service cannot cancel. ``task.withdraw`` takes back a task that was not sent yet, and leaves all others alone.
+``task.abandon`` gives it up in any case: its waiters get ``TaskAbandoned``, and what was accepted is paid for.
 """
 
 import asyncio
@@ -16,6 +49,7 @@ from foxvideo.state import Status, TaskState
 from foxvideo.video import Video
 
 Callback = Callable[["VideoTask"], object]
+"""Called with the handle of a task that has ended."""
 
 
 @attrs.frozen(eq=False, repr=False)

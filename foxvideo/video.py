@@ -1,4 +1,43 @@
-"""What a task ends in when all goes well: the results as a value, and the way to save them."""
+"""A completed task: its links, its files, and the ways to save them.
+
+## Save a video
+
+```python
+video = await client.generate(shots[0], save_to="cat.mp4")
+saved = await video.save("copy.mp4")
+print(saved.path, saved.size, saved.sha256)
+```
+
+| you write | what it does |
+|---|---|
+| ``generate(shot, save_to="cat.mp4")`` | checks that the file can be made *before* it pays, then saves |
+| ``Client(save_to="clips/")`` | saves every video as soon as it is done, under its task's id |
+| ``await video.save(path)`` | saves the first result |
+| ``await video.save_all(folder)`` | saves all results of a task that made several |
+| ``await video.read()`` | returns the bytes |
+| ``async for chunk in video.stream()`` | yields the bytes, with little memory |
+
+## What you can rely on
+
+- A file appears under its name when it is whole. Until then a hidden ``.part`` file lies beside it.
+- A download that is cut goes on where it was: after an error, after cancelling, and in the next process.
+- An existing file is never replaced, unless you pass ``overwrite=True``. If it is this very video, it counts as saved.
+- Only media is saved as media: an error page, an empty body or half a video raises ``DownloadError``.
+
+## Links live 24 hours
+
+``video.url`` is the service's link. ``video.expires_at`` says when it dies. ``video.save`` replaces a dead link by a
+fresh one, as long as the service still has it; after that ``ResultExpired`` is raised. The API key is never sent to
+the host of a link. A video can be saved after its client was closed, and in another event loop:
+
+```python
+async with Client() as short:
+    video = await short.generate(shots[0])
+await video.save("later.mp4")
+```
+
+``video.file`` is the file that it was saved in. The journal remembers it, so a key brings it back in a later run.
+"""
 
 import asyncio
 import contextlib

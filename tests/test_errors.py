@@ -55,9 +55,9 @@ def pickled(error: FoxError) -> FoxError:
 
 def drawn_tree() -> dict[str, str]:
     """Read the tree in the docstring of the module: each class and what it stands below."""
-    drawing = (errors.__doc__ or "").partition("::")[2].partition("What belongs here")[0]
+    drawing = (errors.__doc__ or "").partition("## The tree")[2]
     parents, branch = {}, ["FoxError"]
-    for indent, name in re.findall(r"^    ((?:│   |    )*)[├└]── (\w+)", drawing, re.MULTILINE):
+    for indent, name in re.findall(r"^((?:│   |    )*)[├└]── (\w+)", drawing, re.MULTILINE):
         level = len(indent) // 4 + 1
         branch[level:] = [name]
         parents[name] = branch[level - 1]

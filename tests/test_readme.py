@@ -1,21 +1,32 @@
-"""The README's examples run, against the emulator."""
+"""The examples of the README and of the guides run, against the emulator."""
 
 import asyncio
+import importlib
+import pkgutil
 import re
 import textwrap
 from pathlib import Path
 
 import pytest
 
+import foxvideo
 from foxvideo import Client, Every, GrokTextToVideo, SubmitUncertain
 from foxvideo.emulator import Emulator, Fault
 
 README = Path(__file__).parent.parent / "README.md"
-BLOCKS = re.findall(r"^```python\n(.*?)^```$", README.read_text(), re.DOTALL | re.MULTILINE)
-PROGRAMS = [block for block in BLOCKS if "asyncio.run(main())" in block]
+ROOMS = [room.name for room in pkgutil.iter_modules(foxvideo.__path__) if not room.name.startswith("_")]
+TEXTS = {"README": README.read_text(), "foxvideo": foxvideo.__doc__ or ""} | {
+    room: importlib.import_module(f"foxvideo.{room}").__doc__ or "" for room in ROOMS
+}
+BLOCKS = {
+    f"{where}, {number}": block
+    for where, text in TEXTS.items()
+    for number, block in enumerate(re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE), 1)
+}
+PROGRAMS = {where: block for where, block in BLOCKS.items() if "asyncio.run(main())" in block}
+SUITES = {where: block for where, block in BLOCKS.items() if "foxvideo.testing" in block}
+SNIPPETS = {where: block for where, block in BLOCKS.items() if where not in PROGRAMS.keys() | SUITES.keys()}
 (MANIFEST,) = re.findall(r"^```csv\n(.*?)^```$", README.read_text(), re.DOTALL | re.MULTILINE)
-SUITES = [block for block in BLOCKS if "foxvideo.testing" in block]
-SNIPPETS = [block for block in BLOCKS if block not in PROGRAMS + SUITES]
 
 
 @pytest.fixture(autouse=True)
@@ -29,13 +40,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_readme_has_programs_and_snippets() -> None:
     """The tests below have something to run."""
-    assert len(PROGRAMS) == 1
-    assert len(SNIPPETS) >= 5
-    assert len(SUITES) == 1
+    for found, least in ((PROGRAMS, 1), (SNIPPETS, 5), (SUITES, 1)):
+        assert sum(where.startswith("README") for where in found) >= least
+    assert {where.partition(",")[0] for where in BLOCKS} >= {"foxvideo", "batch", "client", "errors", "schedule"}
     assert len(README.read_text().splitlines()) <= 200, "a visitor knows in a minute what it is"
 
 
-@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
 async def test_a_whole_program_of_the_readme_runs(
     program: str, fox: Emulator, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -60,18 +71,19 @@ async def lose_two_replies(fox: Emulator) -> str:
     return next(iter(fox.ledger.tasks))
 
 
-@pytest.mark.parametrize("snippet", SNIPPETS)
+@pytest.mark.parametrize("where", SNIPPETS)
 async def test_a_snippet_of_the_readme_runs_inside_a_client(
-    snippet: str, fox: Emulator, monkeypatch: pytest.MonkeyPatch
+    where: str, fox: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It finds a client and some shots, and makes at least one video."""
+    """It finds a client and some shots; one of the README makes at least one video."""
     monkeypatch.setenv("FOXAPI_API_KEY", fox.api_key)
     monkeypatch.setenv("FOXAPI_BASE_URL", fox.base_url)
+    snippet = SNIPPETS[where]
     if "adopt" in snippet:
         snippet = snippet.replace("task-unified-1757165031-uyujaw3d", await lose_two_replies(fox))
     async with Client(schedule=Every(2), journal="videos.db") as client:
         await run(snippet, client)
-    assert fox.ledger.charged >= 1
+    assert fox.ledger.charged >= 1 or not where.startswith("README")
 
 
 async def run(snippet: str, client: Client) -> None:
@@ -89,14 +101,14 @@ async def run(snippet: str, client: Client) -> None:
     await asyncio.gather(*client.unfinished())
 
 
-def test_the_suite_of_the_readme_passes(pytester: pytest.Pytester) -> None:
+@pytest.mark.parametrize("where", SUITES)
+def test_the_suite_of_the_readme_passes(where: str, pytester: pytest.Pytester) -> None:
     """It is a test, beside the conftest that the text says."""
-    (suite,) = SUITES
-    assert 'pytest_plugins = ["foxvideo.testing"]' in README.read_text()
+    assert 'pytest_plugins = ["foxvideo.testing"]' in TEXTS[where.partition(",")[0]]
     pytester.makeconftest('pytest_plugins = ["foxvideo.testing"]')
     pytester.makepyprojecttoml(
         '[tool.pytest.ini_options]\nasyncio_mode = "auto"\nasyncio_default_fixture_loop_scope = "function"'
     )
-    pytester.makepyfile(suite)
+    pytester.makepyfile(SUITES[where])
 
     pytester.runpytest_inprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)

@@ -33,7 +33,19 @@ from foxvideo.errors import KeyConflict, Submitted
 
 
 class RecordStatus(enum.StrEnum):
-    """Where a submission stands, as far as the disk knows."""
+    """Where a submission stands, as far as the disk knows.
+
+    Attributes:
+        PLANNED: It will be sent, or was turned away and will be sent again. Nothing was made.
+        SENDING: It is being sent, or was when its process died.
+        ACCEPTED: The service gave it an id; its task runs.
+        COMPLETED: Its task ended with a result.
+        FAILED: Its task failed.
+        CANCELLED: The service says that its task was cancelled.
+        REFUSED: The service refused it. Nothing was made.
+        WITHDRAWN: It was taken back before it was sent. Nothing was made.
+        UNCERTAIN: It left, and no answer came back: a task may exist, and may have cost money.
+    """
 
     PLANNED = "planned"
     SENDING = "sending"

@@ -29,15 +29,25 @@ class Ending(enum.StrEnum):
     ``COMPLETED``, ``FAILED`` and ``CANCELLED`` are final, ``INVALID`` until the manifest changes. The others are taken
     up again by the next run, which never pays again for what may have been paid: an ``UNCERTAIN`` row waits for a
     decision of yours.
+
+    Attributes:
+        COMPLETED: The video was made, and is saved.
+        FAILED: The task failed.
+        CANCELLED: The service says that the task was cancelled.
+        UNSAVED: The video was made, but is not saved.
+        UNFINISHED: The task goes on.
+        UNCERTAIN: A task may exist, and may have cost money.
+        REFUSED: Nothing was made.
+        INVALID: The row is no request; nothing was sent.
     """
 
-    COMPLETED = "completed"  # and its video is saved
+    COMPLETED = "completed"
     FAILED = "failed"
     CANCELLED = "cancelled"
-    UNSAVED = "unsaved"  # completed, but its video is not here
-    UNFINISHED = "unfinished"  # its task goes on
+    UNSAVED = "unsaved"
+    UNFINISHED = "unfinished"
     UNCERTAIN = "uncertain"
-    REFUSED = "refused"  # nothing was made
+    REFUSED = "refused"
     INVALID = "invalid"
 
 

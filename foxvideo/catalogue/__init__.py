@@ -1,8 +1,14 @@
-"""The models of the documentation: ``models.json`` and the few functions that read it, when first asked.
+"""The documented models, as data.
 
-What belongs here: finding a model by its id. What must not: judging a request, and which models a key may call.
+```python
+from foxvideo import catalogue
 
-The file says when and from where it was read. Importing this package does not open it.
+model = catalogue.find("kling-v3-image-to-video")
+print(catalogue.read_date(), len(catalogue.models()), sorted(model.parameters))
+```
+
+The data was read from the public documentation in the month that ``read_date`` returns. It is opened at its first use,
+not when the package is imported. ``client.models`` returns what your key may call, which is another question.
 """
 
 import functools

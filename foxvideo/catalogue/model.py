@@ -9,10 +9,11 @@ from typing import Literal
 
 import attrs
 
-Type = Literal[
-    "text", "integer", "number", "boolean", "object", "media", "text list", "media list", "object list"
-]  # media: a picture, video or sound by its URL
+Type = Literal["text", "integer", "number", "boolean", "object", "media", "text list", "media list", "object list"]
+"""What a field holds; ``media`` is a picture, video or sound by its URL."""
+
 Scalar = str | int | float | bool | None
+"""A default value as the documentation prints it."""
 
 
 @attrs.frozen(kw_only=True)

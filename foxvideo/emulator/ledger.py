@@ -70,6 +70,7 @@ class Ledger:
     replayed: int = 0
     """Submissions answered with the id of an earlier task."""
     polled: int = 0
+    """Polls that were answered, of whatever task."""
     uploaded: int = 0
     """Files stored."""
     downloaded: int = 0
@@ -77,13 +78,17 @@ class Ledger:
     in_flight: int = 0
     """API requests being answered now. Uploads and result links are transfers and are not among them."""
     max_in_flight: int = 0
+    """The most of them at one time."""
     transfers: int = 0
+    """Uploads and result files being transferred now."""
     max_transfers: int = 0
+    """The most of them at one time."""
     strays: list[str] = attrs.field(factory=list)
     """Paths asked for that do not exist, such as the target of a redirect that nobody should follow."""
     leaks: list[str] = attrs.field(factory=list)
     """Paths of result links and uploaded files that were asked for with an Authorization header."""
     tasks: dict[str, TaskRecord] = attrs.field(factory=dict)
+    """Every task by its id, in the order in which they were made."""
 
     def reset(self) -> None:
         """Forget tasks and counts; what is in flight stays in flight."""

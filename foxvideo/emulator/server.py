@@ -88,6 +88,7 @@ class Emulator:
     latency: float = 0.0
     race: float = 0.0
     fail_rate: float = attrs.field(default=0.0, alias="fail")
+    """The option ``fail``."""
     link_lifetime: float = 86400.0
     link_lag: float = 0.0
     link_early: Fault = attrs.field(default=Fault("error", status=404))
@@ -104,6 +105,7 @@ class Emulator:
     idempotent: bool = False
     faults: Faults = attrs.field(factory=Faults)
     ledger_path: str | os.PathLike[str] | None = attrs.field(default=None, alias="ledger")
+    """The option ``ledger``."""
     ledger: Ledger = attrs.field(init=False, factory=Ledger, repr=False)
     """What has happened so far."""
     _script: Script = attrs.field(init=False, repr=False)

@@ -57,6 +57,10 @@ class Request:
 
     >>> Request("veo-3.1-fast-text-to-video", prompt="A fox", duration=4)
     Request(model='veo-3.1-fast-text-to-video', fields={'prompt': 'A fox', 'duration': 4})
+
+    Attributes:
+        model: The id of the model.
+        fields: The fields, as they are sent; local files stand as paths or bytes.
     """
 
     model: str
@@ -80,6 +84,7 @@ class Request:
 
 
 VideoRequest = GrokRequest | Request
+"""Everything that `client.submit` takes, beside a mapping of the API's own JSON."""
 
 _GROK: Mapping[str, Mapping[str, Parameter]] = {
     kind.model: {field.name: field.metadata["parameter"] for field in attrs.fields(kind) if field.metadata}

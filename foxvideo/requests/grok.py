@@ -58,7 +58,11 @@ def own(value: object, levels: int = _MOST_LEVELS) -> Any:  # noqa: ANN401 - the
 
 @attrs.frozen(kw_only=True)
 class _GrokRequest:
-    """What the five Grok requests share."""
+    """What the five Grok requests share.
+
+    Attributes:
+        model: The id of the model.
+    """
 
     model: ClassVar[str]
 

@@ -1,10 +1,47 @@
-"""For the tests of applications that use foxvideo: a pytest plugin with a service of one's own.
+"""For the tests of your own application: a pytest plugin that brings a service and a clock that jumps.
 
-What belongs here: fixtures and assertions. What must not: the service itself (``emulator/``) and the loop
-(``clock.py``).
+## Set it up
 
-Say ``pytest_plugins = ["foxvideo.testing"]`` in the topmost ``conftest.py``, with pytest-asyncio installed (the extra
-``testing``). A test that takes ``foxapi`` then runs on a virtual clock: an hour of waiting takes milliseconds.
+Install the extra ``testing``, and put one line into the topmost ``conftest.py``:
+``pytest_plugins = ["foxvideo.testing"]``. A test that takes ``foxapi`` then has the service on 127.0.0.1, and
+``Client()`` finds it through the environment. It runs on a virtual clock: half an hour of waiting takes no time.
+
+```python
+import pytest
+from foxvideo import Client, grok
+from foxvideo.testing import Fault, FoxAPI
+
+
+async def make(prompt: str) -> str:  # the code under test
+    async with Client() as client:
+        return (await client.generate(grok(prompt=prompt))).url
+
+
+@pytest.mark.foxapi(seconds=1800)  # a task takes half an hour
+async def test_a_bad_gateway_loses_no_video(foxapi: FoxAPI) -> None:
+    foxapi.fail_next("poll", Fault("html", status=502), times=10)
+    assert (await make("A fox trots through snow")).startswith("http")
+    foxapi.assert_charged(1)
+    foxapi.assert_nothing_left_behind()
+```
+
+## What you can pull
+
+| you write | what happens |
+|---|---|
+| ``foxapi.fail_next("submit", Fault("reset", after=True))`` | the next submission is paid for, and its reply is lost |
+| ``foxapi.blip("poll", Fault("error", status=503), seconds=60)`` | every poll fails for a minute |
+| ``foxapi.finish(id)``, ``foxapi.fail(id)``, ``foxapi.cancel(id)`` | a task ends now |
+| ``await foxapi.advance(600)`` | ten minutes pass |
+| ``foxapi.ledger`` | what was submitted, charged and polled |
+
+The marker takes the options of ``foxvideo.emulator.Emulator``; ``foxvideo.emulator.Fault`` lists all ways in which an
+answer can break.
+
+## Without pytest
+
+``run`` runs a coroutine on the virtual clock, as ``asyncio.run`` does on the real one. Client and emulator must live
+in the same process, since no other process knows of that clock.
 """
 
 import asyncio
