@@ -139,6 +139,8 @@ class Prices:
             None where the list does not say, or where the page of the model says that the price depends on more than
             the model.
         """
+        if not isinstance(request, VideoRequest):  # whatever the types promise
+            raise TypeError(f"pass a request, not {request!r:.80}")
         known = catalogue.find(request.model)
         return None if known and known.billed_by else self.of_model(request.model, group)
 

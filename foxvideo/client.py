@@ -82,18 +82,16 @@ Everything below has a default that is right for one program on one machine. Tim
 
 import asyncio
 import contextlib
-import math
 import os
 import time
 import warnings
 from collections.abc import AsyncIterator, Iterable, Mapping
-from pathlib import Path
 from types import EllipsisType, TracebackType
 from typing import TYPE_CHECKING, Self
 
 import aiohttp
 
-from foxvideo import task as tasks
+from foxvideo import _options, task as tasks
 from foxvideo._engine.autosave import Autosave, saved
 from foxvideo._engine.dispatcher import Dispatcher
 from foxvideo._engine.engine import Engine
@@ -108,6 +106,7 @@ from foxvideo._journal.record import RecordStatus, TaskRecord, undecided
 from foxvideo._journal.recorder import JournalRecorder, NullRecorder, Recorder, expired, recalled_request
 from foxvideo._journal.sqlite import SqliteStore
 from foxvideo._journal.store import Store
+from foxvideo._options import count, flag, path, seconds, text
 from foxvideo._transfer.target import Target
 from foxvideo._transfer.upload import Uploads
 from foxvideo._wire.decode import read_models
@@ -125,10 +124,7 @@ from foxvideo.video import Source, Video
 
 if TYPE_CHECKING:
     from foxvideo._engine.timers import Work
-    from foxvideo.batch.row import Watch
-    from foxvideo.batch.run import Batch, Items
 
-_LONGEST_KEY = 200
 DEFAULT_BASE_URL = "https://api.foxapi.cc"
 """Where the service answers, unless the client or the environment says otherwise."""
 
@@ -196,31 +192,30 @@ class Client:
         trust_env: bool = False,
         user_agent: str | None = None,
     ) -> None:
-        key = api_key or os.environ.get("FOXAPI_API_KEY")
+        key = text("api_key", api_key or os.environ.get("FOXAPI_API_KEY") or "")
         if not key:
             raise AuthenticationError("no API key: pass api_key or set FOXAPI_API_KEY", submitted="no", hint="")
-        _check_counts(max_requests=max_requests, submit_attempts=submit_attempts)
-        _check_counts(**{} if max_active is None else {"max_active": max_active})
-        _check_seconds(request_timeout=request_timeout, poll_timeout=poll_timeout)
-        _check_seconds(**{} if task_timeout is None else {"task_timeout": task_timeout})
         _check_schedule(schedule)
-        self._task_timeout = task_timeout
-        self._save_to = None if save_to is None else Target(Path(save_to), folder=True)
+        self._task_timeout = None if task_timeout is None else seconds("task_timeout", task_timeout)
+        self._save_to = None if save_to is None else Target(path("save_to", save_to), folder=True)
         self._save_to_checked = False
         self._transport = Transport(
-            base_url=base_url or os.environ.get("FOXAPI_BASE_URL") or DEFAULT_BASE_URL,
+            base_url=text("base_url", base_url or os.environ.get("FOXAPI_BASE_URL") or DEFAULT_BASE_URL),
             api_key=key,
-            request_timeout=request_timeout,
-            poll_timeout=poll_timeout,
+            request_timeout=seconds("request_timeout", request_timeout),
+            poll_timeout=seconds("poll_timeout", poll_timeout),
             connector=connector,
-            proxy=proxy,
-            trust_env=trust_env,
-            user_agent=user_agent or USER_AGENT,
+            proxy=None if proxy is None else text("proxy", proxy),
+            trust_env=flag("trust_env", trust_env),
+            user_agent=text("user_agent", user_agent or USER_AGENT),
         )
-        self._store: Store | None = None if journal is None else SqliteStore(journal)
+        self._store: Store | None = None if journal is None else SqliteStore(path("journal", journal))
         self._recorder: Recorder = JournalRecorder(self._store, self.base_url) if self._store else NullRecorder()
         schedule = schedule or Learned()
-        dispatcher: Dispatcher[Work] = Dispatcher(max_requests, max_active)
+        dispatcher: Dispatcher[Work] = Dispatcher(
+            count("max_requests", max_requests), None if max_active is None else count("max_active", max_active)
+        )
+        sync_upstream = flag("sync_upstream", sync_upstream)
         self._gate = Gate(self._transport, dispatcher, sync_upstream)
         self._uploads = Uploads(self._transport, self._recorder)
         source = Source(self._transport, self._gate.fresh, self._recorder.saved, self._recorder.files)
@@ -243,9 +238,9 @@ class Client:
             transport=self._transport,
             uploads=self._uploads,
             recorder=self._recorder,
-            attempts=submit_attempts,
-            trust_refusals=trust_refusals,
-            idempotent=idempotent,
+            attempts=count("submit_attempts", submit_attempts),
+            trust_refusals=flag("trust_refusals", trust_refusals),
+            idempotent=flag("idempotent", idempotent),
         )
         self._engine = Engine(
             jobs=jobs,
@@ -264,6 +259,11 @@ class Client:
     def base_url(self) -> str:
         """Where the service answers, without a trailing slash; the ``origin`` of this client's rows in the journal."""
         return self._transport.base_url
+
+    @property
+    def journal(self) -> Store | None:
+        """The journal, with verbs of its own that batches use; None without one. ``history()`` is for everybody."""
+        return self._store
 
     def submit(
         self,
@@ -323,9 +323,7 @@ class Client:
 
     def _check_key(self, key: object) -> None:
         self._journal()
-        if not isinstance(key, str) or not key.strip() or not key.isprintable() or len(key) > _LONGEST_KEY:
-            raise ValueError(f"a key is a printable text of 1 to {_LONGEST_KEY} characters, not {key!r:.80}")
-        if key.startswith("auto-"):
+        if _options.key(key).startswith("auto-"):
             raise ValueError(f"keys that begin with 'auto-' are foxvideo's own: {key!r:.80}")
 
     def _journal(self) -> Store:
@@ -375,6 +373,7 @@ class Client:
         if key is not None:
             self._check_key(key)
         if save_to is not None:
+            path("save_to", save_to)
             target = Target.of(save_to)
         if target is not None:
             await self._check_target(target, key, retry_failed=retry_failed)
@@ -467,8 +466,12 @@ class Client:
             ValueError: There is no journal.
         """
         store = self._journal()
+        if limit is not None:
+            count("limit", limit)
+        if status is not None:
+            status = RecordStatus(status)
         self._engine.bind()
-        return await store.records(key=key, status=status, limit=limit)
+        return await store.records(key=None if key is None else _options.key(key), status=status, limit=limit)
 
     async def uncertain(self) -> tuple[TaskRecord, ...]:
         """Return the records that only a person can decide: a task may have been made, and may have cost money.
@@ -526,7 +529,7 @@ class Client:
         """
         store = self._journal()
         self._engine.bind()
-        known = await store.look(key)
+        known = await store.look(_options.key(key))
         if not is_task_id(task_id):
             submitted: Submitted = "no" if known is None else known.status.submitted
             raise KeyStateError(f"{task_id!r} cannot be a task id", submitted=submitted, key=key)
@@ -555,7 +558,7 @@ class Client:
         """
         store = self._journal()
         self._engine.bind()
-        record = await store.uncertain(key, self.base_url)
+        record = await store.uncertain(_options.key(key), self.base_url)
         request = recalled_request(record) if request is None else request
         if request is None:
             raise KeyStateError(
@@ -570,58 +573,7 @@ class Client:
 
     def as_completed(self, tasks_: Iterable[VideoTask]) -> AsyncIterator[VideoTask]:
         """Yield handles in the order in which they end, well or not; each once. Stopping early stops no task."""
-        return tasks.as_completed(tasks_)
-
-    def batch(
-        self,
-        rows: "Items",
-        into: str | os.PathLike[str],
-        *,
-        max_active: int = 64,
-        max_credits: float | None = None,
-        retry_failed: bool = False,
-        timeout: float | EllipsisType | None = ...,
-        check: bool = True,
-        watch: "Watch | None" = None,
-    ) -> "Batch":
-        """Make a video of each row and save it in a folder: ``async for outcome in client.batch(rows, into="clips/")``.
-
-        The key of a row's task is made from the row's content, so that the same rows again go on where the last run
-        stopped, and buy nothing twice; of equal rows the second is ``#2``. Each outcome is also a line of
-        ``results.jsonl`` in the folder. What that file knows is not bought again either, should the journal be lost.
-        Rows are read as they are needed.
-
-        Args:
-            rows: A ``foxvideo.batch.Manifest``, or requests, of an iterable or an asynchronous one. One that is not
-                asynchronous is read in a thread.
-            into: The folder; made if need be.
-            max_active: Most rows that are submitted and not saved yet.
-            max_credits: What all tasks in the journal and the folder together may reserve; None for no limit. What
-                nobody has told counts as the largest of its like, and a task whose price is not known, by model and
-                every field that may set it, goes out alone: it is the only one that may pass the limit.
-            retry_failed: Whether rows whose task failed in a former run are tried anew: new, paid tasks.
-            timeout: Seconds for each task, None for no limit; the client's ``task_timeout`` if not given.
-            check: Whether requests are checked against the documentation; a manifest has its own word on that.
-            watch: Is told where a row stands: the row, a word such as ``saving``, and per cent or None.
-
-        Raises:
-            ValueError: There is no journal, or an option is out of its range.
-        """
-        from foxvideo.batch.row import quiet  # noqa: PLC0415
-        from foxvideo.batch.run import Batch  # noqa: PLC0415 - most programs have no batch
-
-        return Batch(
-            client=self,
-            journal=self._journal(),
-            items=rows,
-            folder=Path(into),
-            max_active=max_active,
-            max_credits=max_credits,
-            retry_failed=retry_failed,
-            timeout=self._timeout(timeout),
-            check=check,
-            watch=watch or quiet,
-        )
+        return tasks.as_completed(list(tasks_))
 
     def unfinished(self) -> tuple[VideoTask, ...]:
         """Return every task that may exist and is not known to have ended; works after ``close()``, too.
@@ -639,6 +591,8 @@ class Client:
             UploadError: The file cannot be read, or the service did not take it.
             FoxError: The service refuses the key, or cannot be reached.
         """
+        if not isinstance(media, bytes):
+            path("media", media)
         self._engine.bind()
         return await self._uploads.link(media)
 
@@ -703,21 +657,7 @@ class Client:
     def _timeout(self, given: float | EllipsisType | None) -> float | None:
         if given is ...:
             return self._task_timeout
-        if given is not None:
-            _check_seconds(timeout=given)
-        return given
-
-
-def _check_counts(**counts: object) -> None:
-    for name, count in counts.items():
-        if not isinstance(count, int) or isinstance(count, bool) or count < 1:
-            raise ValueError(f"{name} must be a whole number above 0, not {count!r}")
-
-
-def _check_seconds(**seconds: object) -> None:
-    for name, value in seconds.items():
-        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < math.inf:
-            raise ValueError(f"{name} must be a finite number of seconds above 0, not {value!r}")
+        return None if given is None else seconds("timeout", given)
 
 
 def _check_schedule(schedule: object) -> None:
@@ -728,5 +668,7 @@ def _check_schedule(schedule: object) -> None:
 def _check_name(task_id: object, key: str | None) -> None:
     if key is not None and task_id is not None:
         raise ValueError("give a task id or a key, not both")
-    if key is None and not is_task_id(task_id):
-        raise ValueError(f"{task_id!r} cannot be a task id")
+    if key is not None:
+        _options.key(key)
+    elif not is_task_id(task_id):
+        raise ValueError(f"{task_id!r:.80} cannot be a task id")

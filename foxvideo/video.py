@@ -52,6 +52,7 @@ from typing import Any
 
 import attrs
 
+from foxvideo import _options
 from foxvideo._http import Transport
 from foxvideo._transfer import download as downloads, part as parts
 from foxvideo._transfer.content import saved_file
@@ -208,6 +209,7 @@ class Video:
             OSError: The disk said no; ``FileExistsError`` for another file that exists.
         """
         _ = self.url  # which says what there is instead
+        _options.path("path", path)
         target = Target.of(path)
         if target.folder:
             raise IsADirectoryError(f"{os.fspath(path)} names a folder: video.save_all saves into one")
@@ -241,6 +243,7 @@ class Video:
             FoxError: A link is dead, and the task could not be polled for a fresh one.
             OSError: The disk said no; ``FileExistsError`` for another file that exists.
         """
+        _options.path("folder", folder)
         await asyncio.to_thread(Path(folder).mkdir, parents=True, exist_ok=True)
         return [
             await self._save(index, self._part_in(Path(folder), index, overwrite=overwrite), progress)

@@ -556,7 +556,7 @@ async def test_an_upload_runs_in_its_callers_context(client: Client, caplog: pyt
     asking = Asking()
     logging.getLogger("foxvideo").addFilter(asking)
     caller.set("painter")
-    await client.submit(GrokImageToVideo(prompt="Go", image_url=b"\x89PNG")).wait_accepted()
+    await client.submit(GrokImageToVideo(prompt="Go", image_url=b"\x89PNG\r\n\x1a\n")).wait_accepted()
     logging.getLogger("foxvideo").removeFilter(asking)
 
     assert seen == ["painter"]

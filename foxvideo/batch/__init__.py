@@ -20,9 +20,9 @@ foxvideo sheet clips/                                  # one HTML page of all vi
 The same in Python, with a client that has a journal. Any iterable of requests will do instead of a manifest:
 
 ```python
-from foxvideo.batch import Manifest
+from foxvideo import batch
 
-async for outcome in client.batch(Manifest("shots.csv"), into="clips/", max_credits=500):
+async for outcome in batch.run(client, batch.Manifest("shots.csv"), into="clips/", max_credits=500):
     print(outcome.row, outcome.status, outcome.file or outcome.error)
 ```
 
@@ -48,10 +48,10 @@ its kind.
 | the journal | what was bought: keep it as long as you keep the folder |
 """
 
+from foxvideo.batch.batch import Batch, run
 from foxvideo.batch.manifest import Manifest
 from foxvideo.batch.results import Ending, Outcome, read_results
 from foxvideo.batch.rows import BadRow, Row
-from foxvideo.batch.run import Batch
 from foxvideo.batch.survey import Survey, survey
 
-__all__ = ["BadRow", "Batch", "Ending", "Manifest", "Outcome", "Row", "Survey", "read_results", "survey"]
+__all__ = ["BadRow", "Batch", "Ending", "Manifest", "Outcome", "Row", "Survey", "read_results", "run", "survey"]

@@ -1,6 +1,6 @@
 """The way of one row: submitted under its key or followed by its id, saved, and told.
 
-Out of scope: what is to be done with it (``way.py``), and which row is next (``run.py``).
+Out of scope: what is to be done with it (``way.py``), and which row is next (``batch.py``).
 """
 
 import asyncio
@@ -8,6 +8,7 @@ import functools
 import json
 from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
+from types import EllipsisType
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -69,7 +70,7 @@ class Context:
         results: What is written down.
         budget: What may be spent.
         retry_failed: Whether a task that failed in a former run is bought again.
-        timeout: Seconds that a task may take; None for no limit.
+        timeout: Seconds that a task may take; None for no limit, an ellipsis for the client's own.
         watch: Is told where a row stands.
         news: Set whenever something may let another row begin, or has ended.
         halted: Why nothing more is begun; empty while all is well.
@@ -82,7 +83,7 @@ class Context:
     results: Results
     budget: Budget
     retry_failed: bool
-    timeout: float | None
+    timeout: float | EllipsisType | None
     watch: Watch
     news: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
     halted: str = attrs.field(default="", init=False)

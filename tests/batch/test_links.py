@@ -6,13 +6,13 @@ import pytest
 from shop import Shop
 
 from foxvideo import Client, Every, Request
-from foxvideo.batch import Ending, Outcome
+from foxvideo.batch import Ending, Outcome, run as run_batch
 
 
 async def ran(shop: Shop, folder: Path, request: Request) -> Outcome:
     """Run a batch of one row with a client of its own."""
     async with Client("sk-1", shop.base_url, schedule=Every(2), journal=folder / "journal.db") as client:
-        (outcome,) = [outcome async for outcome in client.batch([request], folder / "clips", check=False)]
+        (outcome,) = [outcome async for outcome in run_batch(client, [request], folder / "clips", check=False)]
     return outcome
 
 

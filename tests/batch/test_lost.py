@@ -11,7 +11,7 @@ import pytest
 from shop import Shop, video
 
 from foxvideo import Client, Every, GrokTextToVideo
-from foxvideo.batch import Ending, Outcome, read_results
+from foxvideo.batch import Ending, Outcome, read_results, run as run_batch
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ async def ran(shop: Shop, folder: Path, rows: int, **options: Any) -> list[Outco
     """Run a batch with a client of its own, and return its outcomes in the order of rows."""
     await asyncio.to_thread(folder.mkdir, exist_ok=True)
     async with Client("sk-1", shop.base_url, schedule=Every(2), journal=folder / "journal.db") as client:
-        outcomes = [outcome async for outcome in client.batch(shots(rows), folder, **options)]
+        outcomes = [outcome async for outcome in run_batch(client, shots(rows), folder, **options)]
     return sorted(outcomes, key=lambda outcome: outcome.row)
 
 

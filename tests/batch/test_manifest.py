@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from foxvideo import Client, Every, InvalidRequest
-from foxvideo.batch import BadRow, Ending, Manifest, Row, survey
+from foxvideo.batch import BadRow, Ending, Manifest, Row, run as run_batch, survey
 from foxvideo.emulator import Emulator
 
 ROWS = "prompt,duration\n" + "".join(f'"Shot {number}, slowly",4\n' for number in range(20))
@@ -65,7 +65,7 @@ async def test_the_survey_and_the_run_see_the_same_rows(fox: Emulator, path: Pat
     rewrite(path)
 
     async with Client(fox.api_key, fox.base_url, schedule=Every(2), journal=path.with_name("journal.db")) as client:
-        outcomes = [outcome async for outcome in client.batch(manifest, folder)]
+        outcomes = [outcome async for outcome in run_batch(client, manifest, folder)]
 
     assert counted.rows == len(outcomes) == fox.ledger.charged == 20
     assert {outcome.status for outcome in outcomes} == {Ending.COMPLETED}
@@ -76,7 +76,7 @@ async def test_a_manifest_that_is_changed_during_the_run_changes_nothing(fox: Em
     """No row is torn, none is left out, and none is put in."""
     folder, changed = path.with_name("clips"), False
     async with Client(fox.api_key, fox.base_url, schedule=Every(2), journal=path.with_name("journal.db")) as client:
-        async for _ in client.batch(Manifest(path), folder, max_active=3):
+        async for _ in run_batch(client, Manifest(path), folder, max_active=3):
             if not changed:
                 rewrite(path)
                 changed = True
@@ -196,7 +196,7 @@ def test_a_manifest_that_is_being_written_is_refused(path: Path, monkeypatch: py
 async def test_a_manifest_that_cannot_be_read_ends_the_run(fox: Emulator, tmp_path: Path) -> None:
     """Before anything is bought."""
     async with Client(fox.api_key, fox.base_url, journal=tmp_path / "journal.db") as client:
-        rows = aiter(client.batch(Manifest(tmp_path / "shots.csv"), tmp_path / "clips"))
+        rows = aiter(run_batch(client, Manifest(tmp_path / "shots.csv"), tmp_path / "clips"))
         with pytest.raises(FileNotFoundError):
             await anext(rows)
     assert fox.ledger.submitted == 0

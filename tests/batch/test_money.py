@@ -11,7 +11,7 @@ from hypothesis import given, settings, strategies as st
 from shop import Shop
 
 from foxvideo import Client, Every, GrokTextToVideo, Request, VideoRequest
-from foxvideo.batch import Batch, Ending, Outcome
+from foxvideo.batch import Batch, Ending, Outcome, run as run_batch
 from foxvideo.emulator import Emulator, Fault, Tariff
 from foxvideo.testing.clock import run
 
@@ -35,7 +35,7 @@ async def spent(
 ) -> tuple[list[Outcome], Batch]:
     """Run a batch with a budget, and a client of its own."""
     async with Client("sk-emulator", base_url, schedule=Every(2), journal=folder / "journal.db") as client:
-        batch = client.batch(rows, folder / "clips", max_credits=limit, **options)
+        batch = run_batch(client, rows, folder / "clips", max_credits=limit, **options)
         return [outcome async for outcome in batch], batch
 
 

@@ -8,8 +8,8 @@ import aiohttp
 import pytest
 
 from foxvideo import Client, Every, GrokImageToVideo
-from foxvideo.batch import Ending, Manifest, Outcome
-from foxvideo.batch.run import Items
+from foxvideo.batch import Ending, Manifest, Outcome, run as run_batch
+from foxvideo.batch.batch import Items
 from foxvideo.emulator import Emulator
 
 
@@ -23,7 +23,7 @@ async def slow() -> AsyncIterator[Emulator]:
 async def ran(fox: Emulator, items: Items, folder: Path, **options: object) -> list[Outcome]:
     """Run a batch with a client of its own, and return its outcomes in the order of rows."""
     async with Client(fox.api_key, fox.base_url, schedule=Every(2), journal=folder / "journal.db") as client:
-        outcomes = [outcome async for outcome in client.batch(items, folder / "clips", **options)]  # type: ignore[arg-type]
+        outcomes = [outcome async for outcome in run_batch(client, items, folder / "clips", **options)]  # type: ignore[arg-type]
     return sorted(outcomes, key=lambda outcome: outcome.row)
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from foxvideo import Client, Every, GrokTextToVideo, Request, Video, VideoRequest
-from foxvideo.batch import Ending, Manifest, Outcome, Row, read_results
-from foxvideo.batch.run import Items
+from foxvideo.batch import Ending, Manifest, Outcome, Row, read_results, run as run_batch
+from foxvideo.batch.batch import Items
 from foxvideo.emulator import Emulator, Fault
 from foxvideo.media import SavedFile
 
@@ -44,7 +44,7 @@ async def opened(fox: Emulator, folder: Path, **options: Any) -> AsyncIterator[C
 async def ran(fox: Emulator, items: Items, folder: Path, **options: Any) -> list[Outcome]:  # noqa: ANN401 - of batch
     """Run a batch with a client of its own, and return its outcomes in the order of rows."""
     async with opened(fox, folder) as client:
-        outcomes = [outcome async for outcome in client.batch(items, folder, **options)]
+        outcomes = [outcome async for outcome in run_batch(client, items, folder, **options)]
     return sorted(outcomes, key=lambda outcome: outcome.row)
 
 
@@ -192,7 +192,7 @@ async def test_a_batch_reads_no_more_rows_than_it_works_on(fox: Emulator, folder
 
     ahead = []
     async with opened(fox, folder) as client:
-        async for _ in client.batch(rows(), folder, max_active=3, watch=watch):
+        async for _ in run_batch(client, rows(), folder, max_active=3, watch=watch):
             alive -= 1
             ahead.append(taken)
 
@@ -322,7 +322,7 @@ async def test_nothing_more_is_begun_where_no_other_row_would_fare_better(
     """The batch says why, and another run begins with the same row."""
     fox.fail_next("submit", fault)
     async with opened(fox, folder) as client:
-        batch = client.batch(shots(5), folder, max_active=1)
+        batch = run_batch(client, shots(5), folder, max_active=1)
         outcomes = [outcome async for outcome in batch]
 
     assert [outcome.status for outcome in outcomes] == [Ending.REFUSED]
@@ -342,7 +342,7 @@ async def test_a_disk_that_takes_no_video_stops_the_spending(
     with monkeypatch.context() as patched:
         patched.setattr(Video, "save", full)
         async with opened(fox, folder) as client:
-            batch = client.batch(shots(5), folder, max_active=2)
+            batch = run_batch(client, shots(5), folder, max_active=2)
             outcomes = [outcome async for outcome in batch]
 
     assert {outcome.status for outcome in outcomes} == {Ending.UNSAVED}
@@ -363,7 +363,7 @@ async def test_a_journal_that_breaks_stops_the_spending(
             return await saved_elsewhere(video, path)
 
         monkeypatch.setattr(Video, "save", closed)
-        batch = client.batch(shots(2), folder, max_active=1)
+        batch = run_batch(client, shots(2), folder, max_active=1)
         outcomes = [outcome async for outcome in batch]
 
     assert [outcome.status for outcome in outcomes] == [Ending.COMPLETED]
@@ -406,7 +406,7 @@ async def saved_elsewhere(_video: Video, path: Path, **_: object) -> SavedFile:
 async def test_a_run_that_is_stopped_waits_for_what_is_under_way(fox: Emulator, folder: Path) -> None:
     """Nothing new is begun; the next run makes the rest."""
     async with opened(fox, folder) as client:
-        batch = client.batch(shots(6), folder, max_active=2)
+        batch = run_batch(client, shots(6), folder, max_active=2)
         outcomes = []
         async for outcome in batch:
             outcomes.append(outcome)
@@ -422,7 +422,7 @@ async def test_a_run_that_is_stopped_waits_for_what_is_under_way(fox: Emulator, 
 async def test_a_run_that_is_stopped_before_it_begins_does_nothing(fox: Emulator, folder: Path) -> None:
     """Ctrl-C may come at any time."""
     async with opened(fox, folder) as client:
-        batch = client.batch(shots(3), folder)
+        batch = run_batch(client, shots(3), folder)
         batch.stop()
         assert [outcome async for outcome in batch] == []
         assert batch.halted == "stopped"
@@ -433,8 +433,8 @@ async def test_rows_that_wait_to_be_sent_are_withdrawn_when_a_run_is_stopped(fox
     """They have no outcome, since nothing happened to them; one that is being sent goes on."""
     told: list[tuple[int, str]] = []
     async with opened(fox, folder, max_active=1) as client:
-        batch = client.batch(
-            shots(4), folder, max_active=4, watch=lambda row, stage, _: told.append((row.number, stage))
+        batch = run_batch(
+            client, shots(4), folder, max_active=4, watch=lambda row, stage, _: told.append((row.number, stage))
         )
         outcomes = []
         async for outcome in batch:
@@ -450,7 +450,7 @@ async def test_rows_that_wait_to_be_sent_are_withdrawn_when_a_run_is_stopped(fox
 async def test_a_row_that_is_being_sent_is_waited_for_when_a_run_is_stopped(folder: Path) -> None:
     """Its answer brings an id, and it may be paid for already."""
     async with Emulator(seconds=10.0, latency=1.0, render=False) as fox, opened(fox, folder) as client:
-        batch = client.batch(shots(3), folder, max_active=1)
+        batch = run_batch(client, shots(3), folder, max_active=1)
         asyncio.get_running_loop().call_later(0.5, batch.stop)
         outcomes = [outcome async for outcome in batch]
 
@@ -461,10 +461,10 @@ async def test_a_row_that_is_being_sent_is_waited_for_when_a_run_is_stopped(fold
 async def test_leaving_the_loop_leaves_everything_for_the_next_run(fox: Emulator, folder: Path) -> None:
     """Nothing is bought twice, and nothing of it is lost."""
     async with opened(fox, folder) as client:
-        async with contextlib.aclosing(client.batch(shots(6), folder, max_active=3)) as batch:
+        async with contextlib.aclosing(run_batch(client, shots(6), folder, max_active=3)) as batch:
             async for _ in batch:
                 break
-        again = client.batch(shots(6), folder)
+        again = run_batch(client, shots(6), folder)
         assert (await anext(aiter(again))).status is Ending.COMPLETED
         await again.aclose()
     outcomes_after = await ran(fox, shots(6), folder)
@@ -484,7 +484,7 @@ async def test_rows_of_an_earlier_run_are_not_withdrawn_when_a_run_is_stopped(fo
             told.append(stage)
             batch.stop()
 
-        batch = client.batch(shots(3), folder, max_active=3, watch=watch)
+        batch = run_batch(client, shots(3), folder, max_active=3, watch=watch)
         outcomes = [outcome async for outcome in batch]
 
     assert {outcome.status for outcome in outcomes} == {Ending.COMPLETED}
@@ -495,7 +495,7 @@ async def test_rows_of_an_earlier_run_are_not_withdrawn_when_a_run_is_stopped(fo
 async def test_a_run_that_is_left_says_how_every_row_stands(fox: Emulator, folder: Path) -> None:
     """Those that had just ended, those under way, and none that was not sent; each has its line with its id."""
     async with opened(fox, folder, max_active=3) as client:
-        batch = client.batch(shots(6), folder, max_active=5)
+        batch = run_batch(client, shots(6), folder, max_active=5)
         async for first in batch:  # noqa: B007 - it is looked at below
             break
         await batch.aclose()
@@ -512,7 +512,7 @@ async def test_a_row_that_is_being_sent_when_the_run_is_left_is_told_with_its_id
     async with Emulator(seconds=10.0, latency=1.0, render=False) as fox:
         for cuts, status in ((1, Ending.UNFINISHED), (2, Ending.UNCERTAIN)):
             async with opened(fox, folder) as client:
-                batch = client.batch([GrokTextToVideo(prompt=f"Shot {cuts}")], folder)
+                batch = run_batch(client, [GrokTextToVideo(prompt=f"Shot {cuts}")], folder)
                 running = asyncio.ensure_future(anext(aiter(batch)))
                 await asyncio.sleep(0.5)
                 for _ in range(cuts):
@@ -536,7 +536,9 @@ async def test_a_row_whose_video_is_being_saved_when_the_run_is_left_is_unsaved(
     fox.fail_next("result", Fault("stall"))
     saving = asyncio.Event()
     async with opened(fox, folder) as client:
-        batch = client.batch(shots(1), folder, watch=lambda _, stage, __: saving.set() if stage == "saving" else None)
+        batch = run_batch(
+            client, shots(1), folder, watch=lambda _, stage, __: saving.set() if stage == "saving" else None
+        )
         running = asyncio.ensure_future(anext(aiter(batch), None))
         await saving.wait()
         await batch.aclose()
@@ -562,7 +564,9 @@ async def test_a_row_of_an_earlier_run_that_is_left_is_what_it_was(
     (folder / "results.jsonl").unlink()
     leaving: list[asyncio.Task[None]] = []
     async with opened(fox, folder) as client:
-        batch = client.batch(shots(1), folder, watch=lambda *_: leaving.append(asyncio.create_task(batch.aclose())))
+        batch = run_batch(
+            client, shots(1), folder, watch=lambda *_: leaving.append(asyncio.create_task(batch.aclose()))
+        )
         assert [outcome async for outcome in batch] == []
         await asyncio.gather(*leaving)
 
@@ -574,7 +578,7 @@ async def test_a_row_of_an_earlier_run_that_is_left_is_what_it_was(
 async def test_another_task_may_leave_the_run(fox: Emulator, folder: Path, seconds: float) -> None:
     """The loop over it ends; a second call changes nothing."""
     async with opened(fox, folder) as client:
-        batch = client.batch(shots(3), folder)
+        batch = run_batch(client, shots(3), folder)
 
         async def loop() -> list[Outcome]:
             return [outcome async for outcome in batch]
@@ -590,7 +594,7 @@ async def test_another_task_may_leave_the_run(fox: Emulator, folder: Path, secon
 async def test_leaving_the_loop_withdraws_what_was_not_sent(fox: Emulator, folder: Path) -> None:
     """The client lives on, and buys nothing more for it."""
     async with opened(fox, folder, max_active=1) as client:
-        async for _ in client.batch(shots(6), folder, max_active=4):
+        async for _ in run_batch(client, shots(6), folder, max_active=4):
             break
         await asyncio.sleep(100)
         assert fox.ledger.charged <= 2
@@ -602,7 +606,7 @@ async def test_a_run_may_be_cancelled_at_any_time(fox: Emulator, folder: Path, s
 
     async def work() -> None:
         async with opened(fox, folder) as client:
-            async for _ in client.batch(shots(4), folder, max_active=2):
+            async for _ in run_batch(client, shots(4), folder, max_active=2):
                 pass
 
     with contextlib.suppress(TimeoutError):
@@ -673,13 +677,13 @@ async def test_a_batch_needs_a_journal_and_room_for_one_row(fox: Emulator, folde
     """Without a memory the same rows again would be bought again."""
     async with Client(fox.api_key, fox.base_url) as client:
         with pytest.raises(ValueError, match="journal"):
-            client.batch(shots(1), folder)
+            run_batch(client, shots(1), folder)
     async with opened(fox, folder) as client:
         with pytest.raises(ValueError, match="max_active"):
-            client.batch(shots(1), folder, max_active=0)
+            run_batch(client, shots(1), folder, max_active=0)
         for limit in (-1.0, float("nan")):
             with pytest.raises(ValueError, match="max_credits"):
-                client.batch(shots(1), folder, max_credits=limit)
+                run_batch(client, shots(1), folder, max_credits=limit)
 
 
 @pytest.mark.parametrize("rows", ["A fox", b"A fox", {"prompt": "A fox"}, 7, None, GrokTextToVideo(prompt="A fox")])
@@ -687,7 +691,7 @@ async def test_what_is_not_several_requests_is_refused_at_once(fox: Emulator, fo
     """A text or a mapping would be taken apart."""
     async with opened(fox, folder) as client:
         with pytest.raises(TypeError, match="rows must be a Manifest or an iterable of requests"):
-            client.batch(rows, folder)
+            run_batch(client, rows, folder)
 
 
 async def test_an_item_that_is_no_request_is_a_bad_row(fox: Emulator, folder: Path) -> None:
@@ -703,7 +707,7 @@ async def test_an_item_that_is_no_request_is_a_bad_row(fox: Emulator, folder: Pa
 async def test_a_batch_runs_once(fox: Emulator, folder: Path) -> None:
     """A second loop over it would find nothing left to do, and look like one without rows."""
     async with opened(fox, folder) as client:
-        batch = client.batch(shots(1), folder)
+        batch = run_batch(client, shots(1), folder)
         await batch.aclose()
         assert [outcome.status async for outcome in batch] == [Ending.COMPLETED]
         with pytest.raises(RuntimeError, match="once"):

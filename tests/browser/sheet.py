@@ -23,7 +23,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
 from foxvideo import Client, Every, GrokTextToVideo
-from foxvideo.batch import Outcome, Row, read_results
+from foxvideo.batch import Outcome, Row, read_results, run as run_batch
 from foxvideo.batch.results import Results
 from foxvideo.emulator import Emulator
 from foxvideo.sheet import write_sheet
@@ -53,7 +53,7 @@ async def make(folder: Path) -> list[Outcome]:
             emulator.api_key, emulator.base_url, schedule=Every(0.2), journal=folder.with_name("journal.db")
         ) as client,
     ):
-        return [outcome async for outcome in client.batch(SHOTS, folder, watch=watch)]
+        return [outcome async for outcome in run_batch(client, SHOTS, folder, watch=watch)]
 
 
 @pytest.fixture(scope="module")

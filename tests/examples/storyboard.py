@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from foxvideo import Client
-from foxvideo.batch import Ending, Manifest
+from foxvideo.batch import Ending, Manifest, run as run_batch
 
 
 async def main(manifest: Path, folder: Path) -> int:
@@ -18,7 +18,7 @@ async def main(manifest: Path, folder: Path) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     missing = 0
     async with Client(journal=folder / "journal.db") as client:
-        async with contextlib.aclosing(client.batch(Manifest(manifest), into=folder, max_active=16)) as batch:
+        async with contextlib.aclosing(run_batch(client, Manifest(manifest), into=folder, max_active=16)) as batch:
             async for outcome in batch:  # in the order in which the rows end
                 print(f"row {outcome.row}: {outcome.status}: {outcome.file or outcome.error}")
                 missing += outcome.status is not Ending.COMPLETED

@@ -35,7 +35,7 @@ from foxvideo import (
     catalogue,
 )
 from foxvideo.account import Balance, Prices
-from foxvideo.batch import Manifest, Outcome
+from foxvideo.batch import Manifest, Outcome, run as run_batch
 
 client = Client()
 Client("sk-1", "https://api.foxapi.cc")
@@ -96,10 +96,10 @@ async def verbs(shot: VideoRequest, body: Mapping[str, object]) -> None:
     async for task in client.as_completed([client.submit(shot)]):
         assert_type(task, VideoTask)
 
-    async for outcome in client.batch(Manifest("shots.csv"), into="videos", max_active=8, max_credits=None):
+    async for outcome in run_batch(client, Manifest("shots.csv"), into="videos", max_active=8, max_credits=None):
         assert_type(outcome, Outcome)
-    client.batch([shot, body], Path("videos"), retry_failed=True, check=False, timeout=None)
-    client.batch([7], "videos")  # type: ignore[list-item]
+    run_batch(client, [shot, body], Path("videos"), retry_failed=True, check=False, timeout=None)
+    run_batch(client, [7], "videos")  # type: ignore[list-item]
 
 
 async def handles(task: VideoTask) -> None:

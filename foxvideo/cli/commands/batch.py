@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 
 from foxvideo._journal import SqliteStore
-from foxvideo.batch import BadRow, Batch, Ending, Manifest, Survey, survey
+from foxvideo.batch import BadRow, Batch, Ending, Manifest, Survey, run as run_batch, survey
 from foxvideo.cli import command, consent, outcome
 from foxvideo.cli.board import Board, printable
 from foxvideo.client import Client
@@ -114,7 +114,8 @@ def batch(
         folder.mkdir(parents=True, exist_ok=True)
         consent.Agreed(counted.digest, command.run(_identity(folder / JOURNAL))).write(folder)
     board = Board(counted.rows, max_active, set(counted.known))
-    running = client.batch(
+    running = run_batch(
+        client,
         list(manifest),
         folder,
         max_active=max_active,

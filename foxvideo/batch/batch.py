@@ -5,15 +5,18 @@ Out of scope: the way of one row (``row.py``), and what is shown (``cli/``).
 
 import asyncio
 import contextlib
+import os
 import weakref
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import EllipsisType
 from typing import TYPE_CHECKING, TypeVar, cast
 
 import attrs
 
 from foxvideo._journal import Store
+from foxvideo._options import count, flag, path, seconds
 from foxvideo._transfer.target import Target
 from foxvideo.batch.budget import Budget, Verdict, count_earlier
 from foxvideo.batch.results import Ending, Outcome, Results
@@ -56,7 +59,7 @@ class Batch(AsyncIterable[Outcome]):
     _max_credits: float | None
     _retry_failed: bool
     _check: bool
-    _timeout: float | None
+    _timeout: float | EllipsisType | None
     _watch: Watch = quiet
     _stopped: str = attrs.field(default="", init=False)
     _context: Context | None = attrs.field(default=None, init=False, repr=False)
@@ -75,8 +78,6 @@ class Batch(AsyncIterable[Outcome]):
         several = isinstance(self._items, Iterable | AsyncIterable)
         if not several or isinstance(self._items, str | bytes | Mapping):
             raise TypeError(f"rows must be a Manifest or an iterable of requests, not {show(self._items)}")
-        if self._max_active < 1:
-            raise ValueError(f"max_active must be above 0, not {self._max_active!r}")
         if self._max_credits is not None and not self._max_credits >= 0:
             raise ValueError(f"max_credits must not be below 0, not {self._max_credits!r}")
 
@@ -274,3 +275,63 @@ def _row(
     except InvalidRequest as error:
         return BadRow.of(number, None, error)
     return name_row(number, None, request, times, check=documented)
+
+
+def run(
+    client: "Client",
+    rows: Items,
+    into: str | os.PathLike[str],
+    *,
+    max_active: int = 64,
+    max_credits: float | None = None,
+    retry_failed: bool = False,
+    timeout: float | EllipsisType | None = ...,
+    check: bool = True,
+    watch: Watch | None = None,
+) -> Batch:
+    """Make a video of each row and save it in a folder.
+
+    It yields how each row ended, as it ends::
+
+        async for outcome in batch.run(client, rows, into="clips/"):
+            print(outcome.row, outcome.status, outcome.file or outcome.error)
+
+    The key of a row's task is made from the row's content, so that the same rows again go on where the last run
+    stopped, and buy nothing twice; of equal rows the second is ``#2``. Each outcome is also a line of
+    ``results.jsonl`` in the folder. What that file knows is not bought again either, should the journal be lost.
+    Rows are read as they are needed.
+
+    Args:
+        client: A client that has a journal.
+        rows: A ``Manifest``, or requests, of an iterable or an asynchronous one. One that is not asynchronous is read
+            in a thread.
+        into: The folder; made if need be.
+        max_active: Most rows that are submitted and not saved yet.
+        max_credits: What all tasks in the journal and the folder together may reserve; None for no limit. A task whose
+            price was never told counts as the largest of its like. A task whose price is not known, by model and every
+            field that may set it, goes out alone: it is the only one that may pass the limit.
+        retry_failed: Whether rows whose task failed in a former run are tried anew: new, paid tasks.
+        timeout: Seconds for each task, None for no limit; the client's ``task_timeout`` if not given.
+        check: Whether requests are checked against the documentation; a manifest has its own word on that.
+        watch: Is told where a row stands: the row, a word such as ``saving``, and per cent or None.
+
+    Raises:
+        ValueError: There is no journal, or an option is out of its range.
+        TypeError: The rows are no rows, or an option is of another type.
+    """
+    if client.journal is None:
+        raise ValueError("a batch needs a journal: Client(journal='videos.db')")
+    if not isinstance(timeout, EllipsisType | None):
+        seconds("timeout", timeout)
+    return Batch(
+        client=client,
+        journal=client.journal,
+        items=rows,
+        folder=path("into", into),
+        max_active=count("max_active", max_active),
+        max_credits=max_credits,
+        retry_failed=flag("retry_failed", retry_failed),
+        timeout=timeout,
+        check=flag("check", check),
+        watch=watch or quiet,
+    )

@@ -1,0 +1,54 @@
+"""What options may be: refused at once and by name, before anything is sent.
+
+Each function returns the value, so that a check stands where the value is used.
+"""
+
+import math
+import os
+from pathlib import Path
+
+LONGEST_KEY = 200
+
+
+def count(name: str, value: object) -> int:
+    """Return a whole number above 0, else raise ``ValueError``."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name} must be a whole number above 0, not {value!r:.80}")
+    return value
+
+
+def seconds(name: str, value: object) -> float:
+    """Return a finite number of seconds above 0, else raise ``ValueError``."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < math.inf:
+        raise ValueError(f"{name} must be a finite number of seconds above 0, not {value!r:.80}")
+    return value
+
+
+def flag(name: str, value: object) -> bool:
+    """Return True or False, else raise ``TypeError``: ``"no"`` would count as True."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be True or False, not {value!r:.80}")
+    return value
+
+
+def text(name: str, value: object) -> str:
+    """Return a text, else raise ``TypeError``; it may be a secret, so it is not shown."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a text, not of type {type(value).__name__}")
+    return value
+
+
+def key(value: object) -> str:
+    """Return a key as the caller names tasks, else raise ``ValueError``."""
+    if not isinstance(value, str) or not value.strip() or not value.isprintable() or len(value) > LONGEST_KEY:
+        raise ValueError(f"a key is a printable text of 1 to {LONGEST_KEY} characters, not {value!r:.80}")
+    return value
+
+
+def path(name: str, value: object) -> Path:
+    """Return a path that a file or folder can have, else raise ``TypeError`` or ``ValueError``."""
+    if not isinstance(value, str | os.PathLike) or not isinstance(found := os.fspath(value), str):
+        raise TypeError(f"{name} must be a path, as a text or a pathlib.Path, not {value!r:.80}")
+    if not found or "\0" in found:
+        raise ValueError(f"{name} must be a path that can be, not {found!r:.80}")
+    return Path(found)
