@@ -29,8 +29,9 @@ from foxvideo import Client, grok
 
 
 async def main():
+    shot = grok(prompt="A fox trots through snow")
     async with Client(journal="videos.db") as client:
-        video = await client.generate(grok(prompt="A fox trots through snow"), save_to="fox.mp4")
+        video = await client.generate(shot, save_to="fox.mp4")
         print(video.url)
 
 

@@ -4,6 +4,7 @@ The guides are the docstrings of the modules, so that ``help()`` has them too. p
 pages there are and in which order, and refuses what would disappoint a reader (``check.py``).
 """
 
+import inspect
 import re
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import check
 import pdoc.doc
 import pdoc.render
+import pdoc.render_helpers
 from markupsafe import Markup
 
 HERE = Path(__file__).parent
@@ -31,13 +33,56 @@ PAGES = {  # in the order of the menu: what a newcomer needs first stands first
     "foxvideo.catalogue": "Documented models",
     "foxvideo.sheet": "Contact sheet",
 }
-_ATTRIBUTE = re.compile(r"<li><strong>(\w+):</strong>")
+_ATTRIBUTE = re.compile(r"<li><strong>([\w.]+):</strong>")
+_WORD = r'<span class=(\\?")n\1>{}</span>'  # as pygments writes it; the search index escapes the quotes
+_DOT, _OR = r"<span class=\1o\1>\.</span>", r" <span class=\1o\1>\|</span> "
+_NEXT = r"<span class=\1n\1>{}</span>"
+_LONG = (
+    (_WORD.format("foxvideo") + f"(?:{_DOT}{_NEXT.format('[a-z_]+')})*{_DOT}(?={_NEXT.format('[A-Z].*?')})", ""),
+    (
+        _WORD.format("GrokTextToVideo") + f"(?:{_OR}{_NEXT.format('Grok[A-Za-z]+')})*{_OR}{_NEXT.format('Request')}",
+        r"<span class=\1n\1>VideoRequest</span>",
+    ),
+    (_WORD.format("ellipsis") + _OR, ""),
+    (r'<span class=(\\?")bp\1>Ellipsis</span>', r"<span class=\1n\1>...</span>"),
+    (r'(<a href="[^"]*">)foxvideo\.(?:[a-z_]+\.)*([A-Z]\w*</a>)', r"\1\2"),
+    (
+        r'<a href="([^"]*)#GrokTextToVideo">GrokTextToVideo</a>(?: \| <a [^>]*>Grok\w+</a>)* \| <a [^>]*>Request</a>',
+        r'<a href="\1#VideoRequest">VideoRequest</a>',
+    ),
+)
 
 
 def anchored(html: str, qualname: str) -> Markup:
     """Give each described attribute of a class an anchor, and wrap tables so that they scroll by themselves."""
     html = _ATTRIBUTE.sub(rf'<li id="{qualname}.\1"><code>\1</code>:', str(html))
     return Markup(html.replace("<table>", '<div class="wide"><table>').replace("</table>", "</table></div>"))  # noqa: S704 - it is our own text
+
+
+def short(html: str) -> str:
+    """Write the types of a signature as a reader writes them: ``VideoRequest``, not its parts with their modules."""
+    for long, plain in _LONG:
+        html = re.sub(long, plain, html)
+    return html
+
+
+def signature(value: inspect.Signature, *, colon: bool) -> Markup:
+    """Return a signature as HTML."""
+    return Markup(short(str(pdoc.render_helpers.format_signature(value, colon=colon))))  # noqa: S704 - it is our own text
+
+
+def constructor(kind: pdoc.doc.Class) -> inspect.Signature | None:
+    """Return how a class is made by its users; None for one that only foxvideo makes."""
+    init = kind.members.get("__init__")
+    if not isinstance(init, pdoc.doc.Function):
+        return None
+    value = init.signature_without_self
+    private = {field.alias for field in getattr(kind.obj, "__attrs_attrs__", ()) if field.name.startswith("_")}
+    shown = [parameter for name, parameter in value.parameters.items() if name not in private]
+    varied = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
+    if not shown or all(parameter.kind in varied for parameter in shown):
+        return None
+    return value.replace(parameters=shown)
 
 
 def of_page(name: str, modules: dict[str, pdoc.doc.Module]) -> str | None:
@@ -83,7 +128,9 @@ def linked(html: str, here: str, homes: dict[tuple[str, str], str], modules: dic
         return f'href="{url(page, link[2])}"'
 
     def named(code: re.Match[str]) -> str:
-        head, _, member = code[1].partition(".")
+        if code[1]:  # a link already
+            return code[0]
+        head, _, member = code[2].partition(".")
         player = check.PLAYERS.get(head) if member else None
         qualname = ".".join(filter(None, (getattr(player, "__name__", head), member)))
         home = homes.get(("foxvideo", qualname.partition(".")[0]))
@@ -92,7 +139,8 @@ def linked(html: str, here: str, homes: dict[tuple[str, str], str], modules: dic
         return f'<a href="{url("foxvideo", qualname)}">{code[0]}</a>' if known else code[0]
 
     html = re.sub(r'href="([\w./]*)#([A-Za-z_][\w.]*)"', moved, html)
-    return re.sub(r"(?<!\">)<code>([A-Za-z][\w.]*)(?:\([^<]*\))?</code>(?!</a>)", named, html)
+    html = re.sub(r'(<a [^>]*>)?<span class="n">([A-Z]\w+)</span>', named, short(html))
+    return re.sub(r"(<a [^>]*>)?<code>([A-Za-z][\w.]*)(?:\([^<]*\))?</code>", named, html)
 
 
 def build(folder: Path) -> list[str]:
@@ -101,6 +149,8 @@ def build(folder: Path) -> list[str]:
     for module in modules.values():
         describe(module)
     pdoc.render.configure(docformat="google", template_directory=HERE, show_source=False)
+    pdoc.render.env.filters["format_signature"] = signature
+    pdoc.render.env.filters["constructor"] = constructor
     pdoc.render.env.filters["anchored"] = anchored
     pdoc.render.env.globals["pages"] = PAGES
     pdoc.render.env.globals["version"] = modules["foxvideo"].obj.__version__
@@ -110,7 +160,8 @@ def build(folder: Path) -> list[str]:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(linked(pdoc.render.html_module(module, modules), name, homes, modules), encoding="utf-8")
     (folder / "index.html").write_text('<!doctype html><meta http-equiv="refresh" content="0; url=foxvideo.html">')
-    (folder / "search.js").write_text(pdoc.render.search_index(modules), encoding="utf-8")
+    pdoc.render.env.globals["searching"] = True  # a name is found once, at its home
+    (folder / "search.js").write_text(short(pdoc.render.search_index(modules)), encoding="utf-8")
     return [*check.missing_pages(PAGES), *check.docstrings(modules, homes), *check.names(modules), *check.links(folder)]
 
 
