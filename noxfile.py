@@ -125,6 +125,14 @@ def docs(session: nox.Session) -> None:
     session.run("python", "-W", "error::UserWarning", ".github/docs/build.py", "build/docs")
 
 
+@nox.session(python=NEWEST, default=False)
+def pictures(session: nox.Session) -> None:
+    """Draw the pictures of the README anew: a batch of the emulator, on a terminal and in headless Chromium."""
+    _needs(session, chromium="chromium")
+    session.install(EXTRAS)
+    session.run("python", ".github/docs/pictures.py", ".github")
+
+
 @nox.session(python=NEWEST)
 def lint(session: nox.Session) -> None:
     """Check style and format."""
