@@ -104,7 +104,7 @@ def _schedule(state: TaskState) -> float:
     began = time.process_time()
     for _ in range(_POLLS):
         for number, age in enumerate(ages):
-            ages[number], memos[number] = schedule.next_age(asked, age, state, memos[number])
+            ages[number], memos[number] = schedule.step(asked, age, state, memos[number])
     for age, memo in zip(ages, memos, strict=True):
         schedule.ended(asked, age, memo)
     return (time.process_time() - began) / len(ages) / _POLLS * 1e6

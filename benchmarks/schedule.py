@@ -23,6 +23,7 @@ Not measured: a service that answers slowly, 429s, and tasks whose durations cha
 
 import argparse
 import heapq
+import itertools
 import math
 import random
 import statistics
@@ -35,7 +36,7 @@ from benchmarks import optimum
 from benchmarks.durations import DURATIONS, SHAPES, Durations, Shape, progress
 from benchmarks.table import table
 from foxvideo.schedule.adaptive import Learned
-from foxvideo.schedule.base import Asked, Every, Schedule
+from foxvideo.schedule.base import Asked, Every, Learning, Schedule, learning
 from foxvideo.state import Status, TaskState
 
 _ASKED = Asked("grok-imagine-image-to-video", 6)
@@ -51,9 +52,10 @@ class Backoff(Schedule):
     factor: float
     limit: float
 
-    def next_age(self, asked: Asked, age: float, state: TaskState | None, memo: bytes) -> tuple[float, bytes]:  # noqa: ARG002 - the interface
-        """Return the next age; the wait so far is kept in the memo, as a count."""
-        return age + min(self.factor ** len(memo), self.limit), memo + b"+"
+    def next_age(self, asked: Asked, age: float, state: TaskState | None) -> float:  # noqa: ARG002 - the interface
+        """Return the first of the ages at which it polls that is above this one."""
+        waits = (min(self.factor**count, self.limit) for count in itertools.count())
+        return next(due for due in itertools.accumulate(waits) if due > age)
 
 
 # What the pollers of other clients do unless told otherwise, and what anyone would write.
@@ -80,7 +82,7 @@ class Followed:
 class Task:
     """A task of the simulation."""
 
-    schedule: Schedule
+    schedule: Learning
     seconds: float
     shape: Shape
     due: float
@@ -91,7 +93,8 @@ class Task:
     def begun(cls, schedule: Schedule, seconds: float, shape: Shape, estimate: float) -> "Task":
         """Begin a task, as its submit was accepted."""
         pending = TaskState(id="task", status=Status.PENDING, status_text="pending", estimated_time=estimate)
-        return cls(schedule, seconds, shape, *schedule.next_age(_ASKED, 0.0, pending, b""))
+        learned = learning(schedule)
+        return cls(learned, seconds, shape, *learned.step(_ASKED, 0.0, pending, b""))
 
     def ask(self) -> Followed | None:
         """Ask when it is due; None where the task still runs."""
@@ -101,7 +104,7 @@ class Task:
             return Followed(self.polls, self.due - self.seconds)
         shown = progress(self.shape, self.due, self.seconds)
         state = TaskState(id="task", status=Status.PROCESSING, status_text="processing", progress=shown)
-        self.due, self.memo = self.schedule.next_age(_ASKED, self.due, state, self.memo)
+        self.due, self.memo = self.schedule.step(_ASKED, self.due, state, self.memo)
         return None
 
 

@@ -117,7 +117,7 @@ from foxvideo.media import LocalMedia
 from foxvideo.requests import generic
 from foxvideo.requests.generic import Request, VideoRequest
 from foxvideo.schedule.adaptive import Learned
-from foxvideo.schedule.base import Schedule
+from foxvideo.schedule.base import Schedule, check as check_schedule, learning
 from foxvideo.state import TaskState
 from foxvideo.task import VideoTask
 from foxvideo.video import Source, Video
@@ -195,7 +195,6 @@ class Client:
         key = text("api_key", api_key or os.environ.get("FOXAPI_API_KEY") or "")
         if not key:
             raise AuthenticationError("no API key: pass api_key or set FOXAPI_API_KEY", submitted="no", hint="")
-        _check_schedule(schedule)
         self._task_timeout = None if task_timeout is None else seconds("task_timeout", task_timeout)
         self._save_to = None if save_to is None else Target(path("save_to", save_to), folder=True)
         self._save_to_checked = False
@@ -211,7 +210,10 @@ class Client:
         )
         self._store: Store | None = None if journal is None else SqliteStore(path("journal", journal))
         self._recorder: Recorder = JournalRecorder(self._store, self.base_url) if self._store else NullRecorder()
-        schedule = schedule or Learned()
+        if schedule is None:
+            schedule = Learned()
+        check_schedule(schedule)
+        learned = learning(schedule)
         dispatcher: Dispatcher[Work] = Dispatcher(
             count("max_requests", max_requests), None if max_active is None else count("max_active", max_active)
         )
@@ -220,13 +222,13 @@ class Client:
         self._uploads = Uploads(self._transport, self._recorder)
         source = Source(self._transport, self._gate.fresh, self._recorder.saved, self._recorder.files)
         jobs = Jobs(
-            recorder=self._recorder, dispatcher=dispatcher, schedule=schedule, source=source, uploads=self._uploads
+            recorder=self._recorder, dispatcher=dispatcher, schedule=learned, source=source, uploads=self._uploads
         )
         polling = Polling(
             jobs=jobs,
             dispatcher=dispatcher,
             transport=self._transport,
-            schedule=schedule,
+            schedule=learned,
             sync_upstream=sync_upstream,
         )
         self._lookup = Lookup(jobs=jobs, polling=polling, recorder=self._recorder)
@@ -250,7 +252,7 @@ class Client:
             dispatcher=dispatcher,
             uploads=self._uploads,
             recorder=self._recorder,
-            schedule=schedule,
+            schedule=learned,
             transport=self._transport,
         )
         self._autosave = Autosave(self._recorder)
@@ -658,11 +660,6 @@ class Client:
         if given is ...:
             return self._task_timeout
         return None if given is None else seconds("timeout", given)
-
-
-def _check_schedule(schedule: object) -> None:
-    if schedule is not None and (isinstance(schedule, type) or not callable(getattr(schedule, "next_age", None))):
-        raise ValueError(f"schedule must be a schedule, such as foxvideo.Every(5), not {schedule!r}")
 
 
 def _check_name(task_id: object, key: str | None) -> None:

@@ -20,7 +20,7 @@ from foxvideo._journal.recorder import Recorder
 from foxvideo._transfer.upload import Uploads
 from foxvideo.errors import ClientClosed, FoxError, Submitted, SubmitUncertain, TaskAbandoned
 from foxvideo.requests.generic import VideoRequest
-from foxvideo.schedule.base import Schedule
+from foxvideo.schedule.base import Learning
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -47,7 +47,7 @@ class Engine:
     dispatcher: Dispatcher[Work]
     uploads: Uploads
     recorder: Recorder
-    schedule: Schedule
+    schedule: Learning
     transport: Transport
     closed: bool = attrs.field(default=False, init=False)
     _loop: asyncio.AbstractEventLoop | None = attrs.field(default=None, init=False, repr=False)

@@ -24,7 +24,7 @@ from foxvideo._journal.recorder import Recorder
 from foxvideo._transfer.upload import Uploads
 from foxvideo.errors import ClientClosed, FoxError, SubmitUncertain, TaskAbandoned, TaskNotFound
 from foxvideo.media import SavedFile
-from foxvideo.schedule.base import Schedule
+from foxvideo.schedule.base import Learning
 from foxvideo.state import LINK_SECONDS, Status, TaskState
 from foxvideo.video import Source, Video
 
@@ -56,7 +56,7 @@ class Jobs:
 
     recorder: Recorder
     dispatcher: Dispatcher[Work]
-    schedule: Schedule
+    schedule: Learning
     source: Source
     uploads: Uploads
     unfinished: dict[object, Job] = attrs.field(factory=dict, init=False, repr=False)

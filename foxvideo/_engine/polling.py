@@ -19,7 +19,7 @@ from foxvideo._engine.timers import Work
 from foxvideo._http import Transport
 from foxvideo._wire.verdict import PollAgain, poll_verdict, state_verdict
 from foxvideo.errors import FoxError, TaskTimeout
-from foxvideo.schedule.base import Schedule, clip
+from foxvideo.schedule.base import Learning, clip
 from foxvideo.state import TaskState
 
 _log = logging.getLogger("foxvideo")
@@ -40,7 +40,7 @@ class Polling:
     jobs: Jobs
     dispatcher: Dispatcher[Work]
     transport: Transport
-    schedule: Schedule
+    schedule: Learning
     sync_upstream: bool
 
     def follow(self, job: Job) -> None:
@@ -106,7 +106,7 @@ class Polling:
 
     def _next_poll(self, job: Job, now: float) -> float:
         age = now - job.since
-        next_age, job.memo = self.schedule.next_age(job.asked, age, job.state, job.memo)
+        next_age, job.memo = self.schedule.step(job.asked, age, job.state, job.memo)
         if not next_age > age:  # NaN compares as False
             raise ValueError(f"{self.schedule!r}: the next age {next_age!r} is not above {age!r}")
         return job.since + next_age

@@ -24,8 +24,7 @@ journal it still knows that tomorrow.
 ## Write your own
 
 A schedule is told a task's age and its newest state, and returns the age at which to poll next. It knows no clock and
-does no I/O, so you can test it with plain numbers. What it wants to remember of a task it returns as a memo, and gets
-back with the next call:
+does no I/O, so you can test it with plain numbers:
 
 ```python
 from foxvideo import Schedule
@@ -33,8 +32,8 @@ from foxvideo import Schedule
 
 class Doubling(Schedule):
     # after 5, 15, 35, 75 ... seconds, and at least once a minute
-    def next_age(self, asked, age, state, memo):
-        return min(2 * age + 5, age + 60), memo
+    def next_age(self, asked, age, state):
+        return min(2 * age + 5, age + 60)
 
 
 async with Client(schedule=Doubling()) as doubling:

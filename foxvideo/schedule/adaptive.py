@@ -15,7 +15,7 @@ import attrs
 import cattrs
 from cattrs.preconf.json import make_converter
 
-from foxvideo.schedule.base import Asked, Schedule
+from foxvideo.schedule.base import Asked, Learning
 from foxvideo.schedule.hazard import Ends
 from foxvideo.schedule.progress import Foretold
 from foxvideo.state import TaskState
@@ -69,7 +69,7 @@ _CONVERTER = make_converter(unstruct_strat=cattrs.UnstructureStrategy.AS_TUPLE)
 
 
 @attrs.define(kw_only=True)
-class Learned(Schedule):
+class Learned(Learning):
     """Ask where an end is likely, as the tasks so far have shown.
 
     Learns, for each model and asked duration, when tasks end, and for each model what its progress is worth; before
@@ -95,8 +95,12 @@ class Learned(Schedule):
         if not self.floor <= ceiling < inf:
             raise ValueError(f"ceiling must be at least floor, and finite, not {ceiling!r}")
 
-    def next_age(self, asked: Asked, age: float, state: TaskState | None, memo: bytes) -> tuple[float, bytes]:
-        """Return the age at which to ask next, and what to remember of the task."""
+    def next_age(self, asked: Asked, age: float, state: TaskState | None) -> float:
+        """Return the age at which to poll next, as for a task of which nothing is remembered."""
+        return self.step(asked, age, state, b"")[0]
+
+    def step(self, asked: Asked, age: float, state: TaskState | None, memo: bytes) -> tuple[float, bytes]:
+        """Return the age at which to poll next, and what to remember of the task."""
         ends = self._ends_of(asked)
         scouts = not memo and self._random.random() * min(1 + ends.known, _SCOUTS) < 1
         if not memo:

@@ -200,7 +200,7 @@ async def test_a_schedule_that_raises_ends_the_handle_with_an_error_that_names_i
     """At the first look, and the paid id is kept."""
 
     class Broken(Schedule):
-        def next_age(self, asked: Asked, age: float, state: TaskState | None, memo: bytes) -> tuple[float, bytes]:
+        def next_age(self, asked: Asked, age: float, state: TaskState | None) -> float:
             raise ZeroDivisionError("no idea when")
 
     async with Client(fox.api_key, fox.base_url, schedule=Broken()) as client:
@@ -218,7 +218,7 @@ async def test_a_schedule_that_raises_a_foxerror_loses_no_paid_id(fox: Emulator)
     """Whatever that error says about the submit."""
 
     class Broken(Schedule):
-        def next_age(self, asked: Asked, age: float, state: TaskState | None, memo: bytes) -> tuple[float, bytes]:
+        def next_age(self, asked: Asked, age: float, state: TaskState | None) -> float:
             raise FoxError("mine", submitted="no")
 
     async with Client(fox.api_key, fox.base_url, schedule=Broken()) as client:
@@ -234,8 +234,8 @@ async def test_a_schedule_that_stands_still_ends_the_handle(fox: Emulator, answe
     """Rather than ask without a pause for ever."""
 
     class Still(Schedule):
-        def next_age(self, asked: Asked, age: float, state: TaskState | None, memo: bytes) -> tuple[float, bytes]:
-            return answer, memo
+        def next_age(self, asked: Asked, age: float, state: TaskState | None) -> float:
+            return answer
 
     async with Client(fox.api_key, fox.base_url, schedule=Still()) as client:
         assert "is not above" in str(await ended(client.submit(SHOT)))

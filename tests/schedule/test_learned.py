@@ -71,11 +71,11 @@ def follow(
     rng, followed = random.Random(seed), Followed()  # noqa: S311 - repeatable, not secret
     for _ in range(count):
         seconds = 45 * math.exp(sigma * rng.gauss(0, 1))
-        age, memo = schedule.next_age(asked, 0.0, PENDING, b"")
+        age, memo = schedule.step(asked, 0.0, PENDING, b"")
         polls = 1
         while age < seconds:
             running = attrs.evolve(PENDING, progress=progress(age / seconds), estimated_time=None)
-            age, memo = schedule.next_age(asked, age, running, memo)
+            age, memo = schedule.step(asked, age, running, memo)
             polls += 1
         followed.texts.append(schedule.ended(asked, age, memo) or "")
         followed.polls.append(polls)
@@ -126,7 +126,7 @@ def test_what_is_learned_scales_with_the_estimate() -> None:
     follow(schedule, 100)
 
     longer = attrs.evolve(PENDING, estimated_time=450)
-    ages = sorted(schedule.next_age(ASKED, 0.0, longer, b"")[0] for _ in range(100))
+    ages = sorted(schedule.step(ASKED, 0.0, longer, b"")[0] for _ in range(100))
 
     assert 250 < ages[50] < 450
 
@@ -134,18 +134,18 @@ def test_what_is_learned_scales_with_the_estimate() -> None:
 @pytest.mark.parametrize("told", [None, 0.0, 1e-3, 1e12])
 def test_an_estimate_that_makes_no_sense_is_not_believed(told: float | None) -> None:
     """Then 45 s are assumed."""
-    expected = learned().next_age(ASKED, 0.0, PENDING, b"")
+    expected = learned().step(ASKED, 0.0, PENDING, b"")
 
-    assert learned().next_age(ASKED, 0.0, attrs.evolve(PENDING, estimated_time=told), b"") == expected
-    assert learned().next_age(ASKED, 0.0, None, b"") == expected
+    assert learned().step(ASKED, 0.0, attrs.evolve(PENDING, estimated_time=told), b"") == expected
+    assert learned().step(ASKED, 0.0, None, b"") == expected
 
 
 @given(st.floats(0, 1e5), st.integers(), st.floats(0.01, 100))
 def test_a_task_is_asked_after_neither_too_often_nor_too_rarely(age: float, seed: int, lateness: float) -> None:
     """Between a second and a minute, whatever was learned."""
     schedule = Learned(lateness=lateness, random=random.Random(seed))  # noqa: S311 - repeatable
-    _, memo = schedule.next_age(ASKED, 0.0, PENDING, b"")
-    due, memo = schedule.next_age(ASKED, age, PENDING, memo)
+    _, memo = schedule.step(ASKED, 0.0, PENDING, b"")
+    due, memo = schedule.step(ASKED, age, PENDING, memo)
 
     assert age + 1 <= due <= age + 60
     schedule.ended(ASKED, due, memo)
@@ -162,7 +162,7 @@ def test_a_floor_above_the_ceiling_is_refused() -> None:
 def test_a_wave_of_equal_tasks_does_not_come_due_at_once() -> None:
     """Each is jittered, from the first query on."""
     schedule = Learned()
-    due = sorted(schedule.next_age(ASKED, 0.0, PENDING, b"")[0] for _ in range(1000))
+    due = sorted(schedule.step(ASKED, 0.0, PENDING, b"")[0] for _ in range(1000))
 
     assert max(sum(begin <= age < begin + 0.1 for age in due) for begin in due) < 50
 
@@ -170,7 +170,7 @@ def test_a_wave_of_equal_tasks_does_not_come_due_at_once() -> None:
 def test_while_nothing_is_known_all_look_at_other_times() -> None:
     """Some find early what the others would miss."""
     schedule = Learned(random=random.Random(7))  # noqa: S311 - repeatable
-    due = sorted(schedule.next_age(ASKED, 0.0, PENDING, b"")[0] for _ in range(1000))
+    due = sorted(schedule.step(ASKED, 0.0, PENDING, b"")[0] for _ in range(1000))
 
     assert due[200] < 0.3 * due[-1]
     assert due[500] < 0.6 * due[-1]
@@ -180,7 +180,7 @@ def test_later_one_of_sixteen_looks_early() -> None:
     """Since what nobody looks for is not learned."""
     schedule = learned()
     follow(schedule, 100)
-    due = sorted(schedule.next_age(ASKED, 0.0, PENDING, b"")[0] for _ in range(1000))
+    due = sorted(schedule.step(ASKED, 0.0, PENDING, b"")[0] for _ in range(1000))
 
     early = sum(age < 0.9 * due[500] for age in due)
     assert 30 < early < 90
@@ -213,8 +213,8 @@ def test_two_queries_are_nearly_enough_where_progress_is_true() -> None:
 
 def due_at_half(schedule: Learned) -> float:
     """Return when a task is due, in the mean, that stood at 50 after 22.5 seconds."""
-    halfway, (_, memo) = attrs.evolve(PENDING, progress=50), schedule.next_age(ASKED, 0.0, PENDING, b"")
-    return sum(schedule.next_age(ASKED, 22.5, halfway, memo)[0] for _ in range(100)) / 100
+    halfway, (_, memo) = attrs.evolve(PENDING, progress=50), schedule.step(ASKED, 0.0, PENDING, b"")
+    return sum(schedule.step(ASKED, 22.5, halfway, memo)[0] for _ in range(100)) / 100
 
 
 def test_a_query_waits_for_an_end_that_it_could_just_miss() -> None:
@@ -243,10 +243,10 @@ def test_a_task_that_outlasts_its_progress_is_asked_after_by_its_age() -> None:
     schedule = learned()
     follow(schedule, 100, sigma=0.4, progress=linear)
     halfway = attrs.evolve(PENDING, progress=50)
-    age, memo = schedule.next_age(ASKED, 20.0, halfway, schedule.next_age(ASKED, 0.0, PENDING, b"")[1])
+    age, memo = schedule.step(ASKED, 20.0, halfway, schedule.step(ASKED, 0.0, PENDING, b"")[1])
     polls = 0
     while age < 120:
-        age, memo = schedule.next_age(ASKED, age, halfway, memo)
+        age, memo = schedule.step(ASKED, age, halfway, memo)
         polls += 1
 
     assert age > 30
@@ -256,9 +256,9 @@ def test_a_task_that_outlasts_its_progress_is_asked_after_by_its_age() -> None:
 def test_progress_that_steps_back_or_is_no_news_is_passed_over() -> None:
     """Of each twentieth, the first is remembered."""
     schedule = learned()
-    _, memo = schedule.next_age(ASKED, 0.0, PENDING, b"")
+    _, memo = schedule.step(ASKED, 0.0, PENDING, b"")
     for age, progress in ((10.0, 22.0), (12.0, 24.0), (14.0, 10.0), (16.0, 61.0)):
-        _, memo = schedule.next_age(ASKED, age, attrs.evolve(PENDING, progress=progress), memo)
+        _, memo = schedule.step(ASKED, age, attrs.evolve(PENDING, progress=progress), memo)
 
     assert schedule.ended(ASKED, 20.0, memo) == (
         '["grok-imagine-text-to-video", 6, 45.0, 16.0, 20.0, [[22, 10.0], [61, 16.0]]]'
@@ -268,9 +268,9 @@ def test_progress_that_steps_back_or_is_no_news_is_passed_over() -> None:
 def test_a_memo_is_small() -> None:
     """A hundred thousand are kept."""
     schedule = learned()
-    _, memo = schedule.next_age(ASKED, 0.0, PENDING, b"")
+    _, memo = schedule.step(ASKED, 0.0, PENDING, b"")
     for percent in range(101):
-        _, memo = schedule.next_age(ASKED, percent + 0.3, attrs.evolve(PENDING, progress=percent), memo)
+        _, memo = schedule.step(ASKED, percent + 0.3, attrs.evolve(PENDING, progress=percent), memo)
 
     assert len(memo) <= 8 + 21 * 5
 
@@ -317,7 +317,7 @@ def test_a_text_that_is_no_record_is_passed_over(text: str) -> None:
     schedule.learn(text)
 
     assert schedule == learned()
-    assert schedule.next_age(ASKED, 0.0, PENDING, b"") == learned().next_age(ASKED, 0.0, PENDING, b"")
+    assert schedule.step(ASKED, 0.0, PENDING, b"") == learned().step(ASKED, 0.0, PENDING, b"")
 
 
 def test_an_end_without_a_beginning_teaches_nothing() -> None:
@@ -347,11 +347,11 @@ async def test_a_client_asks_as_the_simulation_has_it() -> None:
     for number in range(1000):
         schedule = schedule if number % 100 else learned()
         seconds = rng.uniform(30, 60)
-        age, memo = schedule.next_age(ASKED, 0.0, PENDING, b"")
+        age, memo = schedule.step(ASKED, 0.0, PENDING, b"")
         polls = 1
         while age < seconds:
             shown = max(0, math.floor(100 * (age / seconds - QUEUED_SHARE) / (1 - QUEUED_SHARE)))
-            age, memo = schedule.next_age(ASKED, age, attrs.evolve(PENDING, progress=shown), memo)
+            age, memo = schedule.step(ASKED, age, attrs.evolve(PENDING, progress=shown), memo)
             polls += 1
         schedule.ended(ASKED, age, memo)
         simulated.polls.append(polls)

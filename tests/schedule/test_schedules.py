@@ -3,7 +3,8 @@
 import pytest
 from hypothesis import example, given, strategies as st
 
-from foxvideo.schedule.base import Asked, Every, Schedule, clip
+from foxvideo.schedule.adaptive import Learned
+from foxvideo.schedule.base import Asked, Every, Schedule, check, clip, learning
 from foxvideo.state import Status, TaskState
 
 ASKED = Asked("grok-imagine-text-to-video", 6)
@@ -19,22 +20,42 @@ def test_an_interval_must_be_above_zero(seconds: float) -> None:
 
 
 def test_every_asks_at_a_fixed_interval() -> None:
-    """Whatever the age and the state; it remembers nothing."""
-    assert Every(2.5).next_age(ASKED, 10.0, PENDING, b"") == (12.5, b"")
+    """Whatever the age and the state."""
+    assert Every(2.5).next_age(ASKED, 10.0, PENDING) == 12.5
 
 
 def test_a_schedule_of_ones_own_needs_one_method() -> None:
     """It need not learn."""
 
     class Doubling(Schedule):
-        def next_age(self, asked: Asked, age: float, state: TaskState | None, memo: bytes) -> tuple[float, bytes]:
-            return 2 * age + 5, memo
+        def next_age(self, asked: Asked, age: float, state: TaskState | None) -> float:
+            return 2 * age + 5
 
-    schedule = Doubling()
+    check(Doubling())
+    schedule = learning(Doubling())
     schedule.learn("what another schedule wrote down")
 
-    assert schedule.next_age(ASKED, 10.0, PENDING, b"")[0] == 25.0
+    assert schedule.step(ASKED, 10.0, PENDING, b"") == (25.0, b"")
     assert schedule.ended(ASKED, 30.0, b"") is None
+
+
+def test_the_schedule_that_learns_is_used_as_it_is() -> None:
+    """It keeps something of each task, so nothing may stand between it and the engine."""
+    schedule = Learned()
+    assert learning(schedule) is schedule
+    assert schedule.next_age(ASKED, 10.0, PENDING) > 10.0
+
+
+class _OfOld:
+    def next_age(self, asked: Asked, age: float, state: TaskState | None, memo: bytes) -> tuple[float, bytes]:
+        return age, memo
+
+
+@pytest.mark.parametrize("wrong", [Every, None, 5, object(), _OfOld(), lambda asked, age, state: age])
+def test_what_is_no_schedule_is_refused(wrong: object) -> None:
+    """At once and by what it needs, not when the first task is accepted and paid for."""
+    with pytest.raises(ValueError, match=r"next_age\(asked, age, state\)"):
+        check(wrong)
 
 
 @given(st.floats(0, 1e6), SECONDS, SECONDS)
