@@ -22,6 +22,8 @@ from foxvideo._wire.structure import mapping, number, text
 from foxvideo.errors import FoxError
 from foxvideo.requests.generic import VideoRequest
 
+__all__ = ["Balance", "Price", "Prices"]
+
 QUOTA_PER_DOLLAR = 500_000
 """Units of quota that one US dollar buys."""
 

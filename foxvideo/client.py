@@ -125,6 +125,8 @@ from foxvideo.video import Source, Video
 if TYPE_CHECKING:
     from foxvideo._engine.timers import Work
 
+__all__ = ["Client"]
+
 DEFAULT_BASE_URL = "https://api.foxapi.cc"
 """Where the service answers, unless the client or the environment says otherwise."""
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import attrs
 
+__all__ = ["LocalMedia", "Media", "Progress", "SavedFile"]
+
 LocalMedia = os.PathLike[str] | bytes
 """A local file, or the bytes of one: it is uploaded before the request is sent."""
 

@@ -14,6 +14,8 @@ from collections.abc import Mapping
 
 import attrs
 
+__all__ = ["Result", "Status", "TaskProblem", "TaskState", "Usage"]
+
 LINK_SECONDS = 24 * 3600.0
 """How long the link of a result lives; the page that says so does not say from when on:
 https://docs.foxapi.cc/pages/en/api-manual/task-management/get-task-detail"""

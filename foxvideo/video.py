@@ -63,6 +63,8 @@ from foxvideo.media import Progress, SavedFile
 from foxvideo.requests.generic import VideoRequest
 from foxvideo.state import LINK_SECONDS, Result, TaskState, links
 
+__all__ = ["Video"]
+
 _CHUNK = 1 << 20
 
 
