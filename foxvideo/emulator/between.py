@@ -1,4 +1,4 @@
-"""What the fields of one submit body must be to each other: the second half of the emulator's own checker.
+"""How the fields of one submission must fit together: the second half of the emulator's own checker.
 
 Written from the pages a second time; https://docs.foxapi.cc/pages/en/api-manual/video-series/ has them. A body in,
 lines out; what is of a wrong type has been said by `rules.py` and only must not hurt here.

@@ -19,7 +19,7 @@ class Charge:
     Attributes:
         id: The task's.
         time: When it was made, in Unix seconds.
-        model: What was asked for.
+        model: The model that was asked for.
         prompt: The prompt; None where there was none.
         credits: What was reserved for it, whether or not a reply has told; None for a task without a price.
         fingerprint: sha256 of the body, as it came.
@@ -46,7 +46,7 @@ def write_charge(path: Path, charge: Charge) -> None:
 
 
 def read_charges(path: str | os.PathLike[str]) -> tuple[Charge, ...]:
-    """Return what was charged, in the order of the submits; nothing where there is no file yet.
+    """Return what was charged, in the order of the submissions; nothing where there is no file yet.
 
     Raises:
         ValueError: The file is no ledger.

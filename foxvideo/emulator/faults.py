@@ -105,7 +105,7 @@ class Fault:
         how: One of the words above.
         after: True lets the request do its work first, so that a task was made and charged and only the reply broke;
             False means that nothing was made. So `Fault("rate_limit", after=True)` is a refusal that made a task after
-            all, and `Fault("same_id", after=True)` charges for a task whose id nobody is told.
+            all, and `Fault("same_id", after=True)` charges for a task whose id no reply tells.
         status: HTTP status of `error`, `html`, `detail` and `redirect`.
         retry_after: The Retry-After header of an answer in words, as it stands; None leaves it out.
         code: The `code` of `error`, such as `no_compatible_channel` with 422; None leaves it out.
@@ -178,7 +178,7 @@ class Faults:
     Args:
         seed: Chooses between repeatable sequences.
         submit: Chance of each fault of a submission; the chances of one kind add up to at most 1.
-        poll: The same for task queries.
+        poll: The same for polls.
         upload: The same for uploads.
         result: The same for result links.
     """

@@ -1,4 +1,4 @@
-"""Giving a file away as a storage host does: its tag and date, and the part of it that is asked for.
+"""Serving a file as a storage host does: its tag and date, and the part of it that is requested.
 
 Whose file it is, and whether it still lives, is decided elsewhere. https://www.rfc-editor.org/rfc/rfc9110#field.range
 """
@@ -24,7 +24,7 @@ def given(request: web.Request, content: bytes, kind: str, created: float, *, ra
     tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
     date = email.utils.formatdate(created, usegmt=True)
     headers = {hdrs.ETAG: tag, hdrs.LAST_MODIFIED: date, hdrs.ACCEPT_RANGES: "bytes"}
-    part = _asked(request, len(content)) if request.headers.get(hdrs.IF_RANGE, tag) in {tag, date} else None
+    part = _requested(request, len(content)) if request.headers.get(hdrs.IF_RANGE, tag) in {tag, date} else None
     if part is None:
         return web.Response(body=content, content_type=kind, headers=headers)
     if not part:
@@ -33,12 +33,12 @@ def given(request: web.Request, content: bytes, kind: str, created: float, *, ra
     return web.Response(status=206, body=content[part.start : part.stop], content_type=kind, headers=headers)
 
 
-def _asked(request: web.Request, size: int) -> range | None:
-    """Return the bytes that are asked for; None for all of them, also where Range makes no sense."""
+def _requested(request: web.Request, size: int) -> range | None:
+    """Return the bytes that are requested; None for all of them, also where Range makes no sense."""
     try:
-        asked = request.http_range
+        wanted = request.http_range
     except ValueError:
         return None
-    if asked.start is None and asked.stop is None:
+    if wanted.start is None and wanted.stop is None:
         return None
-    return range(size)[asked]
+    return range(size)[wanted]

@@ -20,7 +20,7 @@ from foxvideo.emulator.replies import banned, page, refused
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _LIBRARY: Final = re.compile(r"python|aiohttp|go-http-client|java/|okhttp|libwww|wget|curl", re.IGNORECASE)
-"""Beginnings of the User-Agents that HTTP libraries send when nobody sets one."""
+"""Beginnings of the User-Agents that HTTP libraries send by default."""
 _API: Final = ("/v1/", "/api/")
 _FILES: Final = ("/output/", "/uploads/")
 _UPLOAD: Final = "/v1/files/"

@@ -1,4 +1,4 @@
-"""The task service: submissions and task queries.
+"""The task service: submissions and polls.
 
 https://docs.foxapi.cc/pages/en/api-manual/task-management/get-task-detail and the pages of the models.
 What is accepted is said by `rules.py`, how a task lives by `tasks.py`; here the two meet HTTP.
@@ -52,7 +52,7 @@ class Generations:
         """Return the routes of this room."""
         return [
             web.post("/v1/videos/generations", self.submit),
-            web.get("/v1/tasks/{task_id}", self.query),
+            web.get("/v1/tasks/{task_id}", self.poll),
         ]
 
     async def submit(self, request: web.Request) -> web.StreamResponse:
@@ -141,7 +141,7 @@ class Generations:
             created=created,
             headers=request.headers,
             life=life,
-            scene=Scene.asked(body, self._source(body)),
+            scene=Scene.of(body, self._source(body)),
             clock=clock,
             credits=prices.price(self.credits, body),
         )
@@ -169,7 +169,7 @@ class Generations:
             return self.uploads.content(url) or self.videos.scene(url)
         return None
 
-    async def query(self, request: web.Request) -> web.StreamResponse:
+    async def poll(self, request: web.Request) -> web.StreamResponse:
         """Show one task."""
         self.host.ledger.polled += 1
         record = self.host.ledger.tasks.get(request.match_info["task_id"])
@@ -178,7 +178,7 @@ class Generations:
             reply = replies.refused(404, "There is no such task.")
         else:
             record.polls += 1
-            view = record.life.ask(self.host.clock.now(), sync=request.query.get("sync_upstream") == "true")
+            view = record.life.poll(self.host.clock.now(), sync=request.query.get("sync_upstream") == "true")
             reply = self._shown(record, view)
             whole = fault is None or fault.whole
             record.told |= whole and view.ended and (view.has_results or view.status != "completed")

@@ -32,7 +32,7 @@ class TaskRecord:
     """What was reserved for it, whether or not a reply has told; None for a task without a price."""
     polls: int = 0
     told: bool = False
-    """Whether a query was answered with its end, results included: nothing is left to fetch by id."""
+    """Whether a poll was answered with its end, results included: nothing is left to fetch by id."""
     link: str | None = None
     """The token of the newest result link."""
 
@@ -84,9 +84,9 @@ class Ledger:
     max_transfers: int = 0
     """The most of them at one time."""
     strays: list[str] = attrs.field(factory=list)
-    """Paths asked for that do not exist, such as the target of a redirect that nobody should follow."""
+    """Requested paths that do not exist, such as the target of a redirect that must not be followed."""
     leaks: list[str] = attrs.field(factory=list)
-    """Paths of result links and uploaded files that were asked for with an Authorization header."""
+    """Paths of result links and uploaded files that were requested with an Authorization header."""
     tasks: dict[str, TaskRecord] = attrs.field(factory=dict)
     """Every task by its id, in the order in which they were made."""
 
@@ -98,6 +98,6 @@ class Ledger:
         self.max_in_flight, self.max_transfers = self.in_flight, self.transfers
 
     def as_json(self) -> dict[str, Any]:
-        """Return all of it for another process; `tasks` is a list in the order of their submits."""
+        """Return all of it for another process; `tasks` is a list in the order of their submissions."""
         counts = {field.name: getattr(self, field.name) for field in attrs.fields(Ledger)}
         return counts | {"tasks": [record.as_json() for record in self.tasks.values()]}

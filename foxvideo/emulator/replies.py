@@ -63,7 +63,7 @@ def banned() -> web.Response:
 
 
 def task(task_id: str, model: str, status: str, progress: int, created: int) -> dict[str, Any]:
-    """Return the part that the replies to a submit and to a task query have in common."""
+    """Return the part that the replies to a submission and to a poll have in common."""
     return {
         "id": task_id,
         "object": "video.generation.task",

@@ -1,4 +1,4 @@
-"""What the documented models accept: the emulator's own checker of submit bodies.
+"""What the documented models accept: the emulator's own checker of submissions.
 
 The fields come from the catalogue, which is data; all that judges a body is written down here, and in `between.py`, a
 second time on purpose: nothing else of the client is consulted, so that the two checkers can disagree. No HTTP, no
@@ -32,11 +32,11 @@ class Refusal:
 
 
 def refusal(body: object, *, strict: bool, allowed: Collection[str] | None = None) -> Refusal | None:
-    """Hold a decoded submit body against the documentation.
+    """Check the decoded body of a submission against the documentation.
 
     Args:
         body: What the JSON decoder gave.
-        strict: True checks models, fields and values; False only asks for an object with a `model`.
+        strict: True checks models, fields and values; False needs only an object with a `model`.
         allowed: The models that the key may call; None for all that are documented, and their variants.
 
     Returns:

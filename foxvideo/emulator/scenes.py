@@ -1,4 +1,4 @@
-"""What video a submit body asks for: its first picture, shape and length, as a plain value.
+"""The video that the body of a submission describes: its first picture, shape and length, as a plain value.
 
 Pure: a body in, a `Scene` out, and from a scene and the size of its picture the size of the video. How it is
 drawn is `render.py`'s business.
@@ -44,8 +44,8 @@ class Scene:
     """None means as long as the source, up to 8 seconds."""
 
     @classmethod
-    def asked(cls, body: Mapping[str, Any], source: "bytes | Scene | None") -> Self:
-        """Return the scene that a submit body asks for.
+    def of(cls, body: Mapping[str, Any], source: "bytes | Scene | None") -> Self:
+        """Return the scene that the body of a submission describes.
 
         Args:
             body: The decoded body; values that make no sense (`strict=False`) fall back to the usual ones.
@@ -109,7 +109,7 @@ def _nested(name: str, item: object) -> Iterator[tuple[str, str]]:
 
 
 def _follows(model_id: str) -> bool:
-    """Whether a video of this model has the shape of its picture, since nobody can ask for another."""
+    """Whether a video of this model has the shape of its picture, since no field sets another."""
     model = catalogue.find(model_id)
     return model is not None and not {"aspect_ratio", "size"} & model.parameters.keys()
 
@@ -119,9 +119,9 @@ def _given(body: Mapping[str, Any], field: str, otherwise: object) -> object:
     return body.get(field, otherwise if fallback is None else fallback)
 
 
-def _seconds(asked: object) -> float:
-    if isinstance(asked, int | float) and 0 < asked <= _LONGEST_SECONDS:
-        return float(asked)
+def _seconds(wanted: object) -> float:
+    if isinstance(wanted, int | float) and 0 < wanted <= _LONGEST_SECONDS:
+        return float(wanted)
     return _DEFAULT_SECONDS
 
 

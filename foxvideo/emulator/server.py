@@ -1,4 +1,4 @@
-"""The emulator as a user holds it: its options, its opening and closing, and the levers that a test pulls.
+"""The emulator: its options, its opening and closing, and the methods with which a test makes things go wrong.
 
 Routes and rules live in the other rooms; here they are put together.
 """
@@ -31,50 +31,49 @@ _SHUTDOWN_SECONDS: Final = 0.5
 
 @attrs.define(eq=False, kw_only=True)
 class Emulator:
-    """FoxAPI on a port of this machine, for as long as an `async with` block runs.
+    """FoxAPI on a port of this machine, while an `async with` block runs.
 
-    All times are those of the running loop, so that a loop with a clock of its own can hurry them.
+    All times follow the clock of the running event loop, so a virtual clock makes them short.
 
     Args:
         api_key: The one key that is accepted.
         host: Where to listen.
         port: Where to listen; 0 takes a free port.
-        seed: Chooses between repeatable sequences of task lives, ids and links.
-        seconds: Range of the time that a task takes from pending to its end, or that time exactly.
+        seed: Chooses one of many repeatable sequences of task lives, ids and links.
+        seconds: Seconds that a task takes from its submission to its end: a range to draw from, or one number.
         estimated_time: Seconds that replies announce in `task_info`; None leaves `task_info` out.
-        credits: What a task costs: one number for all, a `Tariff`, or a function that makes the credits from the
-            decoded body. None, of this and of the function, is no price: `usage` is left out, nothing is reserved.
-        credits_told: From when on replies tell the credits in `usage`: from the reply to the submission
-            (`"submit"`), from the first task query (`"poll"`), from the first that shows the end (`"end"`), or
-            `"never"`. The ledger and the account know them in any case.
+        credits: What a task costs: one number for all, a `Tariff`, or a function from the decoded body to credits.
+            None, here or as the result of the function, means no price: `usage` is left out, nothing is reserved.
+        credits_told: The first reply that tells the credits in `usage`: the reply to the submission (`"submit"`), to
+            the first poll (`"poll"`), to the first poll that shows the end (`"end"`), or no reply (`"never"`). The
+            ledger and the account know them in any case.
         latency: Seconds that each API request takes.
-        race: Chance, from 0 to 1, that a task shows `completed` without results at first: until it is asked
-            for without `sync_upstream`, and for 3 s at most.
+        race: Chance, from 0 to 1, that a completed task shows no results at first: until a poll without
+            `sync_upstream`, and for 3 s at most.
         fail: Chance, from 0 to 1, that a task ends as failed.
-        link_lifetime: Seconds that a result link lives; another task query then gives a fresh one.
+        link_lifetime: Seconds that a result link lives; the next poll after that gives a fresh one.
         link_lag: Seconds after the true end of a task during which its links are answered with `link_early`.
-        link_early: How, such as `Fault("html", status=403)`; unless something is said, 404 in JSON.
-        upload_lifetime: Seconds that an uploaded file lives; `drop_uploads` ends that sooner.
+        link_early: The answer of a link before that, such as `Fault("html", status=403)`; by default 404 in JSON.
+        upload_lifetime: Seconds that an uploaded file lives; `drop_uploads` drops it sooner.
         dead_media: What becomes of a submission that names an upload which is gone: it is refused (`"refuse"`: 422,
             for pictures with the code `invalid_image_url`), or makes a task that is charged and fails (`"fail"`, for
             pictures with the code `image_processing_error`).
-        file_limit: Most bytes of an uploaded file, 413 in JSON above; None for those of `body_limit`.
-        body_limit: Most bytes of a request, 413 as a page of Cloudflare's above.
-        storage: Bytes of all uploaded files, of which the oldest go for a new one; None for no limit.
-        video: What every result link serves, instead of a video; None for videos.
-        ranges: Whether the host of the results knows ranges and tags.
-        render: Whether videos are drawn, which takes PyAV (the extra `emulator`); without either, one small
-            stored video is served.
-        strict: Whether submit bodies are held against the documentation, all other models being unknown; False
-            takes any object with a `model`.
+        file_limit: Most bytes of an uploaded file; a larger one gets 413 in JSON. None for `body_limit` alone.
+        body_limit: Most bytes of a request; a larger one gets 413 as a page of Cloudflare.
+        storage: Most bytes of all uploaded files; the oldest are dropped for a new one. None for no limit.
+        video: The bytes that every result link serves; None for a video of the request.
+        ranges: Whether the host of the results answers `Range` and sends tags.
+        render: Whether videos are drawn, which needs PyAV (the extra `emulator`). False, or without PyAV, every link
+            serves one small stored video.
+        strict: Whether submissions are checked against the documentation, and other models are unknown; False accepts
+            any object with a `model`.
         models: The models that the key may call; None for all that are documented.
-        idempotent: Whether the header Idempotency-Key is heeded, which FoxAPI does not promise: a key that has made a
-            task is answered with that task and `idempotency-replayed: true`, with another body by 409
-            `idempotency_conflict`; a key that is not 16 to 96 of `A-Za-z0-9._-` by 400.
-        faults: What breaks, by chance; `fail_next` scripts single faults.
-        ledger: A file to which every charge is appended before its reply is sent, and which stays; read it with
-            `read_charges`. None for none. One that exists is gone on with: its tasks are not known any more, but no
-            id is given twice.
+        idempotent: Whether the header Idempotency-Key works, which FoxAPI does not promise. A key that has made a task
+            is answered with that task and `idempotency-replayed: true`; with another body, by 409
+            `idempotency_conflict`. A key that is not 16 to 96 of `A-Za-z0-9._-` gets 400.
+        faults: What breaks by chance; `fail_next` breaks single answers.
+        ledger: A file to which each charge is appended before its reply is sent; read it with `read_charges`. None for
+            no file. A file that exists is continued: its tasks are unknown, but no id is given twice.
     """
 
     api_key: str = attrs.field(default="sk-emulator", repr=False)
@@ -127,7 +126,7 @@ class Emulator:
         return self._here.base_url
 
     def fail_next(self, kind: Kind, fault: Fault, *, times: int = 1) -> None:
-        """Let the next `times` requests of a kind break, after those that are scripted already.
+        """Break the answers to the next `times` requests of a kind, after those that are to break already.
 
         Raises:
             ValueError: There is no such kind, or no such fault of it.
@@ -135,10 +134,10 @@ class Emulator:
         self._script.add(kind, fault, times)
 
     def blip(self, kind: Kind, fault: Fault, *, seconds: float) -> None:
-        """Let every request of a kind break for so many seconds from now; what `fail_next` says comes after that.
+        """Break the answer to every request of a kind for `seconds` from now; faults of `fail_next` come after that.
 
-        `"poll"` is every task query, `"result"` every result link. A second blip of a kind replaces the first; one of
-        0 seconds ends it.
+        `"poll"` is every poll of a task, `"result"` every request to a result link. A second blip of a kind
+        replaces the first; one of 0 seconds ends it.
 
         Raises:
             ValueError: There is no such kind, or no such fault of it.

@@ -1,4 +1,4 @@
-"""The life of one task: when it runs, how it ends, and what a poll gets to see of that.
+"""The life of one task: when it runs, how it ends, and what a poll shows of it.
 
 Pure: every moment is an argument, in seconds of whatever clock the caller keeps. No HTTP and no video.
 """
@@ -16,10 +16,10 @@ QUEUED_SHARE: Final = 0.15
 """The part of its life that a task spends in the queue, as `pending`."""
 
 GATEWAY_LAG: Final = 10.0
-"""Seconds after the true end until the gateway notices it without being asked to refresh."""
+"""Seconds after the true end until the gateway notices it without `sync_upstream`."""
 
 RACE_SECONDS: Final = 3.0
-"""How long `completed` stays without results for those who go on asking with `sync_upstream`."""
+"""How long `completed` stays without results for polls with `sync_upstream`."""
 
 _ALPHABET: Final = string.digits + string.ascii_lowercase
 _SUFFIXES: Final = len(_ALPHABET) ** 8
@@ -42,7 +42,7 @@ class View:
 
 @attrs.define(kw_only=True)
 class Life:
-    """One task from its submit to its end, known in advance unless somebody ends it sooner."""
+    """One task from its submission to its end, which is known in advance unless a test ends it sooner."""
 
     began: float
     ends: float
@@ -67,9 +67,9 @@ class Life:
 
         Args:
             number: Which task it is, from 1; with `seed` it decides everything.
-            now: The moment of the submit.
+            now: The moment of the submission.
             seed: Chooses between repeatable sequences of lives.
-            seconds: Range of the time from submit to end, or that time exactly.
+            seconds: Range of the time from submission to end, or that time exactly.
             fail: Chance, from 0 to 1, that the task fails.
             race: Chance, from 0 to 1, that it shows `completed` without results at first.
         """
@@ -84,7 +84,7 @@ class Life:
         return life
 
     def status(self, now: float) -> str:
-        """Return what is true at this moment, whoever has asked."""
+        """Return what is true at this moment, whatever a poll has shown."""
         return self._truth(now).status
 
     def end(self, now: float, ending: Ending, error: Mapping[str, str] | None = None) -> None:
@@ -98,12 +98,12 @@ class Life:
         elif self.ending != ending:
             raise ValueError(f"the task has already {self.ending}, it cannot become {ending}")
 
-    def ask(self, now: float, *, sync: bool) -> View:
+    def poll(self, now: float, *, sync: bool) -> View:
         """Return what a poll at this moment shows.
 
         Args:
             now: The moment of the poll.
-            sync: Whether it asks the gateway to refresh the task first (`sync_upstream=true`).
+            sync: Whether the gateway refreshes the task first (`sync_upstream=true`).
         """
         if not self._shown.ended and (sync or now >= self.ends + GATEWAY_LAG):
             self._shown = self._truth(now)

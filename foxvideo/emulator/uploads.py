@@ -112,7 +112,7 @@ class Uploads:
         return await self.host.broken(fault, request, reply) if fault else reply
 
     async def give(self, request: web.Request) -> web.StreamResponse:
-        """Serve a stored file; nobody has to say who they are."""
+        """Serve a stored file; it needs no key."""
         stored = self._living(request.path)
         if stored is None:
             return refused(404, "There is no such file.")

@@ -1,4 +1,4 @@
-"""Result links and the videos behind them: made once, when first asked for, and kept.
+"""Result links and the videos behind them: made once, when a link is first requested, and kept.
 
 Here a video is waited for and served. Drawing one is `render.py`'s business, and its absence is survived:
 without PyAV, or with `render=False`, every link serves one small stored video.
@@ -54,7 +54,7 @@ class Videos:
     video: bytes | None = None
     """Served instead of every video; None for the videos themselves."""
     ranges: bool = True
-    """Whether parts of a video can be asked for."""
+    """Whether parts of a video can be requested."""
     _links: dict[str, _Link] = attrs.field(factory=dict)
     _videos: dict[Scene, asyncio.Task[bytes]] = attrs.field(factory=dict)
     _slots: asyncio.Semaphore = attrs.field(factory=lambda: asyncio.Semaphore(RENDERS_AT_ONCE))
@@ -80,7 +80,7 @@ class Videos:
         return None if link is None else link.scene
 
     async def give(self, request: web.Request) -> web.StreamResponse:
-        """Serve the video behind a link; nobody has to say who they are."""
+        """Serve the video behind a link; it needs no key."""
         link = self._links.get(request.match_info["token"])
         if link is None:
             return refused(404, "There is no such file.")

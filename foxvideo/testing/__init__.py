@@ -62,16 +62,16 @@ _MINUTES = (60.0, 600.0)  # what a task takes, in seconds
 
 @attrs.define(eq=False, kw_only=True)
 class FoxAPI(Emulator):
-    """An emulator as a test holds it: its levers, and assertions about its ledger.
+    """The emulator in a test, with assertions about its ledger.
 
-    Levers: ``fail_next("submit" | "poll" | "upload" | "result" | "models" | "account", Fault(...), times=1)``,
-    ``blip("poll", Fault(...), seconds=60)``, ``finish(id)``, ``fail(id)``, ``cancel(id)``, ``drop_uploads(*urls)``,
-    ``advance(seconds)``. ``ledger`` counts what was submitted, charged and polled, has the credits that were reserved,
-    and a record of every task.
+    ``fail_next`` and ``blip`` break answers to requests of a kind: ``"submit"``, ``"poll"``, ``"upload"``, ``"result"``,
+    ``"models"`` or ``"account"``. ``finish``, ``fail`` and ``cancel`` end a task by its id, ``drop_uploads`` ends uploads,
+    and ``advance`` lets time pass. ``ledger`` counts what was submitted, charged and polled, has the credits that were
+    reserved, and a record of every task.
     """
 
     async def advance(self, seconds: float) -> None:
-        """Let time pass: everything that is due meanwhile happens."""
+        """Let time pass: everything that is due in these seconds happens."""
         await asyncio.sleep(seconds)
 
     def assert_charged(self, tasks: int) -> None:
@@ -79,13 +79,13 @@ class FoxAPI(Emulator):
         assert self.ledger.charged == tasks, f"{self.ledger.charged} tasks were charged, not {tasks}"
 
     def assert_nothing_bought_twice(self) -> None:
-        """Assert that no submit made two tasks: foxvideo marks the attempts of one submit with one key."""
+        """Assert that no submission made two tasks: foxvideo sends one idempotency key with all attempts."""
         keys = Counter(record.headers.get("Idempotency-Key") for record in self.ledger.tasks.values())
         twice = {key: times for key, times in keys.items() if key and times > 1}
-        assert not twice, f"submits that made more than one task: {twice}"
+        assert not twice, f"submissions that made more than one task: {twice}"
 
     def assert_nothing_left_behind(self) -> None:
-        """Assert that every task has ended, and that somebody was told how."""
+        """Assert that every task has ended, and that a poll was answered with its end."""
         left = [record.id for record in self.ledger.tasks.values() if not record.told]
         assert not left, f"paid for and not followed to the end: {', '.join(left)}"
 

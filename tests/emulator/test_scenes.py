@@ -12,14 +12,14 @@ EXTENSION = "grok-imagine-video-extension"
 
 def test_the_defaults_of_the_model_fill_what_is_absent() -> None:
     """Reference-to-video has defaults of its own."""
-    scene = Scene.asked({"model": "grok-imagine-reference-to-video", "prompt": "kite"}, None)
+    scene = Scene.of({"model": "grok-imagine-reference-to-video", "prompt": "kite"}, None)
 
     assert scene == Scene(prompt="kite", aspect="16:9", resolution="480p", seconds=8.0)
 
 
 def test_an_extension_starts_from_the_end_and_keeps_the_size() -> None:
     """Its length is that of the added part."""
-    scene = Scene.asked({"model": EXTENSION, "prompt": "on", "duration": 2}, b"video")
+    scene = Scene.of({"model": EXTENSION, "prompt": "on", "duration": 2}, b"video")
 
     assert (scene.from_end, scene.source, scene.length(15.0)) == (True, b"video", 48)
     assert scene.size((1280, 720)) == (1280, 720)
@@ -29,7 +29,7 @@ def test_an_extension_starts_from_the_end_and_keeps_the_size() -> None:
 
 def test_an_edit_keeps_the_length_and_shrinks_to_its_limit() -> None:
     """At most 8 seconds and 854x480."""
-    scene = Scene.asked({"model": EDIT, "prompt": "night"}, b"video")
+    scene = Scene.of({"model": EDIT, "prompt": "night"}, b"video")
 
     assert (scene.length(3.0), scene.length(60.0), scene.length(None)) == (72, 192, 144)
     assert (scene.size((1280, 720)), scene.size((320, 240))) == ((854, 480), (320, 240))
@@ -55,7 +55,7 @@ def test_an_edit_keeps_the_length_and_shrinks_to_its_limit() -> None:
 )
 def test_shape_and_resolution_give_the_size(aspect: str, resolution: str, expected: tuple[int, int]) -> None:
     """The short side is the resolution; both sides are even."""
-    scene = Scene.asked({"model": TEXT, "aspect_ratio": aspect, "resolution": resolution}, None)
+    scene = Scene.of({"model": TEXT, "aspect_ratio": aspect, "resolution": resolution}, None)
 
     assert scene.size(None) == expected
 
@@ -72,7 +72,7 @@ def test_shape_and_resolution_give_the_size(aspect: str, resolution: str, expect
 )
 def test_auto_follows_the_picture(picture: tuple[int, int], expected: tuple[int, int]) -> None:
     """At the asked height, within reason."""
-    scene = Scene.asked({"model": IMAGE, "resolution": "480p"}, b"picture")
+    scene = Scene.of({"model": IMAGE, "resolution": "480p"}, b"picture")
 
     assert scene.size(picture) == expected
 
@@ -80,7 +80,7 @@ def test_auto_follows_the_picture(picture: tuple[int, int], expected: tuple[int,
 @pytest.mark.parametrize(("duration", "frames"), [(-1, 144), ("5", 144), (10**6, 144), (0.5, 12), (0.001, 1)])
 def test_strange_durations_of_lenient_submits_still_make_a_video(duration: object, frames: int) -> None:
     """What makes no sense falls back to six seconds."""
-    assert Scene.asked({"model": "veo-3.1", "duration": duration}, None).length(None) == frames
+    assert Scene.of({"model": "veo-3.1", "duration": duration}, None).length(None) == frames
 
 
 def test_media_urls_come_from_both_kinds_of_fields() -> None:
@@ -115,4 +115,4 @@ def test_a_video_has_the_shape_of_its_picture_where_nobody_can_ask_for_another(
     body: dict[str, object], aspect: str
 ) -> None:
     """Older models call the shape their size."""
-    assert Scene.asked(body, None).aspect == aspect
+    assert Scene.of(body, None).aspect == aspect

@@ -18,7 +18,7 @@ def test_a_task_waits_then_runs_then_is_done() -> None:
     """Pending, processing with rising progress, completed."""
     life = Life(began=0.0, ends=100.0)
 
-    views = [life.ask(now, sync=True) for now in (0.0, 14.9, 15.0, 58.0, 99.99, 100.0, 500.0)]
+    views = [life.poll(now, sync=True) for now in (0.0, 14.9, 15.0, 58.0, 99.99, 100.0, 500.0)]
 
     assert views == [
         View("pending", 0),
@@ -36,7 +36,7 @@ def test_progress_never_falls_in_the_eyes_of_one_who_refreshes(moments: list[flo
     """Refreshed views follow the truth, which only goes forward."""
     life = Life(began=0.0, ends=100.0)
 
-    progress = [life.ask(now, sync=True).progress for now in sorted(moments)]
+    progress = [life.poll(now, sync=True).progress for now in sorted(moments)]
 
     assert progress == sorted(progress)
 
@@ -45,43 +45,43 @@ def test_a_poll_that_does_not_refresh_sees_the_last_refreshed_view() -> None:
     """Without sync_upstream the gateway shows what it knows."""
     life = Life(began=0.0, ends=100.0)
 
-    assert life.ask(50.0, sync=False) == View("pending", 0)
-    seen = life.ask(57.5, sync=True)
-    assert life.ask(99.0, sync=False) == seen
+    assert life.poll(50.0, sync=False) == View("pending", 0)
+    seen = life.poll(57.5, sync=True)
+    assert life.poll(99.0, sync=False) == seen
 
 
 def test_the_gateway_notices_the_end_by_itself_after_a_while() -> None:
     """Ten seconds after the true end a poll without sync_upstream sees it."""
     life = Life(began=0.0, ends=100.0)
 
-    assert life.ask(100.0 + GATEWAY_LAG - 0.01, sync=False).status == "pending"
-    assert life.ask(100.0 + GATEWAY_LAG, sync=False) == COMPLETED
+    assert life.poll(100.0 + GATEWAY_LAG - 0.01, sync=False).status == "pending"
+    assert life.poll(100.0 + GATEWAY_LAG, sync=False) == COMPLETED
 
 
 def test_a_raced_task_shows_no_results_until_asked_without_refresh() -> None:
     """The race is over at once for those who ask the gateway's own copy."""
     life = Life(began=0.0, ends=10.0, raced=True)
 
-    assert life.ask(5.0, sync=True).status == "processing"
-    assert life.ask(10.0, sync=True) == View("completed", 50)
-    assert life.ask(10.1, sync=False) == COMPLETED
-    assert life.ask(10.2, sync=True) == COMPLETED
+    assert life.poll(5.0, sync=True).status == "processing"
+    assert life.poll(10.0, sync=True) == View("completed", 50)
+    assert life.poll(10.1, sync=False) == COMPLETED
+    assert life.poll(10.2, sync=True) == COMPLETED
 
 
 def test_a_raced_task_shows_its_results_after_three_seconds_anyhow() -> None:
     """Those who go on refreshing wait three seconds from the first empty view."""
     life = Life(began=0.0, ends=10.0, raced=True)
 
-    assert not life.ask(20.0, sync=True).has_results
-    assert not life.ask(20.0 + RACE_SECONDS - 0.01, sync=True).has_results
-    assert life.ask(20.0 + RACE_SECONDS, sync=True) == COMPLETED
+    assert not life.poll(20.0, sync=True).has_results
+    assert not life.poll(20.0 + RACE_SECONDS - 0.01, sync=True).has_results
+    assert life.poll(20.0 + RACE_SECONDS, sync=True) == COMPLETED
 
 
 def test_a_raced_task_that_is_never_refreshed_shows_its_results_at_once() -> None:
     """The gateway's own refresh brings the results along."""
     life = Life(began=0.0, ends=10.0, raced=True)
 
-    assert life.ask(10.0 + GATEWAY_LAG, sync=False) == COMPLETED
+    assert life.poll(10.0 + GATEWAY_LAG, sync=False) == COMPLETED
 
 
 def test_a_task_can_be_ended_sooner() -> None:
@@ -90,7 +90,7 @@ def test_a_task_can_be_ended_sooner() -> None:
 
     life.end(40.0, "failed", error)
 
-    assert life.ask(40.0, sync=True) == View("failed", 0, error=error)
+    assert life.poll(40.0, sync=True) == View("failed", 0, error=error)
     assert (life.ends, life.status(39.9), life.status(40.0)) == (40.0, "processing", "failed")
 
 
@@ -115,7 +115,7 @@ def test_a_task_of_no_length_is_done_at_once() -> None:
     """Zero seconds divide nothing."""
     life = Life.drawn(1, 5.0, seed=0, seconds=0.0, fail=0.0, race=0.0)
 
-    assert life.ask(5.0, sync=True) == COMPLETED
+    assert life.poll(5.0, sync=True) == COMPLETED
 
 
 @given(number=st.integers(1, 10**6), seed=st.integers())
