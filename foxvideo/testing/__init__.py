@@ -64,10 +64,10 @@ _MINUTES = (60.0, 600.0)  # what a task takes, in seconds
 class FoxAPI(Emulator):
     """The emulator in a test, with assertions about its ledger.
 
-    ``fail_next`` and ``blip`` break answers to requests of a kind: ``"submit"``, ``"poll"``, ``"upload"``, ``"result"``,
-    ``"models"`` or ``"account"``. ``finish``, ``fail`` and ``cancel`` end a task by its id, ``drop_uploads`` ends uploads,
-    and ``advance`` lets time pass. ``ledger`` counts what was submitted, charged and polled, has the credits that were
-    reserved, and a record of every task.
+    ``fail_next`` and ``blip`` break answers to requests of a kind: ``"submit"``, ``"poll"``, ``"upload"``,
+    ``"result"``, ``"models"`` or ``"account"``. ``finish``, ``fail`` and ``cancel`` end a task by its id,
+    ``drop_uploads`` ends uploads, and ``advance`` lets time pass. ``ledger`` counts what was submitted, charged and
+    polled, has the credits that were reserved, and a record of every task.
     """
 
     async def advance(self, seconds: float) -> None:
