@@ -58,7 +58,7 @@ def _note(task_id: str, number: int, file: SavedFile) -> None:
 async def _save(url: str, path: str, saved: list[SavedFile]) -> None:
     transport = _transport()
     video = Video(
-        task_id="task-1",
+        id="task-1",
         model=None,
         request=None,
         results=(Result(url),),

@@ -12,7 +12,7 @@ disk before your program sees it. Without a journal, everything is forgotten whe
 ```python
 video = await client.generate(shots[0], key="shot-17")
 again = await client.generate(shots[0], key="shot-17")
-assert again.task_id == video.task_id
+assert again.id == video.id
 ```
 
 The same key with the same request is the same task. It is paid for once: at the same time in two coroutines, a second

@@ -8,6 +8,7 @@ The state of *this* side, such as a deadline that has passed, is not here: it is
 (``foxvideo.errors``).
 """
 
+import datetime as dt
 import enum
 import json
 from collections.abc import Mapping
@@ -113,7 +114,7 @@ class TaskState:
         usage: What was reserved for it; None if not told.
         estimated_time: Seconds from submit to the end as the service guesses; None if not told.
         model: The model really used, which may differ from the one asked for; None if not told.
-        created: Unix seconds; None if not told.
+        created: When the task was made; None if not told.
         body: The reply as JSON, in bytes; ``raw`` is it as a dictionary. ``{}`` while the task runs.
     """
 
@@ -126,7 +127,7 @@ class TaskState:
     usage: Usage | None = None
     estimated_time: float | None = None
     model: str | None = None
-    created: float | None = None
+    created: dt.datetime | None = None
     # As bytes, and kept by a handle only once the task has ended: a hundred thousand may be pending.
     body: bytes = attrs.field(default=b"{}", repr=False)
 
@@ -145,6 +146,36 @@ class TaskState:
     def urls(self) -> tuple[str, ...]:
         """The links of the results, each once, in their order."""
         return links(self.results)
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the state as JSON has it, with times in ISO 8601; what was not told is None."""
+        return {
+            "schema": 1,
+            "id": self.id,
+            "model": self.model,
+            "status": self.status.value,
+            "status_text": self.status_text,
+            "progress": self.progress,
+            "urls": list(self.urls),
+            "results": [dict(result.fields) for result in self.results],
+            "problem": attrs.asdict(self.problem) if self.problem else None,
+            "credits_reserved": self.credits_reserved,
+            "estimated_time": self.estimated_time,
+            "created": shown(self.created),
+        }
+
+
+def moment(seconds: float | None) -> dt.datetime | None:
+    """Return Unix seconds as a time in UTC; None for none, and for a number that is no time."""
+    try:
+        return None if seconds is None else dt.datetime.fromtimestamp(seconds, dt.UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def shown(time: dt.datetime | None) -> str | None:
+    """Return a time in ISO 8601, None for none."""
+    return None if time is None else time.isoformat()
 
 
 def decoded(body: bytes) -> object:

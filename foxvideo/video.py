@@ -61,7 +61,7 @@ from foxvideo._transfer.target import Target, file_name, suffix_of
 from foxvideo.errors import DownloadError, FoxError, ResultExpired, ResultsMissing
 from foxvideo.media import Progress, SavedFile
 from foxvideo.requests.generic import VideoRequest
-from foxvideo.state import LINK_SECONDS, Result, TaskState, links
+from foxvideo.state import LINK_SECONDS, Result, Status, TaskState, links, moment, shown
 
 __all__ = ["Video"]
 
@@ -90,7 +90,7 @@ class Video:
     """A completed task.
 
     Attributes:
-        task_id: The task's id.
+        id: The task's id.
         model: The model really used; the one asked for where the service does not say.
         request: What was asked for; None for a task that is followed by its id alone.
         results: What was made, with every key that the service sent.
@@ -98,7 +98,7 @@ class Video:
         created: When the task was made; None if not told.
     """
 
-    task_id: str
+    id: str
     model: str | None
     request: VideoRequest | None
     results: tuple[Result, ...]
@@ -129,12 +129,12 @@ class Video:
             files: What was saved of it before, by the number of the result.
         """
         return cls(
-            task_id=state.id,
+            id=state.id,
             model=state.model or (request.model if request else None),
             request=request,
             results=state.results,
             credits_reserved=state.credits_reserved,
-            created=_moment(state.created),
+            created=state.created,
             source=source,
             settling_until=settling_until,
             files=dict(files),
@@ -157,7 +157,7 @@ class Video:
             raise ResultsMissing(
                 f"the results have no link, but {', '.join(names) or 'nothing'}",
                 submitted="yes",
-                task_id=self.task_id,
+                task_id=self.id,
                 hint="read video.results",
             )
         return self.urls[0]
@@ -169,7 +169,22 @@ class Video:
         The page that names the 24 hours does not say when they begin:
         https://docs.foxapi.cc/pages/en/api-manual/task-management/get-task-detail
         """
-        return _moment(self.created.timestamp() + LINK_SECONDS) if self.created else None
+        return moment(self.created.timestamp() + LINK_SECONDS) if self.created else None
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the video as JSON has it, with times in ISO 8601; what was not told is None."""
+        return {
+            "schema": 1,
+            "id": self.id,
+            "model": self.model,
+            "status": Status.COMPLETED.value,
+            "urls": list(self.urls),
+            "results": [dict(result.fields) for result in self.results],
+            "files": [str(self._files[index].path) for index in sorted(self._files)],
+            "credits_reserved": self.credits_reserved,
+            "created": shown(self.created),
+            "expires_at": shown(self.expires_at),
+        }
 
     @property
     def file(self) -> SavedFile | None:
@@ -255,7 +270,7 @@ class Video:
     def _part_in(self, folder: Path, index: int, *, overwrite: bool) -> Part:
         number = f"-{index + 1}" if len(self.urls) > 1 else ""
         suffix = suffix_of(self.urls[index])
-        path = folder / f"{file_name(self.task_id)}{number}{suffix or ''}"
+        path = folder / f"{file_name(self.id)}{number}{suffix or ''}"
         return self._part(index, path, overwrite=overwrite, named=suffix is not None, mends=True)
 
     def _part(self, index: int, path: Path, *, overwrite: bool, named: bool = True, mends: bool = False) -> Part:
@@ -263,7 +278,7 @@ class Video:
         return Part(path=path, source=source, overwrite=overwrite, named=named, mends=mends, wanted=wanted)
 
     def _source_of(self, index: int) -> str:
-        return f"{self.task_id}#{index}"
+        return f"{self.id}#{index}"
 
     def _size(self, index: int) -> int | None:
         """Return how many bytes the task says that a result has; None if it does not."""
@@ -315,15 +330,15 @@ class Video:
         raise DownloadError(
             "a copy of a video has no client to fetch its files",
             submitted="yes",
-            task_id=self.task_id,
-            hint="video = await client.task(video.task_id) gives one that has",
+            task_id=self.id,
+            hint="video = await client.task(video.id) gives one that has",
         )
 
     async def _save(self, index: int, part: Part, progress: Progress | None) -> SavedFile:
         source = self._connected()
         saved = await self._there(source, index, part) or await self._brought(source, index, part, progress)
         self._files[index] = saved
-        source.noted(self.task_id, index, saved)
+        source.noted(self.id, index, saved)
         return saved
 
     async def _brought(self, source: Source, index: int, part: Part, progress: Progress | None) -> SavedFile:
@@ -332,9 +347,9 @@ class Video:
             return await self._fetch(source, index, part, progress)
         except FoxError as error:
             error.submitted = "yes"
-            raise error.name(task_id=self.task_id) from error.__cause__
+            raise error.name(task_id=self.id) from error.__cause__
         except OSError as error:
-            error.add_note(f"the video was made: client.task({self.task_id!r}) gives it again")
+            error.add_note(f"the video was made: client.task({self.id!r}) gives it again")
             raise
 
     async def _there(self, source: Source, index: int, part: Part) -> SavedFile | None:
@@ -342,7 +357,7 @@ class Video:
         known = self._files.get(index)
         if known is None:
             with contextlib.suppress(FoxError):  # a journal that cannot be read keeps nobody from fetching
-                known = (await source.files(self.task_id)).get(index)
+                known = (await source.files(self.id)).get(index)
         if known is None or known.path.absolute() != part.path.absolute():
             return None
         with contextlib.suppress(OSError):
@@ -357,7 +372,7 @@ class Video:
         try:
             return await downloads.save(source.transport, url, part, progress=progress, early=early)
         except ResultExpired:
-            state = await source.fresh(self.task_id)
+            state = await source.fresh(self.id)
             if index >= len(state.urls) or state.urls[index] == url:
                 raise
             return await downloads.save(source.transport, state.urls[index], part, progress=progress)
@@ -370,13 +385,6 @@ class Video:
 
 def _rebuild(values: dict[str, Any]) -> Video:
     return Video(**values)
-
-
-def _moment(seconds: float | None) -> dt.datetime | None:
-    try:
-        return None if seconds is None else dt.datetime.fromtimestamp(seconds, dt.UTC)
-    except (ValueError, OverflowError, OSError):
-        return None
 
 
 def _bytes(told: object) -> int | None:

@@ -203,7 +203,7 @@ async def test_submit_takes_the_json_of_the_api(client: Client, fox: Emulator) -
     body = {"model": "grok-imagine-text-to-video", "prompt": "A kite", "duration": 4}
     video = await client.submit(body)
 
-    assert fox.ledger.tasks[video.task_id].body == body
+    assert fox.ledger.tasks[video.id].body == body
     with pytest.raises(InvalidRequest, match="duration=99"):
         client.submit(body | {"duration": 99})
     with pytest.raises(InvalidRequest, match="model"):
@@ -218,7 +218,7 @@ async def test_unchecked_requests_go_out_as_they_are() -> None:
     ):
         video = await client.generate(GrokTextToVideo(prompt="A kite", duration=99), check=False)
 
-        assert fox.ledger.tasks[video.task_id].body["duration"] == 99
+        assert fox.ledger.tasks[video.id].body["duration"] == 99
 
 
 async def test_a_timeout_out_of_range_is_refused(client: Client) -> None:
@@ -368,7 +368,7 @@ async def test_a_task_by_id_asks_nothing_until_it_is_awaited(client: Client, fox
         video = await task
 
         assert fox.ledger.tasks[task_id].polls == polled + 1
-        assert (video.task_id, video.model, video.request) == (task_id, "grok-imagine-text-to-video", None)
+        assert (video.id, video.model, video.request) == (task_id, "grok-imagine-text-to-video", None)
         assert fox.ledger.submitted == 1
 
 

@@ -55,7 +55,7 @@ async def test_awaiting_a_handle_gives_its_video(client: Client, fox: Emulator) 
 
     video = await task
 
-    assert video.task_id == task.id
+    assert video.id == task.id
     assert video.url.startswith(fox.base_url)
     assert video.request is SHOT
 
@@ -106,7 +106,7 @@ async def test_gather_takes_many_handles(client: Client, fox: Emulator) -> None:
 
     videos = await asyncio.gather(*map(client.submit, shots))
 
-    assert [fox.ledger.tasks[video.task_id].body["prompt"] for video in videos] == [shot.prompt for shot in shots]
+    assert [fox.ledger.tasks[video.id].body["prompt"] for video in videos] == [shot.prompt for shot in shots]
 
 
 async def test_gather_hands_errors_back_beside_videos(client: Client) -> None:
@@ -127,7 +127,7 @@ async def test_a_task_group_takes_generate(client: Client) -> None:
     async with asyncio.TaskGroup() as group:
         runs = [group.create_task(client.generate(SHOT)) for _ in range(3)]
 
-    assert len({run.result().task_id for run in runs}) == 3
+    assert len({run.result().id for run in runs}) == 3
 
 
 async def test_wait_for_that_times_out_leaves_the_task_alone(client: Client, fox: Emulator) -> None:
@@ -138,7 +138,7 @@ async def test_wait_for_that_times_out_leaves_the_task_alone(client: Client, fox
 
     assert not isinstance(caught.value, TaskTimeout)
     assert not task.done()
-    assert (await task).task_id == task.id
+    assert (await task).id == task.id
     assert fox.ledger.submitted == 1
 
 

@@ -12,6 +12,7 @@ from hosting import nothing_saved
 
 from foxvideo import GrokTextToVideo, Request, Result, ResultsMissing, Status, TaskState, Usage, Video
 from foxvideo._http import Transport
+from foxvideo.state import moment
 from foxvideo.video import Source
 
 KEY = "sk-0123456789abcdefghij"
@@ -24,7 +25,7 @@ STATE = TaskState(
     results=(VIDEO,),
     usage=Usage(credits_reserved=12.5),
     model="grok-imagine-text-to-video",
-    created=1_790_000_001.0,
+    created=dt.datetime.fromtimestamp(1_790_000_001, dt.UTC),
 )
 
 
@@ -44,7 +45,7 @@ def test_a_video_tells_what_the_last_state_told() -> None:
     """Together with what was asked for."""
     video = _video()
 
-    assert (video.task_id, video.model, video.request) == ("task-1", "grok-imagine-text-to-video", SHOT)
+    assert (video.id, video.model, video.request) == ("task-1", "grok-imagine-text-to-video", SHOT)
     assert (video.results, video.credits_reserved) == ((VIDEO,), 12.5)
     assert video.results[0].fields["seed"] == 7
 
@@ -106,29 +107,29 @@ async def test_a_video_without_a_link_says_what_it_has_instead(
 @pytest.mark.parametrize("created", [None, math.nan, math.inf, 1e300, -1e20, 1_790_000_001_000.0])
 def test_a_moment_that_makes_no_sense_is_not_known(created: float | None) -> None:
     """Milliseconds are none."""
-    video = _video(created=created)
+    video = _video(created=moment(created))
 
     assert (video.created, video.expires_at) == (None, None)
 
 
 @pytest.mark.parametrize(
-    ("created", "moment"),
+    ("created", "made"),
     [
         (0.0, dt.datetime(1970, 1, 1, tzinfo=dt.UTC)),
         (1_790_000_001.5, dt.datetime(2026, 9, 21, 14, 13, 21, 500_000, tzinfo=dt.UTC)),
     ],
 )
-def test_links_die_a_day_after_the_task_was_made(created: float, moment: dt.datetime) -> None:
+def test_links_die_a_day_after_the_task_was_made(created: float, made: dt.datetime) -> None:
     """At the earliest; in UTC."""
-    video = _video(created=created)
+    video = _video(created=moment(created))
 
-    assert video.created == moment
-    assert video.expires_at == moment + dt.timedelta(days=1)
+    assert video.created == made
+    assert video.expires_at == made + dt.timedelta(days=1)
 
 
 def test_a_day_after_the_last_day_is_not_known() -> None:
     """The calendar ends with the year 9999."""
-    video = _video(created=253_402_300_799.0)
+    video = _video(created=moment(253_402_300_799.0))
 
     assert video.created is not None
     assert video.expires_at is None
@@ -152,13 +153,13 @@ def test_a_copy_is_equal_and_knows_no_connection(copied: Callable[[Video], Video
 def test_a_video_cannot_be_changed() -> None:
     """It is what the service said."""
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
-        _video().task_id = "task-2"  # type: ignore[misc]
+        _video().id = "task-2"  # type: ignore[misc]
 
 
 def test_the_repr_of_a_video_shows_neither_key_nor_connection() -> None:
     """But what it is."""
     shown = repr(_video())
 
-    assert shown.startswith("Video(task_id='task-1', model='grok-imagine-text-to-video', ")
+    assert shown.startswith("Video(id='task-1', model='grok-imagine-text-to-video', ")
     assert "Source" not in shown
     assert KEY not in shown

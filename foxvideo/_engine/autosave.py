@@ -47,7 +47,7 @@ class Autosave:
         # A voice is no file; but whoever named one wants to hear that there is none.
         if not isinstance(video, Video) or not (video.urls or not target.folder):
             return
-        place = (video.task_id, target)
+        place = (video.id, target)
         if place not in self._running:
             save = asyncio.create_task(self._save(video, target), context=contextvars.Context())
             save.add_done_callback(functools.partial(self._ended, place))
@@ -57,7 +57,7 @@ class Autosave:
         saves.append(self._running[place])
 
     async def _save(self, video: Video, target: Target) -> None:
-        await _save(video, target, await self._recorder.files(video.task_id))
+        await _save(video, target, await self._recorder.files(video.id))
 
     def _ended(self, place: tuple[str, Target], save: asyncio.Future[None]) -> None:
         del self._running[place]

@@ -251,7 +251,7 @@ class Jobs:
 
 def _settling_until(state: TaskState, seen: float | None, now: float) -> float | None:
     """Return until when, on the monotonic clock, the links of a completed task may not work yet; None for no longer."""
-    if state.created is not None and now - state.created > LINK_SECONDS:
+    if state.created is not None and now - state.created.timestamp() > LINK_SECONDS:
         return None
     return time.monotonic() + _SETTLING_SECONDS - (0.0 if seen is None else now - seen)
 

@@ -56,7 +56,8 @@ def next_of(record: TaskRecord, state: TaskState | None, now: float) -> Next:
 
 def _stale(record: TaskRecord, state: TaskState, now: float) -> bool:
     """Whether the links that were written down may be dead by now."""
-    made = min(filter(None, (state.created, record.accepted)), default=0.0)
+    created = state.created.timestamp() if state.created else None
+    made = min(filter(None, (created, record.accepted)), default=0.0)
     return record.status is RecordStatus.COMPLETED and now - made > _USABLE_SECONDS
 
 

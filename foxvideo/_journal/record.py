@@ -23,6 +23,7 @@ The three ends of an accepted task stay as they are: a newer reply may only refr
 """
 
 import enum
+import json
 import os
 from collections.abc import Iterable, Mapping
 from typing import Required, TypedDict
@@ -30,6 +31,7 @@ from typing import Required, TypedDict
 import attrs
 
 from foxvideo.errors import KeyConflict, Submitted
+from foxvideo.state import moment, shown
 
 
 class RecordStatus(enum.StrEnum):
@@ -162,6 +164,24 @@ class TaskRecord:
     sent: float | None
     accepted: float | None
     ended: float | None
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the record as JSON has it, with times in ISO 8601; what is not known is None."""
+        times = {name: shown(moment(getattr(self, name))) for name in ("planned", "sent", "accepted", "ended")}
+        return {
+            "schema": 1,
+            "id": self.task_id,
+            "key": self.key,
+            "attempt": self.attempt,
+            "model": self.model,
+            "status": self.status.value,
+            "credits_reserved": self.credits_reserved,
+            "file": self.file,
+            "error": self.error,
+            "base_url": self.origin,
+            "request": json.loads(self.request),
+            **times,
+        }
 
     @property
     def unsaved(self) -> bool:

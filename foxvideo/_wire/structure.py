@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from typing import TypeGuard
 
-from foxvideo.state import LINK_KEYS, Result, Status, TaskProblem, TaskState, Usage
+from foxvideo.state import LINK_KEYS, Result, Status, TaskProblem, TaskState, Usage, moment
 
 _LONGEST_ID = 200
 _MOST_INTEGER = 2**63 - 1  # what SQL, and most languages, can hold
@@ -79,7 +79,7 @@ def task_state(reply: Mapping[str, object], task_id: str, body: bytes) -> TaskSt
         usage=_usage(mapping(get("usage"))),
         estimated_time=number(mapping(get("task_info")).get("estimated_time")),
         model=_word(get("model")),
-        created=number(get("created")),
+        created=moment(number(get("created"))),
         body=body,
     )
 

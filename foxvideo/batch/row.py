@@ -276,7 +276,7 @@ class RowRun:
             self._tell_watch("saving", 100 * size / whole if whole else None)
 
         try:
-            file = await save(video, self.row, self.context.folder, await self._digest(video.task_id), told)
+            file = await save(video, self.row, self.context.folder, await self._digest(video.id), told)
             found["saved"] = (await asyncio.to_thread(file.path.stat)).st_mtime
         except FoxError as error:
             return found | {"status": Ending.UNSAVED, "error": _line(error.what)}
@@ -345,7 +345,7 @@ def _ending(error: FoxError) -> Ending:
 
 
 def _told_of_video(video: Video) -> dict[str, Any]:
-    return {"status": Ending.COMPLETED, "id": video.task_id, "credits_reserved": video.credits_reserved}
+    return {"status": Ending.COMPLETED, "id": video.id, "credits_reserved": video.credits_reserved}
 
 
 def _without_link(video: Video) -> dict[str, Any]:

@@ -36,7 +36,7 @@ async def save(video: Video, row: Row, folder: Path, sha256: str | None, progres
     """
     if len(video.urls) > 1:  # named after the task
         return (await video.save_all(folder, progress=progress))[0]
-    path = folder / f"{_stem(row, video.task_id)}{suffix_of(video.url) or _SUFFIX}"
+    path = folder / f"{_stem(row, video.id)}{suffix_of(video.url) or _SUFFIX}"
     there = await asyncio.to_thread(_there, path)
     if there is None:
         return await video.save(path, progress=progress)

@@ -22,7 +22,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import attrs
 import click
 
 from foxvideo._engine.ends import end_of
@@ -44,7 +43,6 @@ from foxvideo.errors import (
     TaskTimeout,
     UploadError,
 )
-from foxvideo.state import TaskState
 from foxvideo.video import Video
 
 KEYS_PAGE = "https://api.foxapi.cc/console/token"
@@ -206,30 +204,4 @@ _NOTHING_KNOWN: Mapping[str, object] = FoxError("", submitted="unknown").as_dict
 
 def video_as_json(video: Video, files: Sequence[Path]) -> dict[str, object]:
     """Return a completed task and its files as ``--json`` prints them."""
-    return {
-        "task_id": video.task_id,
-        "model": video.model,
-        "status": "completed",
-        "files": [str(file) for file in files],
-        "urls": list(video.urls),
-        "results": [dict(result.fields) for result in video.results],
-        "credits_reserved": video.credits_reserved,
-        "expires_at": video.expires_at.isoformat() if video.expires_at else None,
-    }
-
-
-def state_as_json(state: TaskState) -> dict[str, object]:
-    """Return where a task stands as ``--json`` prints it."""
-    return {
-        "task_id": state.id,
-        "model": state.model,
-        "status": state.status.value,
-        "status_text": state.status_text,
-        "progress": state.progress,
-        "urls": list(state.urls),
-        "results": [dict(result.fields) for result in state.results],
-        "problem": attrs.asdict(state.problem) if state.problem else None,
-        "credits_reserved": state.credits_reserved,
-        "estimated_time": state.estimated_time,
-        "created": state.created,
-    }
+    return video.as_dict() | {"files": [str(file) for file in files]}

@@ -175,7 +175,7 @@ async def _go_on(path: Path, task_id: str, has: int) -> None:
     """Save a video of which a part is there, and see that not a byte of that is fetched again."""
     seen: list[int] = []
     async with _emulator() as fox, Client(fox.api_key, fox.base_url) as client, asyncio.timeout(60):
-        video = attrs.evolve(await client.generate(SHOT), task_id=task_id)
+        video = attrs.evolve(await client.generate(SHOT), id=task_id)
         saved = await video.save(path, overwrite=True, progress=lambda done, _: seen.append(done))
     assert seen[0] == has
     assert saved.path.read_bytes() == VIDEO

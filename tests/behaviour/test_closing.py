@@ -564,7 +564,7 @@ async def test_a_handle_keeps_its_answer_after_closing(fox: Emulator) -> None:
 
     assert await task is video
     assert [state async for state in task] == [task.state]
-    assert client.task(video.task_id) == task
+    assert client.task(video.id) == task
 
 
 async def test_an_error_in_the_block_closes_the_client(fox: Emulator) -> None:

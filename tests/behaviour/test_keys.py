@@ -138,7 +138,7 @@ async def test_a_key_is_the_same_task_however_its_request_is_written(fox: Emulat
     mapping = {"prompt": SHOT.prompt, "model": SHOT.model}
     ways: list[Any] = [SHOT, mapping, Request(SHOT.model, prompt=SHOT.prompt)]
     videos = await asyncio.gather(*(keeper.generate(way, key="shot-1") for way in ways))
-    assert len({video.task_id for video in videos}) == 1
+    assert len({video.id for video in videos}) == 1
     assert fox.ledger.charged == 1
 
 
@@ -212,7 +212,7 @@ async def test_many_clients_of_one_process_buy_a_key_once(fox: Emulator, tmp_pat
         wanted = [client.generate(SHOT, key=f"shot-{number}") for client in clients for number in range(8)]
         videos = await asyncio.gather(*wanted)
     assert fox.ledger.submitted == fox.ledger.charged == 8
-    assert len({video.task_id for video in videos}) == 8
+    assert len({video.id for video in videos}) == 8
     assert videos[:8] == videos[8:16] == videos[16:]
 
 
@@ -226,7 +226,7 @@ async def test_a_completed_key_is_answered_without_a_request(fox: Emulator, tmp_
         assert await client.generate(SHOT, key="shot-1") == video
         assert (await client.task(key="shot-1")).url == video.url
         (row,) = await client.history()
-    assert (row.status, row.task_id, row.attempt) == (RecordStatus.COMPLETED, video.task_id, 1)
+    assert (row.status, row.task_id, row.attempt) == (RecordStatus.COMPLETED, video.id, 1)
     assert (fox.ledger.charged, fox.ledger.polled) == (1, polled)
 
 
@@ -320,7 +320,7 @@ async def test_a_task_whose_submit_told_no_status_is_followed_by_its_key(fox: Em
         task_id = await client.submit(SHOT, key="shot-1").wait_accepted()
     sql(tmp_path, "UPDATE tasks SET reply = ?", json.dumps({"id": task_id}).encode())
     async with opened(fox, tmp_path) as client:
-        assert (await client.generate(SHOT, key="shot-1")).task_id == task_id
+        assert (await client.generate(SHOT, key="shot-1")).id == task_id
 
 
 async def test_an_outcome_that_cannot_be_read_is_an_error(fox: Emulator, tmp_path: Path) -> None:
@@ -331,7 +331,7 @@ async def test_an_outcome_that_cannot_be_read_is_an_error(fox: Emulator, tmp_pat
         sql(tmp_path, "UPDATE tasks SET reply = ?", b"{")
         with pytest.raises(JournalError, match="damaged") as caught:
             await client.generate(SHOT, key="shot-1")
-    assert (caught.value.task_id, caught.value.key) == (video.task_id, "shot-1")
+    assert (caught.value.task_id, caught.value.key) == (video.id, "shot-1")
     assert fox.ledger.charged == 1
 
 
@@ -341,7 +341,7 @@ async def test_an_outcome_that_was_not_written_down_is_asked_for(fox: Emulator, 
         video = await client.generate(SHOT, key="shot-1")
         await client.history()  # once it was written
         sql(tmp_path, "UPDATE tasks SET reply = NULL")
-        assert (await client.generate(SHOT, key="shot-1")).task_id == video.task_id
+        assert (await client.generate(SHOT, key="shot-1")).id == video.id
     assert fox.ledger.charged == 1
 
 
@@ -353,7 +353,7 @@ async def test_another_request_under_a_key_is_refused_with_nothing_sent(fox: Emu
     video = await keeper.generate(SHOT, key="shot-1")
     with pytest.raises(KeyConflict) as caught:
         await keeper.generate(LOCAL, key="shot-1")
-    assert (caught.value.task_id, caught.value.key, caught.value.submitted) == (video.task_id, "shot-1", "yes")
+    assert (caught.value.task_id, caught.value.key, caught.value.submitted) == (video.id, "shot-1", "yes")
     assert fox.ledger.charged == 1
 
 
@@ -456,7 +456,7 @@ async def test_a_failed_key_is_tried_anew_where_that_is_asked_for(fox: Emulator,
         assert await client.generate(SHOT, key="shot-1", retry_failed=True) == video
         first, second = await client.history()
     assert (first.status, first.attempt, first.task_id) == (RecordStatus.FAILED, 1, task.id)
-    assert (second.status, second.attempt, second.task_id) == (RecordStatus.COMPLETED, 2, video.task_id)
+    assert (second.status, second.attempt, second.task_id) == (RecordStatus.COMPLETED, 2, video.id)
     assert first.error
     assert fox.ledger.charged == 2
 
@@ -563,7 +563,7 @@ async def test_what_cannot_be_adopted_is_refused(fox: Emulator, keeper: Client) 
     """No id, an id of another submit, and what is not uncertain."""
     other = await keeper.generate(SHOT, key="shot-0")
     await uncertain(keeper, fox)
-    for key, task_id in (("shot-1", "no id"), ("shot-1", other.task_id), ("shot-0", "task-1"), ("shot-9", "task-1")):
+    for key, task_id in (("shot-1", "no id"), ("shot-1", other.id), ("shot-0", "task-1"), ("shot-9", "task-1")):
         with pytest.raises(InvalidRequest) as caught:
             await keeper.adopt(key, task_id)
         assert caught.value.key == key
@@ -716,7 +716,7 @@ async def test_a_key_that_made_a_task_is_that_task(fox: Emulator, tmp_path: Path
         if status == "failed":
             assert isinstance(await ended(found), TaskFailed)
         else:
-            assert (await found).task_id == task_id
+            assert (await found).id == task_id
     assert fox.ledger.charged == 1
 
 
@@ -863,7 +863,7 @@ async def test_closing_leaves_each_row_where_it_stands(
     assert warned(caplog, logging.ERROR) == []
     async with opened(slow, tmp_path) as again:
         videos = await asyncio.gather(*(again.generate(SHOT, key=key) for key in ("planned", "unclaimed", "sending")))
-    assert len({video.task_id for video in videos}) == 3
+    assert len({video.id for video in videos}) == 3
     assert slow.ledger.charged == 4
 
 
@@ -996,7 +996,7 @@ async def test_a_row_taken_over_before_it_was_sent_is_not_sent_here(fox: Emulato
         assert fox.ledger.submitted == 1
         assert not task.done()
         sql(tmp_path, "UPDATE tasks SET owner = NULL, status = 'accepted', task_id = ? WHERE key = 'shot-1'", task_id)
-        assert (await task).task_id == task_id
+        assert (await task).id == task_id
     assert fox.ledger.submitted == 1
 
 
@@ -1060,7 +1060,7 @@ async def test_an_id_that_cannot_be_written_is_shouted_out_kept_and_written_late
         tasks = [client.submit(SHOT, key=f"shot-{number}") for number in range(3)]
         video = await tasks[0]
         (task_id,) = fox.ledger.tasks
-        assert (video.task_id, tasks[0].id) == (task_id, task_id)
+        assert (video.id, tasks[0].id) == (task_id, task_id)
         (line,) = warned(caplog, logging.CRITICAL)
         assert task_id in line
         late = await ended(tasks[1])
@@ -1071,7 +1071,7 @@ async def test_an_id_that_cannot_be_written_is_shouted_out_kept_and_written_late
 
         row = (await client.history())[0]
         assert (row.key, row.status, row.task_id) == ("shot-0", RecordStatus.COMPLETED, task_id)
-        assert (await client.generate(SHOT, key="shot-0")).task_id == task_id
+        assert (await client.generate(SHOT, key="shot-0")).id == task_id
         assert isinstance(await client.generate(SHOT, key="shot-1"), Video)
     assert any("can be written again" in line for line in warned(caplog, logging.WARNING))
 
@@ -1336,3 +1336,22 @@ async def test_an_adopted_key_is_unfinished_no_more(keeper: Client, fox: Emulato
     await uncertain(keeper, fox, "shot-2")
     await (await keeper.adopt("shot-1", next(iter(fox.ledger.tasks))))
     assert [task.key for task in keeper.unfinished()] == ["shot-2"]
+
+
+async def test_states_videos_records_and_errors_are_the_same_json_everywhere(fox: Emulator, tmp_path: Path) -> None:
+    """A service shows them as they are, and the command line prints no others."""
+    fox.fail_next("submit", Fault("error", status=400), times=1)
+    async with opened(fox, tmp_path) as client:
+        error = await ended(client.submit(SHOT))
+        video = await client.generate(SHOT, key="shot-1")
+        state = await client.look(key="shot-1")
+        (*_, record) = await client.history()
+    told = [each.as_dict() for each in (error, video, state, record) if not isinstance(each, BaseException)]
+    assert isinstance(error, FoxError)
+    for values in (error.as_dict(), *told):
+        assert values["schema"] == 1
+        assert json.loads(json.dumps(values)) == values
+    assert {values["id"] for values in told} == {video.id}
+    assert {values["status"] for values in told} == {"completed"}
+    assert {values["credits_reserved"] for values in told} == {video.credits_reserved}
+    assert told[0]["created"] == told[1]["created"]

@@ -509,7 +509,7 @@ async def test_a_local_file_is_uploaded_before_its_task_is_submitted(client: Cli
     video = await client.generate(GrokImageToVideo(prompt="Go", image_url=PICTURE))
 
     assert fox.ledger.uploaded == 1
-    assert fox.ledger.tasks[video.task_id].body["image_url"].startswith(f"{fox.base_url}/uploads/")
+    assert fox.ledger.tasks[video.id].body["image_url"].startswith(f"{fox.base_url}/uploads/")
 
 
 async def test_a_file_that_cannot_be_read_ends_the_task_unsent(client: Client, fox: Emulator, tmp_path: Path) -> None:
@@ -665,8 +665,8 @@ async def test_each_acceptance_and_each_end_is_one_line_with_the_id(
     video = await client.generate(SHOT)
 
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
-        ("INFO", f"accepted {video.task_id} (grok-imagine-text-to-video)"),
-        ("INFO", f"completed: {video.task_id} (grok-imagine-text-to-video) after 10.0 s"),
+        ("INFO", f"accepted {video.id} (grok-imagine-text-to-video)"),
+        ("INFO", f"completed: {video.id} (grok-imagine-text-to-video) after 10.0 s"),
     ]
 
 

@@ -171,7 +171,7 @@ async def test_half_a_reply_that_shows_the_id_gives_the_id(client: Client, fox: 
 
     assert isinstance(error, SubmitUncertain)
     assert error.task_id in fox.ledger.tasks
-    assert (await client.task(error.task_id or "")).task_id == error.task_id
+    assert (await client.task(error.task_id or "")).id == error.task_id
 
 
 @pytest.mark.parametrize("told", [{}, {"error": {"message": "No balance."}}, {"status": "moderating"}])
@@ -218,7 +218,7 @@ async def test_videos_come_though_thirty_per_cent_of_the_queries_fail() -> None:
     ):
         videos = await asyncio.gather(*(client.generate(_shot(number)) for number in range(60)))
 
-    assert len({video.task_id for video in videos}) == fox.ledger.charged == fox.ledger.submitted == 60
+    assert len({video.id for video in videos}) == fox.ledger.charged == fox.ledger.submitted == 60
 
 
 async def test_no_task_is_made_twice_though_thirty_per_cent_of_the_submits_lose_their_answer() -> None:
@@ -279,7 +279,7 @@ async def test_a_submit_arrives_once_the_service_listens(free_port: int) -> None
         async with Emulator(api_key="sk-1", port=free_port, render=False) as fox:
             video = await task
 
-    assert list(fox.ledger.tasks) == [video.task_id]
+    assert list(fox.ledger.tasks) == [video.id]
 
 
 @pytest.mark.parametrize("as_date", [False, True], ids=["seconds", "date"])

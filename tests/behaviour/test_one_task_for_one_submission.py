@@ -37,7 +37,7 @@ async def test_a_lost_reply_is_asked_for_again_with_the_same_key(
         (record,) = await client.history()
 
     assert replaying.ledger.charged == 1
-    assert (record.status, record.task_id) == (RecordStatus.COMPLETED, video.task_id)
+    assert (record.status, record.task_id) == (RecordStatus.COMPLETED, video.id)
 
 
 async def test_a_reply_that_stays_lost_is_uncertain(replaying: Emulator, tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ async def test_a_video_is_saved_in_the_file_that_was_named(client: Client, fox: 
     video = await client.generate(SHOT, save_to=tmp_path / "fox.mp4")
 
     assert (tmp_path / "fox.mp4").read_bytes() == stored_video()
-    assert video.task_id in fox.ledger.tasks
+    assert video.id in fox.ledger.tasks
 
 
 @pytest.mark.parametrize(("name", "kind"), [("mine", FileExistsError), ("no/such", FileNotFoundError)])
@@ -75,7 +75,7 @@ async def test_each_video_is_saved_while_others_still_run(tmp_path: Path) -> Non
 
         async def shoot() -> None:
             video = await client.generate(SHOT)
-            assert (folder / f"{video.task_id}.mp4").read_bytes() == stored_video()
+            assert (folder / f"{video.id}.mp4").read_bytes() == stored_video()
             there.append(len(_names(folder)))
 
         await asyncio.gather(*(shoot() for _ in range(5)))
@@ -90,7 +90,7 @@ async def test_a_handle_does_not_wait_for_its_file_but_closing_does(fox: Emulato
         video = await client.submit(SHOT)
         assert _names(tmp_path) == []
 
-    assert _names(tmp_path) == [f"{video.task_id}.mp4"]
+    assert _names(tmp_path) == [f"{video.id}.mp4"]
 
 
 async def test_a_file_that_was_named_goes_before_the_folder(fox: Emulator, tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ async def test_a_save_that_fails_unseen_is_one_warning(
         video = await client.submit(SHOT)
 
     (record,) = (record for record in caplog.records if record.levelno == logging.WARNING)
-    assert record.getMessage().startswith(f"not saved: {video.task_id}: ")
+    assert record.getMessage().startswith(f"not saved: {video.id}: ")
 
 
 async def test_a_task_that_fails_saves_nothing(fox: Emulator, tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ async def test_the_journal_knows_what_was_saved(fox: Emulator, tmp_path: Path) -
     """Its path, its size and its hash."""
     async with _client(fox, journal=tmp_path / "videos.db") as client:
         video = await client.generate(SHOT, save_to=tmp_path / "fox.mp4")
-        saved = await client._recorder.files(video.task_id)
+        saved = await client._recorder.files(video.id)
         (row,) = await client.history()
     await video.save(tmp_path / "later.mp4")  # the journal is closed by then
 
@@ -254,7 +254,7 @@ async def test_a_video_that_was_saved_and_not_noted_is_recognised(
     async with _client(fox, journal=journal) as client:
         video = await client.generate(SHOT)
     folder.mkdir()
-    path = folder / f"{video.task_id}.mp4"
+    path = folder / f"{video.id}.mp4"
     path.write_bytes({"whole": content, "half": content[: len(content) // 2], "nothing": b""}[left])
     before = path.stat()
 
@@ -279,18 +279,18 @@ async def test_another_file_under_the_name_of_a_task_is_kept(
     async with _client(fox, journal=journal) as client:
         video = await client.generate(SHOT)
     folder.mkdir()
-    (folder / f"{video.task_id}.mp4").write_bytes(mine)
+    (folder / f"{video.id}.mp4").write_bytes(mine)
 
     async with _client(fox, journal=journal, save_to=folder) as again:
         (task,) = await again.resume()
         await task
-    assert (folder / f"{video.task_id}.mp4").read_bytes() == mine
-    assert f"not saved: {video.task_id}" in caplog.text
+    assert (folder / f"{video.id}.mp4").read_bytes() == mine
+    assert f"not saved: {video.id}" in caplog.text
 
     async with _client(fox, journal=journal, save_to=tmp_path / "elsewhere") as third:
         (task,) = await third.resume()
         await task
-    assert _names(tmp_path / "elsewhere") == [f"{video.task_id}.mp4"]
+    assert _names(tmp_path / "elsewhere") == [f"{video.id}.mp4"]
 
 
 async def test_a_video_of_a_key_that_was_saved_and_not_noted_is_recognised(fox: Emulator, tmp_path: Path) -> None:
@@ -327,7 +327,7 @@ async def test_a_saved_video_that_is_damaged_is_fetched_again(
     save = f"{tmp_path}/clips/" if folder else str(tmp_path / "fox.mp4")
     async with _client(fox, journal=tmp_path / "videos.db") as client:
         video = await client.generate(SHOT, key="shot-17", save_to=save)
-    path = tmp_path / "clips" / f"{video.task_id}.mp4" if folder else tmp_path / "fox.mp4"
+    path = tmp_path / "clips" / f"{video.id}.mp4" if folder else tmp_path / "fox.mp4"
     path.write_bytes(damage)
 
     async with _client(fox, journal=tmp_path / "videos.db") as client:

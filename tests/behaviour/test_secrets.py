@@ -130,7 +130,7 @@ async def test_no_fault_brings_the_key_to_light(
         await _try(video.save(tmp_path / "fox.mp4")),
         await _try(client.generate(LOCAL)),
         await _try(client.generate(SHOT)),
-        await _try(client.task(video.task_id)),
+        await _try(client.task(video.id)),
     ]
 
     assert any(errors)

@@ -98,7 +98,7 @@ async def test_a_video_is_saved(client: Client, fox: Emulator, tmp_path: Path) -
 async def test_another_file_is_not_overwritten_unless_told(client: Client, tmp_path: Path) -> None:
     """Neither one by one nor all at once."""
     video = await client.generate(SHOT)
-    path = (await video.save(tmp_path / f"{video.task_id}.mp4")).path
+    path = (await video.save(tmp_path / f"{video.id}.mp4")).path
     path.write_bytes(b"mine")
 
     with pytest.raises(FileExistsError) as caught:
@@ -106,7 +106,7 @@ async def test_another_file_is_not_overwritten_unless_told(client: Client, tmp_p
     with pytest.raises(FileExistsError):
         await video.save_all(tmp_path)
     assert path.read_bytes() == b"mine"
-    assert video.task_id in " ".join(caught.value.__notes__)
+    assert video.id in " ".join(caught.value.__notes__)
 
     await video.save_all(tmp_path, overwrite=True)
     assert path.read_bytes() == stored_video()
@@ -230,7 +230,7 @@ async def test_a_fresh_link_that_cannot_be_had_is_told_with_the_id(
     with pytest.raises(kind) as caught:
         await video.save(tmp_path / "fox.mp4")
 
-    assert (caught.value.submitted, caught.value.task_id) == ("yes", video.task_id)
+    assert (caught.value.submitted, caught.value.task_id) == ("yes", video.id)
 
 
 async def test_a_link_that_dies_on_the_way_is_replaced_and_the_rest_is_fetched(
@@ -240,7 +240,7 @@ async def test_a_link_that_dies_on_the_way_is_replaced_and_the_rest_is_fetched(
     video = await client.generate(SHOT)
     for fault in (Fault("half_body", at=1000), Fault("error", status=410)):
         fox.fail_next("result", fault)
-    fox.ledger.tasks[video.task_id].link = None  # the next poll gives another link
+    fox.ledger.tasks[video.id].link = None  # the next poll gives another link
     seen: list[int] = []
 
     saved = await video.save(tmp_path / "fox.mp4", progress=lambda done, _: seen.append(done))
@@ -377,7 +377,7 @@ async def test_a_copy_says_how_to_save_it(service: Service, tmp_path: Path) -> N
         with pytest.raises(DownloadError, match="a copy of a video has no client") as caught:
             await saving
         assert (caught.value.task_id, caught.value.submitted) == ("task-1", "yes")
-        assert "client.task(video.task_id)" in caught.value.hint
+        assert "client.task(video.id)" in caught.value.hint
 
 
 # --- Files ---------------------------------------------------------------------------------------------------------

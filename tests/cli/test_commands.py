@@ -72,7 +72,7 @@ def test_generate_prints_one_object_of_json(run: Run) -> None:
         result = run(emulator, "generate", "A fox", "-o", ".", "--json")
         (task_id,) = emulator.ledger.tasks
     told = json.loads(result.stdout)
-    assert told["task_id"] == task_id
+    assert told["id"] == task_id
     assert told["files"] == [f"{task_id}.mp4"]
     assert told["status"] == "completed"
     assert told["credits_reserved"] == 12.5
@@ -302,7 +302,7 @@ def test_a_wrong_command_line_is_an_object_of_json_too(run: Run, words: list[str
 def video(*results: VideoResult) -> Video:
     """Return a completed task with these results."""
     return Video(
-        task_id="task-1", model="m", request=None, results=results, credits_reserved=None, created=None, source=None
+        id="task-1", model="m", request=None, results=results, credits_reserved=None, created=None, source=None
     )
 
 

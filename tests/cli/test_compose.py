@@ -202,5 +202,5 @@ def test_elsewhere_each_change_is_one_line() -> None:
 
 async def test_what_is_no_video_is_not_saved(tmp_path: Path) -> None:
     """A voice has no link; nothing is fetched, nothing fails."""
-    made = Video(task_id="t", model="m", request=None, results=(), credits_reserved=None, created=None, source=None)
+    made = Video(id="t", model="m", request=None, results=(), credits_reserved=None, created=None, source=None)
     assert await Target(tmp_path / "a.mp4", overwrite=False).save(made) == []

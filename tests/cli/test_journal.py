@@ -100,7 +100,7 @@ def test_tasks_prints_one_list_of_json(run: Run) -> None:
         run(emulator, "generate", "A fox", "--duration", "4")
         (task_id,) = emulator.ledger.tasks
     (told,) = shown(run)
-    assert (told["task_id"], told["status"], told["attempt"]) == (task_id, "completed", 1)
+    assert (told["id"], told["status"], told["attempt"]) == (task_id, "completed", 1)
     assert told["request"] == {"model": "grok-imagine-text-to-video", "prompt": "A fox", "duration": 4}
     assert told["key"].startswith("auto-")
     assert told["planned"] <= told["sent"] <= told["accepted"] <= told["ended"]
@@ -385,7 +385,7 @@ def test_resume_prints_one_list_of_json_and_shares_the_exit_code(run: Run) -> No
         result = run(emulator, "resume", "--json")
     assert result.exit_code == 1
     first, second = json.loads(result.stdout)
-    assert (first["key"], first["task_id"], first["files"]) == ("good", good, [f"{good}.mp4"])
+    assert (first["key"], first["id"], first["files"]) == ("good", good, [f"{good}.mp4"])
     assert (second["key"], second["task_id"], second["error"]) == ("bad", bad, "TaskFailed")
 
 
@@ -453,7 +453,7 @@ def test_an_uncertain_submit_says_how_to_decide(run: Run) -> None:
     assert "foxvideo resubmit 'shot 1'" in result.stderr
     assert "client." not in result.stderr
     (told,) = shown(run, "--uncertain")
-    assert (told["key"], told["status"], told["task_id"]) == ("shot 1", "uncertain", None)
+    assert (told["key"], told["status"], told["id"]) == ("shot 1", "uncertain", None)
     table = run(None, "tasks", "--uncertain")
     assert re.search(r"^shot 1: sent \d{4}-\d\d-\d\d \d\d:\d\d:\d\d, ", table.stderr, re.MULTILINE)
     assert "1 uncertain" in run(None, "tasks").stderr
@@ -515,7 +515,7 @@ def test_a_task_of_another_model_is_adopted_with_a_warning(run: Run) -> None:
         *_, task_id = emulator.ledger.tasks
         result = run(emulator, "adopt", "shot-1", task_id, "--json")
     assert result.exit_code == 0, result.output
-    assert json.loads(result.stdout)["task_id"] == task_id
+    assert json.loads(result.stdout)["id"] == task_id
     assert "is it the right one?" in result.stderr
 
 

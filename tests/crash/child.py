@@ -89,7 +89,7 @@ async def _make(job: dict[str, Any], client: Client, key: str, at_once: asyncio.
         except SubmitUncertain:
             _tell(job, key, None)
             return
-        _tell(job, key, video.task_id)
+        _tell(job, key, video.id)
         await _save(job, client, key, video)
 
 
@@ -111,7 +111,7 @@ async def _save(job: dict[str, Any], client: Client, key: str, video: Video) -> 
     content = path.read_bytes()
     saved = SavedFile(path, len(content), hashlib.sha256(content).hexdigest())
     assert client._store is not None
-    await client._store.saved(video.task_id, 0, saved)
+    await client._store.saved(video.id, 0, saved)
 
 
 def _tell(job: dict[str, Any], key: str, task_id: str | None) -> None:

@@ -24,7 +24,7 @@ async def test_every_charge_is_a_line_that_tells_which_submit_it_was(tmp_path: P
 
     (charge,) = read_charges(tmp_path / "ledger")
 
-    assert (charge.id, charge.model, charge.prompt) == (video.task_id, SHOT.model, SHOT.prompt)
+    assert (charge.id, charge.model, charge.prompt) == (video.id, SHOT.model, SHOT.prompt)
     assert charge.idempotency_key == row.token
     assert charge.fingerprint == row.fingerprint == hashlib.sha256(encode(SHOT, {})).hexdigest()
     assert charge.time == pytest.approx(row.accepted, abs=60)

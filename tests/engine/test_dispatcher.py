@@ -321,7 +321,7 @@ async def test_five_hundred_handles_keep_within_the_bound_and_all_arrive() -> No
         shots = [GrokTextToVideo(prompt=f"Kite {number}") for number in range(500)]
         videos = await asyncio.gather(*map(client.submit, shots))
 
-        assert [fox.ledger.tasks[video.task_id].body["prompt"] for video in videos] == [shot.prompt for shot in shots]
+        assert [fox.ledger.tasks[video.id].body["prompt"] for video in videos] == [shot.prompt for shot in shots]
         assert (fox.ledger.submitted, fox.ledger.charged) == (500, 500)
         assert fox.ledger.max_in_flight == 32
         assert client.unfinished() == ()

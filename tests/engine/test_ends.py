@@ -22,7 +22,7 @@ from foxvideo import (
 from foxvideo._engine.ends import End, broken, end_of
 from foxvideo._engine.job import Job, Stage, Submission
 
-VIDEO = Video(task_id="t", model="m", request=None, results=(), credits_reserved=None, created=None, source=None)
+VIDEO = Video(id="t", model="m", request=None, results=(), credits_reserved=None, created=None, source=None)
 TABLE = [
     (VIDEO, End.COMPLETED, True, 0),
     (TaskFailed("x", submitted="yes"), End.FAILED, True, 1),

@@ -54,7 +54,7 @@ async def test_an_id_that_the_disk_refused_is_written_at_the_next_chance(fox: Em
         await asyncio.sleep(60)
 
         assert [(record.status, record.task_id) for record in await client.history(key="shot-1")] == [
-            (RecordStatus.COMPLETED, video.task_id)
+            (RecordStatus.COMPLETED, video.id)
         ]
         await client.generate(KITE, key="shot-3")
 

@@ -239,7 +239,7 @@ async def test_a_video_goes_into_a_folder_that_ends_with_a_slash(client: Client,
     """Under the name of its task; the folder is made."""
     video = await client.generate(SHOT, save_to=f"{tmp_path}/clips/")
 
-    assert (tmp_path / "clips" / f"{video.task_id}.mp4").read_bytes() == stored_video()
+    assert (tmp_path / "clips" / f"{video.id}.mp4").read_bytes() == stored_video()
 
 
 # --- Names ---------------------------------------------------------------------------------------------------------

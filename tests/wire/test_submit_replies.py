@@ -119,9 +119,10 @@ def test_all_but_id_and_status_may_be_nonsense(field: str, value: str) -> None:
     body = f'{{"id": "{ID}", "status": "pending", {pair}, "usage": {{{pair}}}, "task_info": {{{pair}}}}}'
     state = submitted(reply(body.encode()))
     assert (state.id, state.status) == (ID, Status.PENDING)
-    for number in (state.credits_reserved, state.created, state.progress, state.estimated_time):
+    for number in (state.credits_reserved, state.progress, state.estimated_time):
         assert number is None or -(2**63) <= number < 2**63 or isinstance(number, float)
         assert number is None or float("-inf") < number < float("inf")
+    assert state.created is None or json.dumps(state.as_dict())
     assert isinstance(state.raw, dict)
 
 

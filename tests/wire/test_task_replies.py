@@ -1,5 +1,6 @@
 """What the reply to a poll says: states, numbers, results."""
 
+import datetime as dt
 import json
 from collections.abc import Mapping
 
@@ -42,7 +43,7 @@ def test_a_recorded_state_is_read(name: str, status: Status, text: str, progress
     state = read_task(reply(name), ID)
     assert (state.id, state.status, state.status_text, state.progress) == (ID, status, text, progress)
     assert state.model == "grok-imagine-text-to-video"
-    assert state.created == 1790000001.0
+    assert state.created == dt.datetime(2026, 9, 21, 14, 13, 21, tzinfo=dt.UTC)
     assert state.raw == json.loads(SAMPLES[name])
 
 

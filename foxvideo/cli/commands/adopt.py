@@ -8,7 +8,7 @@ from foxvideo._journal import TaskRecord
 from foxvideo.cli import command
 from foxvideo.cli.commands.status import told
 from foxvideo.cli.journal import journal_option, ready
-from foxvideo.cli.outcome import next_command, state_as_json
+from foxvideo.cli.outcome import next_command
 from foxvideo.client import Client
 from foxvideo.state import TaskState
 
@@ -38,7 +38,7 @@ def adopt(
     client = command.make_client(base_url, ready(journal), timeout=timeout)
     row, state = command.run(_adopt(client, key, task_id))
     if as_json:
-        command.print_json(state_as_json(state))
+        command.print_json(state.as_dict())
     else:
         for name, text in told(state):
             click.echo(f"{name:<9} {text}")

@@ -1,12 +1,11 @@
 """``foxvideo status``: ask once where a task stands."""
 
-import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
-from foxvideo.cli import command, outcome
+from foxvideo.cli import command
 from foxvideo.cli.journal import journal_option, key_option, ready
 from foxvideo.client import Client
 from foxvideo.state import TaskState
@@ -35,7 +34,7 @@ def status(
     command.check_name(task_id, key)
     state = command.run(_first_state(command.make_client(base_url, ready(journal), timeout=timeout), task_id, key))
     if as_json:
-        command.print_json(outcome.state_as_json(state))
+        command.print_json(state.as_dict())
         return
     for name, text in told(state):
         click.echo(f"{name:<9} {text}")
@@ -55,7 +54,7 @@ def told(state: TaskState) -> Iterator[tuple[str, str]]:
     if state.model:
         yield "model", state.model
     if state.created is not None:
-        yield "created", f"{dt.datetime.fromtimestamp(state.created, dt.UTC):%Y-%m-%d %H:%M:%S} UTC"
+        yield "created", f"{state.created:%Y-%m-%d %H:%M:%S} UTC"
     if state.credits_reserved is not None:
         yield "credits", f"{state.credits_reserved:g} reserved"
     if state.problem:

@@ -1,7 +1,6 @@
 """``foxvideo tasks``: what the journal knows, with no key and no network."""
 
 import datetime as dt
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -32,7 +31,7 @@ def tasks(*, uncertain: bool, journal: Path | None, as_json: bool) -> None:
     open_ones = undecided(rows)
     wanted = open_ones if uncertain else rows
     if as_json:
-        command.print_json([_as_json(row) for row in wanted])
+        command.print_json([row.as_dict() for row in wanted])
         return
     for line in table(wanted, {row.number for row in open_ones}, time.time()):
         click.echo(line)
@@ -90,22 +89,3 @@ def _printable(text: str) -> str:
 
 def _moment(seconds: float) -> str:
     return f"{dt.datetime.fromtimestamp(seconds, dt.UTC).astimezone():%Y-%m-%d %H:%M:%S}"
-
-
-def _as_json(row: TaskRecord) -> dict[str, object]:
-    return {
-        "key": row.key,
-        "attempt": row.attempt,
-        "task_id": row.task_id,
-        "model": row.model,
-        "status": str(row.status),
-        "credits_reserved": row.credits_reserved,
-        "file": row.file,
-        "error": row.error,
-        "base_url": row.origin,
-        "request": json.loads(row.request),
-        "planned": row.planned,
-        "sent": row.sent,
-        "accepted": row.accepted,
-        "ended": row.ended,
-    }
