@@ -71,21 +71,44 @@ function play(video) {
   video.play().catch(() => {}); // a pause before it begins is no error
 }
 
+const still = matchMedia("(prefers-reduced-motion: reduce)"); // then nothing moves that was not clicked
+const seen = () => [...videos.querySelectorAll(".card:not([hidden]) button.video")];
+let enlarged = null; // the button whose video is large
+
+function enlarge(button) {
+  enlarged = button;
+  const [video, all] = [large.querySelector("video"), seen()];
+  video.src = button.querySelector("video").dataset.src;
+  large.querySelector(".prompt").textContent = button.closest(".card").querySelector(".prompt").textContent;
+  field("previous").disabled = button === all[0];
+  field("next").disabled = button === all.at(-1);
+  if (!large.open) large.showModal();
+  play(video);
+}
+
+function step(by) {
+  const [all, place] = [seen(), seen().indexOf(enlarged)];
+  if (all[place + by]) enlarge(all[place + by]);
+}
+
+field("previous").addEventListener("click", () => step(-1));
+field("next").addEventListener("click", () => step(1));
+
 for (const button of videos.querySelectorAll("button.video")) {
   const video = button.querySelector("video");
   near.observe(button);
-  for (const begins of ["pointerenter", "focus"]) button.addEventListener(begins, () => play(video));
+  for (const begins of ["pointerenter", "focus"]) button.addEventListener(begins, () => still.matches || play(video));
   for (const ends of ["pointerleave", "blur"]) button.addEventListener(ends, () => video.pause());
   button.addEventListener("click", () => {
     video.pause();
-    large.querySelector("video").src = video.dataset.src;
-    large.querySelector(".prompt").textContent = button.closest(".card").querySelector(".prompt").textContent;
-    large.showModal();
-    play(large.querySelector("video"));
+    enlarge(button);
   });
 }
 
-large.addEventListener("close", () => unload(large.querySelector("video")));
+large.addEventListener("close", () => {
+  unload(large.querySelector("video"));
+  enlarged?.focus();
+});
 large.addEventListener("click", (event) => {
   if (event.target === large) large.close();
 });
@@ -94,14 +117,16 @@ large.addEventListener("click", (event) => {
 
 document.addEventListener("keydown", (event) => {
   const typing = event.target.matches("input, select, textarea");
-  if (large.open || event.ctrlKey || event.metaKey || event.altKey) return;
-  if (event.key === "/" && !typing) {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+  if (large.open) {
+    if (by && !event.target.matches("video")) step(by); // a player moves within its video by the same keys
+  } else if (event.key === "/" && !typing) {
     event.preventDefault();
     field("search").focus();
-  } else if (!typing && (event.key === "ArrowRight" || event.key === "ArrowLeft")) {
-    const seen = [...videos.querySelectorAll(".card:not([hidden]) button.video")];
-    const place = seen.indexOf(document.activeElement);
-    const next = place < 0 ? seen[0] : seen[place + (event.key === "ArrowRight" ? 1 : -1)];
+  } else if (by && !typing) {
+    const [all, place] = [seen(), seen().indexOf(document.activeElement)];
+    const next = place < 0 ? all[0] : all[place + by];
     if (next) {
       event.preventDefault();
       next.focus();

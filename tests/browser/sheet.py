@@ -220,7 +220,12 @@ def test_everything_can_be_done_with_the_keyboard(browser: Browser, page: Path) 
     browser.until(lambda: browser.play_time("#large video") > 0.1)
     assert browser.find("#large .prompt")[0].text == HOSTILE
     browser.keep("large")
-    browser.press(Keys.ESCAPE)
+    browser.press(Keys.ARROW_RIGHT)
+    browser.until(lambda: browser.find("#large .prompt")[0].text == SHOTS[2].prompt)
+    browser.press(Keys.ARROW_LEFT, Keys.ARROW_LEFT)
+    browser.until(lambda: browser.find("#large .prompt")[0].text == SHOTS[0].prompt)
+    assert not browser.find("#previous")[0].is_enabled(), "there is none before the first"
+    browser.press(Keys.ARROW_RIGHT, Keys.ESCAPE)
     browser.until(lambda: not browser.find("#large"))
     browser.press(Keys.ARROW_LEFT)
     browser.until(lambda: browser.play_time("[data-row='1'] video") > 0.1)
