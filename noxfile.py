@@ -157,9 +157,15 @@ def audit(session: nox.Session) -> None:
 
 @nox.session(python=OLDEST)
 def typing(session: nox.Session) -> None:
-    """Check types, those of the public signatures in tests/typing among them."""
+    """Check types: of everything, of the README's examples, and how much of the public face has one."""
     session.install(EXTRAS, *_group("typing"))
     session.run("mypy")
+    folder = session.create_tmp()
+    session.run("python", "tests/typing/snippets.py", folder)
+    with session.chdir(folder):  # beside the installed package, not above its sources
+        session.run("mypy", "--strict", ".")
+        session.run("pyright", ".")
+        session.run("pyright", "--verifytypes", "foxvideo", "--ignoreexternal")
 
 
 @nox.session(python=NEWEST, default=False, tags=["all"])

@@ -10,7 +10,7 @@ import json
 import signal
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import click
 
@@ -24,24 +24,37 @@ T = TypeVar("T")
 
 _SECONDS = click.FloatRange(min=0, min_open=True)
 
-base_url_option = click.option(
+
+class Option(Protocol):
+    """Adds one option to a command, or several."""
+
+    def __call__(self, function: F, /) -> F:
+        """Return the command with it."""
+        ...
+
+
+base_url_option: Option = click.option(
     "--base-url",
     metavar="URL",
     help="Where the service answers. [default: FOXAPI_BASE_URL, else https://api.foxapi.cc]",
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON value on stdout and nothing else.")
-poll_every_option = click.option("--poll-every", type=_SECONDS, hidden=True, help="Seconds between two queries.")
-output_option = click.option(
+json_option: Option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON value on stdout and nothing else."
+)
+poll_every_option: Option = click.option(
+    "--poll-every", type=_SECONDS, hidden=True, help="Seconds between two queries."
+)
+output_option: Option = click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
     metavar="PATH",
     help="The file to make, or the folder for it. [default: <task id>.mp4 in this folder]",
 )
-overwrite_option = click.option("--overwrite", is_flag=True, help="Replace an existing file.")
+overwrite_option: Option = click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 
 
-def options(*many: Callable[[F], F]) -> Callable[[F], F]:
+def options(*many: Option) -> Option:
     """Return what adds several options, in the order in which the help shows them."""
 
     def add(function: F) -> F:
@@ -52,7 +65,7 @@ def options(*many: Callable[[F], F]) -> Callable[[F], F]:
     return add
 
 
-def timeout_option(default: float) -> Callable[[F], F]:
+def timeout_option(default: float) -> Option:
     """Return the option ``--timeout``."""
     return click.option(
         "--timeout",

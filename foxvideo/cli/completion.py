@@ -34,4 +34,4 @@ def families() -> Iterator[str]:
     return (model.family for model in catalogue.models())
 
 
-complete_ids = completing(ids)
+complete_ids: Complete = completing(ids)

@@ -25,7 +25,7 @@ from foxvideo.video import Video
 Begin = Callable[[Client], Awaitable[VideoTask]]
 
 # How a task is followed and saved; where to, each command says for itself.
-errand_options = command.options(
+errand_options: command.Option = command.options(
     command.overwrite_option,
     command.timeout_option(3600),
     command.base_url_option,

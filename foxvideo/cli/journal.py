@@ -14,16 +14,17 @@ import click
 import platformdirs
 
 from foxvideo._journal import RecordStatus, SqliteStore, TaskRecord
+from foxvideo.cli.command import Option
 
 PLACE = "FOXVIDEO_JOURNAL"
 
-journal_option = click.option(
+journal_option: Option = click.option(
     "--journal",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="PATH",
     help=f"The file that remembers what was submitted. [default: {PLACE}, else one in your data folder]",
 )
-key_option = click.option("--key", metavar="NAME", help="The name that the task was submitted with.")
+key_option: Option = click.option("--key", metavar="NAME", help="The name that the task was submitted with.")
 
 
 def place(given: Path | None) -> Path:

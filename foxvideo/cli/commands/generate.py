@@ -18,7 +18,7 @@ from foxvideo.client import Client
 from foxvideo.task import VideoTask
 
 # What to make, which becomes an ``Asked``.
-request_options = command.options(
+request_options: command.Option = command.options(
     click.argument("prompt", required=False),
     click.option(
         "--image",
