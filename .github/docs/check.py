@@ -38,8 +38,11 @@ PLAYERS: dict[str, object] = {  # what the guides call an object of a class
 }
 EXTRAS = ("cli", "emulator", "testing", "null")  # and a word of JSON
 _FENCED = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
+_SHELL = re.compile(r"^```console\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _CODE = re.compile(r"(?<!`)(`{1,2})(?!`)(.+?)(?<!`)\1(?!`)", re.DOTALL)
 _NAME = re.compile(r"(@?)([A-Za-z_]\w*(?:\.\w+)*)(\(.*\))?", re.DOTALL)
+_COMMAND = re.compile(r"foxvideo ([a-z]+)")
+_KEYWORD = re.compile(r"(?<![\w.-])([a-z_]\w*)=(?!=)")
 _DESCRIBED = re.compile(r"^ *(\w+): ", re.MULTILINE)
 
 Modules = Mapping[str, pdoc.doc.Module]
@@ -87,52 +90,71 @@ def _described_in(kind: object) -> set[str]:
 
 def names(modules: Modules) -> Iterator[str]:
     """Name what stands in backticks like a name of foxvideo and is none."""
-    known = _known()
+    known, options = _known(), _options()
     for module in modules.values():
         shown: list[pdoc.doc.Doc[Any]] = [module]
         shown += members(module) if module.modulename != "foxvideo" else ()
         for doc in shown:
-            for _, code in _CODE.findall(_FENCED.sub("", doc.docstring)):
-                if not _exists(" ".join(code.split()), doc, module, known):
+            shell = [line for lines in _SHELL.findall(doc.docstring) for line in lines.splitlines()]
+            for code in (*shell, *(code for _, code in _CODE.findall(_FENCED.sub("", doc.docstring)))):
+                plain = " ".join(code.split())
+                if not (options.issuperset(_KEYWORD.findall(plain)) and _exists(plain, doc, module, known)):
                     yield f"{module.modulename}: {doc.qualname or 'the module'} speaks of `{code}`, which is nowhere"
+
+
+def _nodes() -> Iterator[ast.AST]:
+    for path in (ROOT / "foxvideo").rglob("*.py"):
+        yield from ast.walk(ast.parse(path.read_text(encoding="utf-8")))
 
 
 def _known() -> set[str]:
     """Return every word that may stand alone: those of the package's code, of the catalogue, and Python's own."""
-    known = {*EXTRAS, *dir(builtins), *dir(asyncio), *_known_models()}
-    for path in (ROOT / "foxvideo").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            for word in (getattr(node, slot, None) for slot in ("id", "attr", "arg", "name", "value", "module")):
-                known |= {word} if isinstance(word, str) else set()
+    known = {*EXTRAS, *dir(builtins), *dir(asyncio), *keyword.kwlist}
+    for model in catalogue.models():
+        known |= {model.kind, *model.parameters}
+    for node in _nodes():
+        words = (getattr(node, slot, None) for slot in ("id", "attr", "arg", "name", "value", "module"))
+        known |= {word for word in words if isinstance(word, str)}
     return known
 
 
-def _known_models() -> Iterator[str]:
-    for model in catalogue.models():
-        yield from (model.kind, *model.parameters)
+def _options() -> set[str]:
+    """Return every word that may stand before ``=``: parameters, attributes of values, and fields of requests."""
+    options = {"ssl"} | {field for model in catalogue.models() for field in model.parameters}
+    for node in _nodes():
+        match node:
+            case ast.arg(arg=name) | ast.AnnAssign(target=ast.Name(id=name)):
+                options.add(name.lstrip("_"))
+            case ast.keyword(arg="alias", value=ast.Constant(value=str(name))):
+                options.add(name)
+    return options
 
 
 def _exists(code: str, doc: pdoc.doc.Doc[Any], module: pdoc.doc.Module, known: set[str]) -> bool:
     if re.fullmatch(r"[\w./-]+/[\w.-]*", code) and not code.startswith("/"):
         return any((folder / code).exists() for folder in (ROOT, ROOT / "foxvideo")) or not code.endswith((".py", "/"))
+    if command := _COMMAND.match(code):
+        return (ROOT / f"foxvideo/cli/commands/{command[1]}.py").exists()
     name = _NAME.fullmatch(code)
     if name is None or code.rpartition(".")[2] in FILES:
         return True  # a value, an expression, a header, a user's file
     if code.endswith((".py", ".json", ".css")):
         return any((ROOT / "foxvideo").rglob(code)) or code == "conftest.py"
-    head, _, rest = name[2].partition(".")
-    if not rest:
-        return head in known or bool(name[1]) or head.isupper() or keyword.iskeyword(head) or not head.isidentifier()
+    if "." not in name[2]:
+        return name[2] in known or bool(name[1]) or name[2].isupper()
+    return _resolves(name[2], doc, module)
+
+
+def _resolves(name: str, doc: pdoc.doc.Doc[Any], module: pdoc.doc.Module) -> bool:
+    """Whether a name with dots leads somewhere, from its class, its module, or what the guides call an object."""
+    head, _, rest = name.partition(".")
     namespace = module.get(doc.qualname.partition(".")[0]) if doc.qualname else None
-    roots = (
-        getattr(namespace, "obj", None),
-        PLAYERS.get(head),
-        *(getattr(at, head, None) for at in (module.obj, foxvideo)),
-    )
-    for root in roots:
-        if root is not None and (_has(root, rest) or _has(root, name[2])):
-            return True
-    return pydoc.locate(name[2]) is not None
+    named = (PLAYERS.get(head), getattr(module.obj, head, None), getattr(foxvideo, head, None))
+    if any(root is not None and _has(root, rest) for root in named):
+        return True
+    if namespace is not None and (_has(namespace.obj, name) or _has(namespace.obj, rest)):
+        return True
+    return pydoc.locate(name) is not None
 
 
 def _has(root: object, path: str) -> bool:
@@ -166,7 +188,8 @@ def links(folder: Path) -> Iterator[str]:
     pages = {}
     for path in folder.rglob("*.html"):
         pages[path.resolve()] = page = _Page()
-        page.feed(path.read_text(encoding="utf-8"))
+        page.feed(text := path.read_text(encoding="utf-8"))
+        page.loaded |= set(re.findall(r"""(?:url\(|@import)\s*["']?((?:https?:)?//[^"')\s]+)""", text))
     for path, page in pages.items():
         where = path.relative_to(folder.resolve())
         yield from (f"{where}: loads {url}" for url in page.loaded if "//" in url.partition(",")[0])

@@ -35,7 +35,7 @@ The fox walks out of the picture,fox.jpg,3,480p,
 """
 COMMAND = "foxvideo batch shots.csv --out clips/ --max-credits 500"
 SHOWN = 3  # ended rows when the board is drawn
-SIZE = "1180,764"
+SIZE = "1180,744"  # two rows of pictures
 
 
 async def make(folder: Path, console: Console) -> None:
