@@ -50,8 +50,8 @@ class _IdleSelector(selectors.DefaultSelector):
 class VirtualClockLoop(asyncio.SelectorEventLoop):
     """An event loop whose time jumps to the next timer as soon as nothing else is to be done.
 
-    For a client and a server in one process: whatever answers from outside is overtaken by the time. Work in threads
-    is waited for.
+    For a client and a server in one process: an answer of another process would come too late. Time stands still while
+    a thread works.
     """
 
     def __init__(self) -> None:
