@@ -3,6 +3,7 @@
 What belongs here: the group. What must not: any command; each has a room of its own.
 """
 
+import difflib
 import logging
 
 import click
@@ -24,46 +25,72 @@ from foxvideo.cli.commands.sheet import sheet
 from foxvideo.cli.commands.status import status
 from foxvideo.cli.commands.tasks import tasks
 
+_WIDEST = 110  # characters; the eye loses the line beyond
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+
+class _Commands(click.Group):
+    """The commands by what they are for, the everyday ones first; a mistyped one is told what it is like."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
+        """Write the commands, each with its whole first sentence."""
+        for title, commands in _ROOMS.items():
+            with formatter.section(title):
+                rows = [(str(command.name), command.get_short_help_str(_WIDEST)) for command in commands]
+                formatter.write_dl(rows, col_max=max(map(len, self.commands)))
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
+        """Write what each exit code means."""
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(str(code), meaning) for code, meaning in _EXIT_CODES.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that a word names."""
+        if args and args[0] not in self.commands and not args[0].startswith("-"):
+            like = difflib.get_close_matches(args[0], self.commands) or [
+                name for name in self.commands if name.startswith(args[0])
+            ]
+            if like:
+                ctx.fail(f"no such command {args[0]!r}; did you mean {' or '.join(like)}?")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": _WIDEST})
 @click.version_option(__version__, prog_name="foxvideo")
 def app() -> None:
     """Make videos with FoxAPI.
 
+    \b
+      foxvideo demo
+      foxvideo generate "A fox in snow" -o fox.mp4
+      foxvideo batch shots.csv --out clips/
+      foxvideo resume
+
     What is submitted is written down first, in a journal: `foxvideo tasks` shows it, `foxvideo resume` finishes it.
 
     The key comes from the environment variable FOXAPI_API_KEY; keys are made at
-    https://api.foxapi.cc/console/token. `foxvideo demo` needs none.
-
-    \b
-    Exit codes:
-      0    ok
-      1    the task failed, or another error
-      2    bad input
-      3    the key was refused, or credits are missing
-      4    uncertain: a task may have been made, look before you repeat
-      5    waiting ended, the task goes on
-      130  interrupted; what goes on is named, with the command to fetch it
+    https://api.foxapi.cc/console/token.
     """  # noqa: D301 - click wants the control character itself
     # Each command says in its own words what became of its tasks; what it cannot know of is printed all the same.
     logging.getLogger("foxvideo").setLevel(logging.ERROR)
 
 
-for _command in (
-    demo,
-    generate,
-    batch,
-    sheet,
-    status,
-    fetch,
-    tasks,
-    resume,
-    adopt,
-    resubmit,
-    forget,
-    models,
-    balance,
-    doctor,
-    emulator,
-):
-    app.add_command(_command)
+_ROOMS = {
+    "Every day": (generate, batch, resume, tasks),
+    "Look": (status, fetch, sheet, models, balance, doctor),
+    "Decide what only you can": (adopt, resubmit, forget),
+    "Try without a key": (demo, emulator),
+}
+_EXIT_CODES = {
+    0: "all is well",
+    1: "the task failed, or another error",
+    2: "bad input",
+    3: "the key was refused, or credits are missing",
+    4: "uncertain: a task may have been made, look before you repeat",
+    5: "waiting ended, the task goes on",
+    130: "interrupted; what goes on is named, with the command that fetches it",
+}
+for _commands in _ROOMS.values():
+    for _command in _commands:
+        app.add_command(_command)

@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 import click
 
-from foxvideo.cli import outcome
+from foxvideo.cli import outcome, spans
 from foxvideo.client import Client
 from foxvideo.errors import FoxError
 from foxvideo.schedule.base import Every
@@ -69,11 +69,11 @@ def timeout_option(default: float) -> Option:
     """Return the option ``--timeout``."""
     return click.option(
         "--timeout",
-        type=_SECONDS,
-        default=default,
+        type=spans.wait,
+        default=f"{default:g}",
         show_default=True,
         metavar="SECONDS",
-        help="How long to wait; the task goes on without you.",
+        help="How long to wait, such as 90, 30m or 2h; the task goes on without you.",
     )
 
 

@@ -5,12 +5,15 @@ What belongs here: which model is meant, and what a value is. What must not: wha
 """
 
 import json
+import re
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import attrs
 import click
 
+from foxvideo.cli.streams import somebody_can_answer
 from foxvideo.requests.generic import (
     GrokEditVideo,
     GrokImageToVideo,
@@ -19,6 +22,9 @@ from foxvideo.requests.generic import (
     GrokVideoExtension,
     Request,
 )
+
+# A prompt may speak of ``@Image1``, and of anything else in more than one word.
+_OTHER_AT = re.compile(r"@(@|image\d+\b|\S*\s)", re.IGNORECASE)
 
 
 @attrs.frozen(kw_only=True)
@@ -48,7 +54,7 @@ class Asked:
         if self.prompt is None and not self.model:
             raise click.UsageError("Missing argument 'PROMPT'.")
         fields = {
-            "prompt": self.prompt,
+            "prompt": None if self.prompt is None else prompt(self.prompt),
             **sources,
             "duration": self.duration,
             "aspect_ratio": self.aspect_ratio,
@@ -73,6 +79,25 @@ class Asked:
         if pictures:
             return GrokImageToVideo.model, {"image_url": media("--image", pictures[0])}
         return GrokTextToVideo.model, {}
+
+
+def prompt(text: str) -> str:
+    """Return the words of a prompt: ``-`` reads stdin, and ``@notes.txt`` a file, as elsewhere.
+
+    Raises:
+        click.UsageError: There is no such file, or no words come on stdin.
+    """
+    if text == "-":
+        words = "" if somebody_can_answer() else sys.stdin.read().strip()
+        if not words:
+            raise click.UsageError("a prompt - comes on stdin, where nothing came")
+        return words
+    if not text.startswith("@") or _OTHER_AT.match(text):
+        return text.removeprefix("@") if text.startswith("@@") else text
+    try:
+        return Path(text[1:]).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as error:
+        raise click.UsageError(f"the prompt {text} names a file, which cannot be read: {error}") from None
 
 
 def media(option: str, text: str) -> str | Path:

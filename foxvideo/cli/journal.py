@@ -24,7 +24,6 @@ journal_option: Option = click.option(
     metavar="PATH",
     help=f"The file that remembers what was submitted. [default: {PLACE}, else one in your data folder]",
 )
-key_option: Option = click.option("--key", metavar="NAME", help="The name that the task was submitted with.")
 
 
 def place(given: Path | None) -> Path:

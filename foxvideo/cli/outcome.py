@@ -58,6 +58,12 @@ _SHELL_HINTS: Mapping[type[FoxError], str] = {
     ResultsMissing: "ask again later",
     ModelUnavailable: "choose another model, or wait",
 }
+_IN_SHELL = {
+    " (pass check=False to send it all the same)": "",
+    "pass api_key or set FOXAPI_API_KEY": "set FOXAPI_API_KEY",
+    "pass overwrite=True to replace it": "--overwrite replaces it",
+    "; for a local file pass a pathlib.Path": ", or a local file",
+}
 _KEPT = ("base_url", "journal")  # options without which the next command would look elsewhere
 
 
@@ -95,7 +101,14 @@ def exit_code(error: Exception) -> Exit:
 def message(error: Exception) -> str:
     """Return what happened, in one line."""
     text = error.format_message() if isinstance(error, click.ClickException) else str(error)
-    return " ".join(text.split()) or type(error).__name__
+    return " ".join(in_shell_words(text).split()) or type(error).__name__
+
+
+def in_shell_words(text: str) -> str:
+    """Return a text of the library without what only Python can type."""
+    for python, shell in _IN_SHELL.items():
+        text = text.replace(python, shell)
+    return text
 
 
 def shell_hint(error: Exception) -> str:

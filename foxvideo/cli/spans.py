@@ -22,8 +22,24 @@ def seconds(text: str) -> float:
     """
     found = re.fullmatch(r"([0-9]{1,6}(?:\.[0-9]{1,6})?)([smhdw])", text.strip())
     if not found:
-        raise click.BadParameter(f"{text!r} is no span of time such as 12h, 30d or 8w")
+        raise click.BadParameter(f"{text!r} is no span of time such as 90s, 12h, 30d or 8w")
     return float(found[1]) * _UNITS[found[2]]
+
+
+def wait(text: str) -> float:
+    """Return the seconds of a wait: a number above 0, or a span as for ``seconds``.
+
+    >>> wait("90"), wait("1.5m")
+    (90.0, 90.0)
+
+    Raises:
+        click.BadParameter: It is neither.
+    """
+    plain = re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,6})?", text.strip())
+    span = float(text) if plain else seconds(text)
+    if span <= 0:
+        raise click.BadParameter(f"{text!r} is not above 0")
+    return span
 
 
 def shown(span: float) -> str:

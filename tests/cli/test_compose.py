@@ -2,6 +2,7 @@
 
 import io
 import re
+import sys
 from pathlib import Path
 
 import click
@@ -23,7 +24,7 @@ from foxvideo import (
     TaskTimeout,
     Video,
 )
-from foxvideo.cli import outcome
+from foxvideo.cli import compose, outcome
 from foxvideo.cli.compose import Asked, value
 from foxvideo.cli.progress import Display
 from foxvideo.cli.target import Target
@@ -204,3 +205,21 @@ async def test_what_is_no_video_is_not_saved(tmp_path: Path) -> None:
     """A voice has no link; nothing is fetched, nothing fails."""
     made = Video(id="t", model="m", request=None, results=(), credits_reserved=None, created=None, source=None)
     assert await Target(tmp_path / "a.mp4", overwrite=False).save(made) == []
+
+
+@pytest.mark.parametrize("text", ["A fox", "@Image1 dances", "@image2", "@ home, a fox", "user@example.com", "-x"])
+def test_a_prompt_is_what_it_says(text: str) -> None:
+    """Pictures are called @Image1 in prompts, which is no file."""
+    assert compose.prompt(text) == text
+
+
+def test_a_prompt_may_be_a_file_or_come_on_stdin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As elsewhere in the tool: a paid video of "-" or "@notes.txt" is what nobody wants."""
+    (tmp_path / "notes.txt").write_text("A fox, 狐狸\n", encoding="utf-8")
+    assert compose.prompt(f"@{tmp_path}/notes.txt") == "A fox, 狐狸"
+    assert compose.prompt("@@notes.txt") == "@notes.txt"
+    monkeypatch.setattr(sys, "stdin", io.StringIO("A fox\non two lines\n"))
+    assert compose.prompt("-") == "A fox\non two lines"
+    for nothing in ("-", "@nowhere.txt", f"@{tmp_path}"):
+        with pytest.raises(click.UsageError):
+            compose.prompt(nothing)

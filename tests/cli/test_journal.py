@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import click
 import commanding
 import platformdirs
 import pytest
 from click.testing import CliRunner, Result
+from rich.cells import cell_len
 
 from foxvideo import Client, GrokTextToVideo, TaskRecord
 from foxvideo.cli import errand, journal as journals, spans
@@ -87,11 +89,11 @@ def test_tasks_shows_what_was_submitted_without_key_and_network(run: Run) -> Non
     result = run(None, "tasks")
     assert result.exit_code == 0, result.output
     head, first, second = (re.split(r"  +", line) for line in result.stdout.splitlines())
-    assert head == ["KEY", "ID", "MODEL", "STATE", "AGE", "CREDITS", "FILE"]
-    model = "grok-imagine-text-to-video"
-    assert first == ["shot-1", task_id, model, "completed", first[4], "12.5", str(Path("fox.mp4").absolute())]
-    assert second == ["shot 2", "-", model, "refused", second[4], "-", "-"]
-    assert re.fullmatch(r"\d+s", first[4])
+    assert head == ["KEY", "ID", "STATE", "AGE", "CREDITS", "MODEL", "PROMPT", "FILE"]
+    model, file = "grok-imagine-text-to-video", str(Path("fox.mp4").absolute())
+    assert first == ["shot-1", task_id, "completed", first[3], "12.5", model, "A fox", file]
+    assert second == ["shot 2", "-", "refused", second[3], "-", model, "A fox", "-"]
+    assert re.fullmatch(r"\d+s", first[3])
 
 
 def test_tasks_prints_one_list_of_json(run: Run) -> None:
@@ -136,6 +138,31 @@ def test_a_table_is_never_cut_short_and_stands_in_columns() -> None:
     assert "2h" in long
 
 
+@pytest.mark.parametrize("width", [20, 40, 50, 80, 110, 200])
+def test_a_table_fits_the_terminal(width: int) -> None:
+    """An id is whole in it, since a part of it could not be copied; what does not fit is left out."""
+    task_id, request = "task-unified-1757165031-uyujaw3d", json.dumps({"prompt": "A 狐狸 trots through snow. " * 9})
+    rows = [
+        row(key=key, task_id=task_id, model="grok-imagine-text-to-video", file="/clips/fox.mp4", request=request)
+        for key in ("auto-1", "k" * 150, "狐" * 60)
+    ]
+    lines = list(memory.table(rows, set(), 7200.0, width))
+    assert all(cell_len(line) <= width for line in lines) or lines[0] == "ID"
+    assert all(task_id in line for line in lines[1:]) is (width >= len(task_id))
+    assert ("PROMPT" in lines[0], "KEY" in lines[0]) == (width >= 110, width >= 80)
+
+
+def test_tasks_can_be_narrowed(run: Run) -> None:
+    """By where they stand, and to the newest."""
+    with served() as emulator:
+        for number in range(3):
+            assert run(emulator, "generate", f"shot {number}", "-o", f"{number}.mp4").exit_code == 0
+    told = json.loads(run(None, "tasks", "--last", "2", "--json").stdout)
+    assert [each["request"]["prompt"] for each in told] == ["shot 1", "shot 2"]
+    assert json.loads(run(None, "tasks", "--status", "failed", "--json").stdout) == []
+    assert len(json.loads(run(None, "tasks", "--status", "completed", "--json").stdout)) == 3
+
+
 def test_hosts_are_told_where_there_are_several() -> None:
     """The emulator's tasks are not the service's."""
     assert "HOST" not in "".join(memory.table([row()], set(), 0.0))
@@ -155,6 +182,19 @@ def test_a_key_that_was_made_up_is_shown_only_where_there_is_no_id() -> None:
 def test_a_span_is_a_number_and_a_unit(text: str, seconds: float) -> None:
     """As anybody would write it."""
     assert spans.seconds(text) == seconds
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90", 90.0), ("0.5", 0.5), ("90s", 90.0), ("1m", 60.0), ("2h", 7200.0)])
+def test_a_wait_is_a_number_of_seconds_or_a_span(text: str, seconds: float) -> None:
+    """Both are what people type."""
+    assert spans.wait(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "1e9", "soon", "0s"])
+def test_a_wait_that_is_none_is_refused(text: str) -> None:
+    """Before anything is sent."""
+    with pytest.raises(click.BadParameter):
+        spans.wait(text)
 
 
 @pytest.mark.parametrize("text", ["", "30", "d", "-1d", "1 d 2 h", "30 days", "1e9d"])

@@ -7,6 +7,7 @@ import click
 from foxvideo._journal import TaskRecord
 from foxvideo.cli import command
 from foxvideo.cli.commands.status import told
+from foxvideo.cli.completion import complete_keys
 from foxvideo.cli.journal import journal_option, ready
 from foxvideo.cli.outcome import next_command
 from foxvideo.client import Client
@@ -14,7 +15,7 @@ from foxvideo.state import TaskState
 
 
 @click.command(cls=command.Command)
-@click.argument("key")
+@click.argument("key", shell_complete=complete_keys)
 @click.argument("task_id", metavar="ID")
 @command.timeout_option(30)
 @command.base_url_option

@@ -167,9 +167,7 @@ async def _survey(manifest: Manifest, source: Path, folder: Path) -> tuple[Surve
 
     def show(row: BadRow) -> None:
         for fault in row.faults:
-            click.echo(
-                printable(f"{name}:{row.line}: {fault.replace('pass check=False', 'give --no-check')}"), err=True
-            )
+            click.echo(printable(f"{name}:{row.line}: {outcome.in_shell_words(fault)}"), err=True)
 
     async with contextlib.AsyncExitStack() as stack:
         path = folder / JOURNAL

@@ -5,15 +5,16 @@ from pathlib import Path
 import click
 
 from foxvideo.cli import command
+from foxvideo.cli.completion import id_argument, key_option
 from foxvideo.cli.errand import Errand, errand_options, print_video
-from foxvideo.cli.journal import key_option, ready, saved_at
+from foxvideo.cli.journal import ready, saved_at
 from foxvideo.cli.target import Target
 from foxvideo.client import Client
 from foxvideo.task import VideoTask
 
 
 @click.command(cls=command.Command)
-@click.argument("task_id", metavar="[ID]", required=False)
+@id_argument
 @key_option
 @command.output_option
 @errand_options

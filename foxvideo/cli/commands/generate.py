@@ -3,19 +3,34 @@
 What belongs here: its options. What must not: which request they mean (``cli/compose.py``).
 """
 
+import difflib
 from pathlib import Path
 from typing import Any
 
 import click
 
+from foxvideo import catalogue
+from foxvideo._transfer import content
 from foxvideo.cli import command
-from foxvideo.cli.completion import complete_ids
+from foxvideo.cli.completion import complete_ids, complete_media, complete_settings, completing, ids
 from foxvideo.cli.compose import Asked
 from foxvideo.cli.errand import Errand, errand_options, print_video
 from foxvideo.cli.journal import ready, saved_at
 from foxvideo.cli.target import Target
 from foxvideo.client import Client
+from foxvideo.requests import generic
+from foxvideo.requests.generic import VideoRequest, fields_of, media_of
+from foxvideo.requests.validation import show
 from foxvideo.task import VideoTask
+
+
+def _shapes() -> tuple[str, ...]:
+    return "16:9", "4:3", "3:2", "1:1", "2:3", "3:4", "9:16"
+
+
+def _resolutions() -> tuple[str, ...]:
+    return "480p", "720p"
+
 
 # What to make, which becomes an ``Asked``.
 request_options: command.Option = command.options(
@@ -25,6 +40,7 @@ request_options: command.Option = command.options(
         "images",
         multiple=True,
         metavar="PATH|URL",
+        shell_complete=complete_media,
         help="A picture to begin with; several: see --reference.",
     ),
     click.option(
@@ -32,13 +48,19 @@ request_options: command.Option = command.options(
         "references",
         multiple=True,
         metavar="PATH|URL",
+        shell_complete=complete_media,
         help="Someone or something to show; the prompt calls them @Image1, @Image2, ...",
     ),
-    click.option("--video", metavar="PATH|URL", help="A video to change."),
+    click.option("--video", metavar="PATH|URL", shell_complete=complete_media, help="A video to change."),
     click.option("--extend", is_flag=True, help="Go on with --video instead of changing it."),
     click.option("--duration", type=int, metavar="N", help="Whole seconds."),
-    click.option("--aspect-ratio", metavar="W:H", help="16:9, 4:3, 3:2, 1:1, 2:3, 3:4 or 9:16."),
-    click.option("--resolution", metavar="P", help="480p or 720p."),
+    click.option(
+        "--aspect-ratio",
+        metavar="W:H",
+        shell_complete=completing(_shapes),
+        help="16:9, 4:3, 3:2, 1:1, 2:3, 3:4 or 9:16.",
+    ),
+    click.option("--resolution", metavar="P", shell_complete=completing(_resolutions), help="480p or 720p."),
     click.option(
         "--model",
         metavar="ID",
@@ -50,6 +72,7 @@ request_options: command.Option = command.options(
         "settings",
         multiple=True,
         metavar="FIELD=VALUE",
+        shell_complete=complete_settings,
         help="A field as on the wire; JSON, or text, or @file.",
     ),
 )
@@ -57,7 +80,10 @@ request_options: command.Option = command.options(
 
 @click.command(cls=command.Command)
 @request_options
-@click.option("--no-check", is_flag=True, help="Do not hold the fields against the documentation.")
+@click.option("--no-check", is_flag=True, help="Do not hold the request against the documentation.")
+@click.option(
+    "--dry-run", is_flag=True, help="Check all that can be checked, say what would be sent, and send nothing."
+)
 @click.option("--key", metavar="NAME", help="Your name for the task: the same key is never made twice.")
 @click.option("--retry-failed", is_flag=True, help="Make what failed under --key anew, which is paid anew.")
 @command.output_option
@@ -71,6 +97,7 @@ def generate(
     journal: Path | None,
     poll_every: float | None,
     no_check: bool,
+    dry_run: bool,
     key: str | None,
     retry_failed: bool,
     as_json: bool,
@@ -86,6 +113,7 @@ def generate(
       foxvideo generate "A fox trots over fresh snow" -o fox.mp4
       foxvideo generate "The camera pushes in" --image cat.jpg --duration 6
       foxvideo generate "Make it night" --video fox.mp4 -o night.mp4
+      foxvideo generate "Two foxes" --dry-run
       foxvideo generate "Two foxes" --model veo-3.1-fast-text-to-video --set duration=8
 
     The path of the file is printed on stdout, everything else on stderr. What is submitted is written down first:
@@ -97,6 +125,10 @@ def generate(
     target, path = Target(output, overwrite), ready(journal)
     target.check(known=command.run(saved_at(path, key=key)))
     request = Asked(**asked).request()
+    _check_model(request.model, check=not no_check)
+    if dry_run:
+        _show(request, check=not no_check)
+        return
     client = command.make_client(base_url, path, poll_every=poll_every)
 
     async def begin(client: Client) -> VideoTask:
@@ -104,3 +136,18 @@ def generate(
 
     video, files = Errand(client, target).run(key or request.model, begin)
     print_video(video, files, as_json=as_json)
+
+
+def _check_model(model: str, *, check: bool) -> None:
+    """Refuse a model that is like a documented one, since it is most likely that one, mistyped."""
+    if check and catalogue.find(model) is None and (like := difflib.get_close_matches(model, ids(), n=3, cutoff=0.85)):
+        raise click.UsageError(f"no documented model is called {model}; did you mean {' or '.join(like)}?")
+
+
+def _show(request: VideoRequest, *, check: bool) -> None:
+    """Say what would be sent, once it has passed every check that needs no service."""
+    generic.check(request, documented=check)
+    for media in media_of(request).values():
+        content.digest(media, check=check)
+    click.echo(f"{request.model}: " + ", ".join(f"{name}={show(value)}" for name, value in fields_of(request).items()))
+    click.echo("nothing was sent", err=True)

@@ -10,6 +10,7 @@ from foxvideo._journal import SqliteStore, TaskRecord
 from foxvideo._journal.recorder import recalled_request
 from foxvideo.cli import command
 from foxvideo.cli.commands.generate import request_options
+from foxvideo.cli.completion import complete_keys
 from foxvideo.cli.compose import Asked
 from foxvideo.cli.errand import Errand, errand_options, print_video
 from foxvideo.cli.journal import ready
@@ -21,7 +22,7 @@ from foxvideo.task import VideoTask
 
 
 @click.command(cls=command.Command)
-@click.argument("key")
+@click.argument("key", shell_complete=complete_keys)
 @request_options
 @click.option("--yes", is_flag=True, help="Do not ask whether I am sure.")
 @command.output_option

@@ -6,13 +6,14 @@ from pathlib import Path
 import click
 
 from foxvideo.cli import command
-from foxvideo.cli.journal import journal_option, key_option, ready
+from foxvideo.cli.completion import id_argument, key_option
+from foxvideo.cli.journal import journal_option, ready
 from foxvideo.client import Client
 from foxvideo.state import TaskState
 
 
 @click.command(cls=command.Command)
-@click.argument("task_id", metavar="[ID]", required=False)
+@id_argument
 @key_option
 @command.timeout_option(30)
 @command.base_url_option
