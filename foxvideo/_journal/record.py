@@ -170,7 +170,7 @@ class TaskRecord:
         times = {name: shown(moment(getattr(self, name))) for name in ("planned", "sent", "accepted", "ended")}
         return {
             "schema": 1,
-            "id": self.task_id,
+            "task_id": self.task_id,
             "key": self.key,
             "attempt": self.attempt,
             "model": self.model,

@@ -1351,7 +1351,7 @@ async def test_states_videos_records_and_errors_are_the_same_json_everywhere(fox
     for values in (error.as_dict(), *told):
         assert values["schema"] == 1
         assert json.loads(json.dumps(values)) == values
-    assert {values["id"] for values in told} == {video.id}
+    assert {values.get("id", values.get("task_id")) for values in told} == {video.id}
     assert {values["status"] for values in told} == {"completed"}
     assert {values["credits_reserved"] for values in told} == {video.credits_reserved}
     assert told[0]["created"] == told[1]["created"]

@@ -102,7 +102,7 @@ def test_tasks_prints_one_list_of_json(run: Run) -> None:
         run(emulator, "generate", "A fox", "--duration", "4")
         (task_id,) = emulator.ledger.tasks
     (told,) = shown(run)
-    assert (told["id"], told["status"], told["attempt"]) == (task_id, "completed", 1)
+    assert (told["task_id"], told["status"], told["attempt"]) == (task_id, "completed", 1)
     assert told["request"] == {"model": "grok-imagine-text-to-video", "prompt": "A fox", "duration": 4}
     assert told["key"].startswith("auto-")
     assert told["planned"] <= told["sent"] <= told["accepted"] <= told["ended"]
@@ -493,7 +493,7 @@ def test_an_uncertain_submit_says_how_to_decide(run: Run) -> None:
     assert "foxvideo resubmit 'shot 1'" in result.stderr
     assert "client." not in result.stderr
     (told,) = shown(run, "--uncertain")
-    assert (told["key"], told["status"], told["id"]) == ("shot 1", "uncertain", None)
+    assert (told["key"], told["status"], told["task_id"]) == ("shot 1", "uncertain", None)
     table = run(None, "tasks", "--uncertain")
     assert re.search(r"^shot 1: sent \d{4}-\d\d-\d\d \d\d:\d\d:\d\d, ", table.stderr, re.MULTILINE)
     assert "1 uncertain" in run(None, "tasks").stderr

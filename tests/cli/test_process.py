@@ -152,7 +152,7 @@ def test_after_a_kill_resume_finishes_and_saves(tmp_path: Path) -> None:
         with started(*GENERATE, folder=tmp_path, base_url=emulator.base_url) as process:
             task_id = line(process.stderr, r"accepted (\S+)")
             process.kill()
-        assert [row["id"] for row in rows(folder=tmp_path)] == [task_id]
+        assert [row["task_id"] for row in rows(folder=tmp_path)] == [task_id]
         emulator.finish(task_id)
         with started("resume", folder=tmp_path, base_url=emulator.base_url) as process:
             out, err = process.communicate(timeout=DEADLINE)
