@@ -122,7 +122,7 @@ from foxvideo.requests.grok import (
 )
 from foxvideo.schedule.adaptive import Learned
 from foxvideo.schedule.base import Every, Schedule
-from foxvideo.state import Result, Status, TaskProblem, TaskState, Usage
+from foxvideo.state import Result, Stats, Status, TaskProblem, TaskState, Usage
 from foxvideo.task import VideoTask
 from foxvideo.video import Video
 
@@ -160,6 +160,7 @@ __all__ = [
     "SavedFile",
     "Schedule",
     "ServiceUnavailable",
+    "Stats",
     "Status",
     "SubmitUncertain",
     "TaskAbandoned",

@@ -45,10 +45,17 @@ def key(value: object) -> str:
     return value
 
 
+def file(name: str, value: object) -> Path:
+    """Return the path of a file, as ``path``; one with a null character is refused, too."""
+    if "\0" in str(found := path(name, value)):
+        raise ValueError(f"{name} must be a path without a null character, not {str(found)!r:.80}")
+    return found
+
+
 def path(name: str, value: object) -> Path:
-    """Return a path that a file or folder can have, else raise ``TypeError`` or ``ValueError``."""
+    """Return a path, else raise ``TypeError``, or ``ValueError`` where it is empty; whether it can be is seen later."""
     if not isinstance(value, str | os.PathLike) or not isinstance(found := os.fspath(value), str):
         raise TypeError(f"{name} must be a path, as a text or a pathlib.Path, not {value!r:.80}")
-    if not found or "\0" in found:
-        raise ValueError(f"{name} must be a path that can be, not {found!r:.80}")
+    if not found:
+        raise ValueError(f"{name} must be a path, not an empty text")
     return Path(found)

@@ -90,6 +90,7 @@ from types import EllipsisType, TracebackType
 from typing import TYPE_CHECKING, Self
 
 import aiohttp
+import attrs
 
 from foxvideo import _options, task as tasks
 from foxvideo._engine.autosave import Autosave, saved
@@ -118,7 +119,7 @@ from foxvideo.requests import generic
 from foxvideo.requests.generic import Request, VideoRequest
 from foxvideo.schedule.adaptive import Learned
 from foxvideo.schedule.base import Schedule, check as check_schedule, learning
-from foxvideo.state import TaskState
+from foxvideo.state import Stats, TaskState
 from foxvideo.task import VideoTask
 from foxvideo.video import Source, Video
 
@@ -210,7 +211,7 @@ class Client:
             trust_env=flag("trust_env", trust_env),
             user_agent=text("user_agent", user_agent or USER_AGENT),
         )
-        self._store: Store | None = None if journal is None else SqliteStore(path("journal", journal))
+        self._store: Store | None = None if journal is None else SqliteStore(_options.file("journal", journal))
         self._recorder: Recorder = JournalRecorder(self._store, self.base_url) if self._store else NullRecorder()
         if schedule is None:
             schedule = Learned()
@@ -585,6 +586,10 @@ class Client:
         Uncertain submits are among them, and before ``close()`` those that wait to be sent: their ``id`` is None.
         """
         return tuple(VideoTask(job, self._engine) for job in self._engine.jobs.unfinished.values())
+
+    def stats(self) -> Stats:
+        """Return what this client is doing now, in numbers; reads memory alone."""
+        return attrs.evolve(self._engine.stats(), saving=self._autosave.running)
 
     async def upload(self, media: LocalMedia) -> str:
         """Upload a local file, or bytes, and return its public URL, which lives 72 hours.

@@ -165,6 +165,31 @@ class TaskState:
         }
 
 
+@attrs.frozen(kw_only=True)
+class Stats:
+    """What a client is doing, in numbers: ``client.stats()``.
+
+    Attributes:
+        waiting: Tasks that are not sent yet.
+        sending: Submissions that have left and have no reply yet.
+        running: Tasks that the service has accepted and that are followed.
+        left: Tasks that may exist and are not followed any more: uncertain, timed out, abandoned.
+        requests: Requests that are in flight, at most ``max_requests``.
+        saving: Videos that are being saved.
+        uploads: Uploads that are remembered, so that the same content is not uploaded again; 10,000 at most.
+        silent_for: Seconds since the service last answered a poll; None while it answers.
+    """
+
+    waiting: int
+    sending: int
+    running: int
+    left: int
+    requests: int
+    saving: int = 0
+    uploads: int
+    silent_for: float | None
+
+
 def moment(seconds: float | None) -> dt.datetime | None:
     """Return Unix seconds as a time in UTC; None for none, and for a number that is no time."""
     try:

@@ -106,6 +106,14 @@ class VideoTask(Awaitable[Video]):
         state = self._job.state
         return state.status if state else None
 
+    @property
+    def silent_for(self) -> float | None:
+        """Seconds since the service last answered a poll of this client; None while it answers.
+
+        After 20 seconds the logger ``foxvideo`` has a WARNING. Polls go on until the task's timeout.
+        """
+        return self._engine.silent_for
+
     def done(self) -> bool:
         """Whether awaiting it would answer at once."""
         return self._job.done()

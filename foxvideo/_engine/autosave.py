@@ -31,6 +31,11 @@ class Autosave:
     _running: dict[tuple[str, Target], asyncio.Future[None]] = attrs.field(factory=dict, init=False)
     _closed: bool = attrs.field(default=False, init=False)
 
+    @property
+    def running(self) -> int:
+        """How many videos are being saved."""
+        return len(self._running)
+
     def when_done(self, job: Job, target: Target) -> list[asyncio.Future[None]]:
         """Save the video of a job as soon as it has one.
 

@@ -5,9 +5,11 @@ It puts the rooms below it together in time; each rule is theirs.
 
 import asyncio
 import contextlib
+from collections import Counter
 
 import attrs
 
+from foxvideo._aio import loop_time
 from foxvideo._engine.dispatcher import Dispatcher, Kind
 from foxvideo._engine.gate import Gate, Read
 from foxvideo._engine.job import UNSENT, Job, Stage
@@ -21,6 +23,7 @@ from foxvideo._transfer.upload import Uploads
 from foxvideo.errors import ClientClosed, FoxError, Submitted, SubmitUncertain, TaskAbandoned
 from foxvideo.requests.generic import VideoRequest
 from foxvideo.schedule.base import Learning
+from foxvideo.state import Stats
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -52,6 +55,27 @@ class Engine:
     closed: bool = attrs.field(default=False, init=False)
     _loop: asyncio.AbstractEventLoop | None = attrs.field(default=None, init=False, repr=False)
     _closing: asyncio.Event = attrs.field(factory=asyncio.Event, init=False, repr=False)
+
+    # --- What is going on ---
+
+    @property
+    def silent_for(self) -> float | None:
+        """Seconds since the service last answered a poll; None while it answers, and where no loop runs."""
+        silence = self.polling.silence
+        return None if silence.since is None or self.closed else silence.seconds(loop_time())
+
+    def stats(self) -> Stats:
+        """Return what is going on now."""
+        stages = Counter(job.stage for job in self.jobs.unfinished.values() if not job.done())
+        return Stats(
+            waiting=sum(stages[stage] for stage in UNSENT),
+            sending=stages[Stage.SENDING],
+            running=stages[Stage.ACCEPTED],
+            left=sum(job.done() for job in self.jobs.unfinished.values()),
+            requests=len(self.dispatcher.in_flight),
+            uploads=self.uploads.remembered,
+            silent_for=self.silent_for,
+        )
 
     # --- The loop ---
 

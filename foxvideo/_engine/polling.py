@@ -15,6 +15,7 @@ from foxvideo._engine.dispatcher import Dispatcher, Kind
 from foxvideo._engine.ends import broken
 from foxvideo._engine.job import Job
 from foxvideo._engine.jobs import Jobs
+from foxvideo._engine.silence import Silence
 from foxvideo._engine.timers import Work
 from foxvideo._http import Transport
 from foxvideo._wire.verdict import PollAgain, poll_verdict, state_verdict
@@ -35,6 +36,7 @@ class Polling:
         transport: The connections.
         schedule: When to poll.
         sync_upstream: Whether polls ask the service to look upstream.
+        silence: Whether it answers.
     """
 
     jobs: Jobs
@@ -42,6 +44,7 @@ class Polling:
     transport: Transport
     schedule: Learning
     sync_upstream: bool
+    silence: Silence = attrs.field(factory=Silence, init=False)
 
     def follow(self, job: Job) -> None:
         """Begin to poll an accepted task at once, whose time runs from now."""
@@ -82,6 +85,11 @@ class Polling:
             slow_down(self.dispatcher, Kind.POLL, started, verdict.after or 0.0)
         else:
             self.dispatcher.passed(Kind.POLL, started)
+        if isinstance(verdict, PollAgain) and verdict.state is None and not verdict.limited:
+            failed = verdict.failures.error
+            self.silence.unheard(now, "" if failed is None else failed.what)
+        else:
+            self.silence.heard()
         self._carry_out(job, verdict, now)
 
     def _carry_out(self, job: Job, verdict: PollAgain | TaskState | FoxError, now: float) -> None:

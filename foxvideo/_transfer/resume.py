@@ -273,4 +273,4 @@ def _kind(headers: Mapping[str, str]) -> str:
 
 
 def _number(text: str) -> int | None:
-    return int(text) if re.fullmatch(r"[0-9]{1,18}", text.strip()) else None
+    return int(text.strip()) if re.fullmatch(r"[0-9]{1,18}", text.strip()) else None

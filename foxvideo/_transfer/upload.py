@@ -98,6 +98,11 @@ class Uploads:
     _closed: bool = attrs.field(default=False, init=False)
     _slots: asyncio.Semaphore = attrs.field(factory=lambda: asyncio.Semaphore(_AT_ONCE), init=False)
 
+    @property
+    def remembered(self) -> int:
+        """How many uploads are known, 10,000 at most."""
+        return len(self._known)
+
     async def link(self, media: LocalMedia, expected: str | None = None, *, check: bool = False) -> str:
         """Return a URL under which the service can read a local file; uploaded unless its content already was.
 

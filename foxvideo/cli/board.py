@@ -15,6 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from foxvideo._engine.silence import LONG
 from foxvideo.batch.results import Ending, Outcome
 from foxvideo.batch.row import WITHDRAWN
 from foxvideo.batch.rows import Row
@@ -47,11 +48,13 @@ class Board:
         rows: Of the manifest.
         lanes: How many are under way at once at most.
         paid: The keys of rows that may be paid for and have not been told yet: their tasks are of an earlier run.
+        silent_for: Returns for how many seconds the service has not answered; None while it does.
     """
 
     rows: int
     lanes: int
     paid: set[str] = attrs.field(factory=set)
+    silent_for: Callable[[], float | None] = attrs.field(default=lambda: None)
     tally: Tally = attrs.field(factory=Tally, init=False)
     _console: Console = attrs.field(factory=lambda: Console(stderr=True), kw_only=True)
     _now: Callable[[], float] = attrs.field(default=time.monotonic, kw_only=True)
@@ -114,6 +117,8 @@ class Board:
             shown = shown[: most - 1]
             hidden = len(self._active) - len(shown)
         lines: list[RenderableType] = [self._overall(), self._counts(), self._rows(shown)]
+        if (silent := self.silent_for()) is not None and silent >= LONG:
+            lines.insert(2, Text(f"no answer for {silent:.0f} s, still trying", style="yellow"))
         if hidden:
             lines.append(Text(f"and {hidden} more", style="dim"))
         return Group(*lines)

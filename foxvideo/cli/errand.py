@@ -5,16 +5,18 @@ task that is.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 
 import attrs
 import click
 
+from foxvideo._engine.silence import LONG
 from foxvideo.cli import command, outcome
 from foxvideo.cli.command import bad_input, print_json, run
 from foxvideo.cli.journal import journal_option
-from foxvideo.cli.progress import Bar, Display
+from foxvideo.cli.progress import SILENT, Bar, Display
 from foxvideo.cli.target import Target
 from foxvideo.client import Client
 from foxvideo.errors import FoxError
@@ -112,9 +114,10 @@ async def bring(
         if task.id is None:
             bar.show("starting" if submits else "looking up")
             say(f"{'accepted' if submits else 'found'} {await task.wait_accepted()}")
-        async for state in task:
-            bar.show(state.status_text, state.progress)
-        video = await task
+        async with _telling_silence(task, bar):
+            async for state in task:
+                bar.show(state.status_text, state.progress)
+            video = await task
         bar.show("saving")
         files = await target.save(video)
     except (FoxError, OSError):
@@ -126,6 +129,24 @@ async def bring(
         raise
     bar.show("done")
     return video, files
+
+
+@contextlib.asynccontextmanager
+async def _telling_silence(task: VideoTask, bar: Bar) -> AsyncIterator[None]:
+    """Show in a bar when the service has not answered for long, and when it answers again."""
+
+    async def look() -> None:
+        silent = False
+        while True:
+            await asyncio.sleep(1.0)
+            if silent != (silent := (task.silent_for or 0.0) >= LONG):
+                bar.show(SILENT if silent else task.state.status_text if task.state else "looking up")
+
+    looking = asyncio.create_task(look())
+    try:
+        yield
+    finally:
+        looking.cancel()
 
 
 def print_video(video: Video, files: Sequence[Path], *, as_json: bool) -> None:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 _STYLES = {"done": "green", "failed": "red", "cancelled": "red", "saving": "cyan"}
+SILENT = "no answer for 20 s, still trying"
 _UNSAVED = 99.0  # a bar is full when the video is on the disk
 
 

@@ -25,7 +25,7 @@ WRONG: dict[str, tuple[object, ...]] = {
     "schedule": (5, "fast", object()),
     "sync_upstream": ("no", 0),
     "journal": (5, b"videos.db", "", "a\0b"),
-    "save_to": (5, b"clips", "", "a\0b"),
+    "save_to": (5, b"clips", ""),
     "connector": (5, "tcp"),
     "proxy": (5, b"http://127.0.0.1"),
     "trust_env": ("yes", 1),

@@ -1,7 +1,7 @@
 """What to ask of a host of videos, and what its answer means: tables over plain values."""
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import example, given, strategies as st
 from multidict import CIMultiDict
 
 from foxvideo import DownloadError, ResultExpired
@@ -280,12 +280,13 @@ def test_bytes_that_came_before_do_not_count_again() -> None:
 
 
 @given(st.text(max_size=30))
+@example("0\x1f")  # which Python strips from a text, but not from a number
 def test_no_header_breaks_the_judgement(text: str) -> None:
     """A length is a length or nothing."""
     headers = CIMultiDict(
         dict.fromkeys(("Content-Range", "Content-Length", "ETag", "Last-Modified", "Retry-After"), text)
     )
 
-    assert total_of(headers) is None or total_of(headers) == int(text.rpartition("/")[2])
+    assert total_of(headers) is None or total_of(headers) == int(text.rpartition("/")[2].strip())
     assert judge(206, headers, TAGGED, 5, 0.0) in Brings
     assert Facts.of("s", headers).source == "s"

@@ -20,7 +20,7 @@ from foxvideo._transfer.upload import Uploads
 from foxvideo.emulator import Emulator, Fault
 
 DAY = 24 * 3600.0
-PICTURE = b"\x89PNG a fox"
+PICTURE = b"\x89PNG\r\n\x1a\n a fox"
 
 
 def _now() -> float:

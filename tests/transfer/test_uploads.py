@@ -28,7 +28,7 @@ from foxvideo._transfer.upload import Uploads, _Sent
 from foxvideo.emulator import Emulator, Fault
 
 DAY = 24 * 3600.0
-PICTURE = b"\x89PNG a fox"
+PICTURE = b"\x89PNG\r\n\x1a\n a fox"
 SHOT = GrokTextToVideo(prompt="A fox trots through snow")
 
 

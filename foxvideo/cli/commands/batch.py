@@ -10,6 +10,7 @@ import shlex
 import signal
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -113,7 +114,7 @@ def batch(
     if counted.new:
         folder.mkdir(parents=True, exist_ok=True)
         consent.Agreed(counted.digest, command.run(_identity(folder / JOURNAL))).write(folder)
-    board = Board(counted.rows, max_active, set(counted.known))
+    board = Board(counted.rows, max_active, set(counted.known), lambda: client.stats().silent_for)
     running = run_batch(
         client,
         list(manifest),
@@ -129,6 +130,8 @@ def batch(
     if board.tally.count(Ending.UNCERTAIN):
         hint = shlex.join(["foxvideo", "tasks", "--uncertain", "--journal", str(folder / JOURNAL)])
         click.echo(f"uncertain rows are never sent again by themselves: {hint}", err=True)
+    for line in _next_steps(board, folder, interrupted=interrupted):
+        click.echo(line, err=True)
     if as_json:
         command.print_json(board.tally.as_json(counted.rows, len(board.paid), running.halted))
     if interrupted:
@@ -200,6 +203,19 @@ def _report(counted: Survey, *, as_json: bool) -> None:
     click.echo(f"{counted.rows} rows, {counted.bad} bad, {counted.repeats} repeats; {known} known, {counted.new} new")
     for model, rows in counted.models.most_common():
         click.echo(f"{rows:>9} {printable(model)}")
+
+
+def _next_steps(board: Board, folder: Path, *, interrupted: bool) -> Iterator[str]:
+    """Say what the rows cost as far as told, and what to do about those without a video."""
+    tally = board.tally
+    if tally.credits_reserved:
+        yield f"{tally.credits_reserved:g} credits reserved by these rows, as far as the service told"
+    if failed := tally.count(Ending.FAILED) + tally.count(Ending.CANCELLED):
+        yield f"{failed} failed: the same command with --retry-failed makes them anew, which is paid anew"
+    if left := tally.count(Ending.UNSAVED) + tally.count(Ending.UNFINISHED) + tally.count(Ending.REFUSED):
+        yield f"{left} have no video yet: the same command goes on with them"
+    if tally.count(Ending.COMPLETED) and not interrupted:
+        yield f"a page of all videos: {shlex.join(['foxvideo', 'sheet', str(folder)])}"
 
 
 # --- The run -----------------------------------------------------------------------------------------------------
