@@ -3,7 +3,8 @@
 ## A manifest
 
 A manifest is a CSV or JSON Lines file with one request in each line. The columns are the fields of the request; a file
-name in ``image_url`` is a picture beside the manifest.
+name in ``image_url`` is a picture beside the manifest. A column that begins with ``#`` is a note of yours: it is kept
+with the results and never sent.
 
 ```text
 prompt,image_url,duration

@@ -3,10 +3,11 @@
 Out of scope: formats (``lines.py``), and what a model accepts (``requests/``).
 """
 
+import difflib
 import functools
 import json
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,28 @@ def compose(
     if faults:
         raise invalid(request.model, tuple(faults))
     return request
+
+
+@functools.lru_cache(_MODELS)
+def _fields() -> frozenset[str]:
+    return frozenset(name for model in catalogue.models() for name in model.parameters)
+
+
+def check_columns(names: Sequence[str]) -> None:
+    """Refuse a table with a column that no documented model has, once and not in each row.
+
+    Raises:
+        InvalidRequest: There is one, and no column ``model`` that may name another model.
+    """
+    unknown = [name for name in names if name and not name.startswith("#") and name not in _fields()]
+    if not unknown or "model" in names:
+        return
+    like = difflib.get_close_matches(unknown[0], sorted(_fields()), n=2)
+    raise InvalidRequest(
+        f"no model has a field {unknown[0]!r}" + (f", did you mean {' or '.join(like)}?" if like else ""),
+        submitted="no",
+        hint="rename the column; one that begins with # is kept with the results and not sent",
+    )
 
 
 def _model(fields: Mapping[str, object]) -> str:

@@ -6,7 +6,8 @@ text that is not Unicode. Out of scope: what a field means (``compose.py``).
 
 import csv
 import json
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 import attrs
@@ -14,7 +15,14 @@ import attrs
 from foxvideo.errors import InvalidRequest
 from foxvideo.requests.validation import is_unicode
 
+NOTE = "#"
+"""How a column or field begins that is a note of the user's: it is kept with the results, and never sent."""
+
 _DELIMITERS = ",;\t"  # spreadsheets of many countries write a semicolon
+_EXCEL = re.compile(r'"?sep=([,;\t|])"?', re.IGNORECASE)
+# What programs write into a cell that has nothing, or where they could not compute it.
+_NOTHING = {"nan", "null", "none", "n/a", "<na>", "undefined", "-nan", "#n/a", "#na", "#null!", "#nan"}
+_BROKEN = re.compile(r"#(REF|VALUE|NAME|DIV/0|NUM|N/A|SPILL|CALC|GETTING_DATA)[!?]?", re.IGNORECASE)
 _MARK = "\ufeff"  # stands at the beginning of a file, and in the midst of one that was joined from several
 
 
@@ -27,12 +35,14 @@ class Line:
         fields: What it says; None where it cannot be read.
         fault: Why it cannot be read; empty where it can.
         cells: Whether all values are texts that stand for others.
+        columns: What the header of a CSV names; empty for other manifests.
     """
 
     number: int
     fields: dict[str, object] | None
     fault: str = ""
     cells: bool = False
+    columns: Sequence[str] = ()
 
 
 def read_lines(stream: Iterable[str]) -> Iterator[Line]:
@@ -106,8 +116,11 @@ class _Physical:
 
 
 def _read_csv(header: str, lines: Iterator[str], before: int) -> Iterator[Line]:
+    delimiter = ""
+    if told := _EXCEL.fullmatch(header.strip().removeprefix(_MARK)):  # how Excel says what it wrote
+        delimiter, before, header = told[1], before + 1, next(lines, "")
     physical = _Physical(chain([header], lines))
-    table = csv.reader(physical, delimiter=max(_DELIMITERS, key=header.count), strict=True)
+    table = csv.reader(physical, delimiter=delimiter or max(_DELIMITERS, key=header.count), strict=True)
     names = _names(table)
     broken = 0  # the line of a quote that is broken and not closed yet
     while True:
@@ -143,21 +156,39 @@ def _names(table: Iterator[list[str]]) -> list[str]:
         raise InvalidRequest(f"the manifest has two columns {', '.join(twice)}", submitted="no")
     if not all(map(is_unicode, names)):
         raise InvalidRequest(f"{what} is not UTF-8", submitted="no")
+    if len(names) == 1 and (other := next((sign for sign in "|:\t;" if sign in names[0]), None)):
+        raise InvalidRequest(
+            f"{what} is one column, {names[0]!r}: separate columns by a comma, not {other!r}", submitted="no"
+        )
     return names
 
 
 def _cells(number: int, names: list[str], cells: list[str]) -> Line:
     cells = [cell.removeprefix(_MARK) for cell in cells]
-    given = [cell.strip() for cell in cells]
-    if not all(map(is_unicode, cells)):
-        return Line(number, None, "not UTF-8")
-    if any(given[len(names) :]):
-        return Line(number, None, f"{len(cells)} cells, but {len(names)} columns: a text with a comma needs quotes")
-    if any(cell for name, cell in zip(names, given, strict=False) if not name):
-        return Line(number, None, "a cell in a column without a name: a text with a comma needs quotes")
-    if {cell for cell in given if cell} <= set(names):
-        return Line(number, None, "the header again")
-    if not any(letter.isprintable() and not letter.isspace() for cell in given for letter in cell):
-        return Line(number, None, "control characters alone")
+    if fault := _guessed(names, cells):
+        return Line(number, None, fault)
     named = dict(zip(names, cells, strict=False))
-    return Line(number, {name: cell for name, cell in named.items() if name and cell.strip()}, cells=True)
+    fields: dict[str, object] = {name: cell for name, cell in named.items() if name and cell.strip()}
+    return Line(number, fields, cells=True, columns=tuple(names))
+
+
+def _guessed(names: Sequence[str], cells: Sequence[str]) -> str:
+    """Say what of a row could only be guessed; empty for nothing."""
+    given = [cell.strip() for cell in cells]
+    named = list(zip(names, given, strict=False))
+    nothing = ((name, cell) for name, cell in named if cell.lower() in _NOTHING or _BROKEN.fullmatch(cell))
+    faults = {
+        "not UTF-8": not all(map(is_unicode, cells)),
+        f"{len(cells)} cells, but {len(names)} columns: a text with a comma needs quotes": any(given[len(names) :]),
+        "a cell in a column without a name: a text with a comma needs quotes": any(
+            cell for name, cell in named if not name
+        ),
+        "the header again": {cell for cell in given if cell} <= set(names),
+        "control characters alone": not any(
+            letter.isprintable() and not letter.isspace() for cell in given for letter in cell
+        ),
+    } | {
+        f"{name} is {cell!r}: leave the cell empty, or write what is meant": not name.startswith(NOTE)
+        for name, cell in nothing
+    }
+    return next((fault for fault, found in faults.items() if found), "")

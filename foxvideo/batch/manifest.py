@@ -11,13 +11,13 @@ from pathlib import Path
 
 import attrs
 
-from foxvideo.batch.compose import compose
-from foxvideo.batch.lines import Line, read_lines
+from foxvideo.batch.compose import check_columns, compose
+from foxvideo.batch.encoding import text_of
+from foxvideo.batch.lines import NOTE, Line, read_lines
 from foxvideo.batch.rows import BadRow, Row, name_row
 from foxvideo.errors import InvalidRequest
 from foxvideo.requests.generic import Request
 
-_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _SYSTEM = ("/dev/stdin", "/dev/fd/", "/proc/")  # where a shell puts what can be read once
 
 
@@ -27,7 +27,8 @@ class Manifest:
 
     A CSV's first line names the fields, as on the wire; a JSON Lines file has one object a line. Without ``model`` a
     row is one of the Grok models, chosen by what it gives. What takes a picture or a video takes a URL or a local file;
-    a cell with several of them has ``;`` between them.
+    a cell with several of them has ``;`` between them. A column that begins with ``#`` is a note: it is kept with the
+    results and never sent.
 
     The first iteration reads the whole file. Every later one yields the same rows, whatever has become of the file
     since, so that what was looked at is what is bought. A ``Row`` or, where something is wrong with it, a ``BadRow`` is
@@ -97,22 +98,26 @@ class Manifest:
         self.load()
         assert self._content is not None  # noqa: S101 - it is loaded
         content, folder = self._content
-        if content.startswith(_UTF_16):
-            raise InvalidRequest("the manifest is UTF-16: save it as UTF-8", submitted="no")
-        # What is no UTF-8 passes as lone surrogates, so that only its row is bad.
-        text = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", errors="surrogateescape", newline="")
         times: Counter[str] = Counter()
-        for number, line in enumerate(read_lines(text), 1):
-            yield name_row(number, line.number, self._request(line, folder), times, check=self.check)
+        for number, line in enumerate(read_lines(io.StringIO(text_of(content), newline="")), 1):
+            if self.check and "model" not in self.defaults:
+                check_columns(line.columns)
+            row = name_row(number, line.number, self._request(line, folder), times, check=self.check)
+            yield attrs.evolve(row, notes=_notes(line)) if isinstance(row, Row) else row
 
     def _request(self, line: Line, folder: Path) -> Request | InvalidRequest:
         if line.fields is None:
             return InvalidRequest(line.fault, submitted="no")
         folder = folder if self.folder is None else self.folder
         try:
-            return compose(line.fields, cells=line.cells, folder=folder, defaults=self.defaults, documented=self.check)
+            fields = {name: value for name, value in line.fields.items() if not name.startswith(NOTE)}
+            return compose(fields, cells=line.cells, folder=folder, defaults=self.defaults, documented=self.check)
         except InvalidRequest as error:
             return error
+
+
+def _notes(line: Line) -> Mapping[str, str]:
+    return {name: str(value) for name, value in (line.fields or {}).items() if name.startswith(NOTE)}
 
 
 def _content(path: Path) -> tuple[bytes, Path]:

@@ -77,6 +77,7 @@ class Outcome:
         accepted: When its task was made.
         ended: When the task had ended.
         saved: When the video was on the disk.
+        notes: What the columns of its row say that begin with ``#``; None where it has none.
     """
 
     row: int
@@ -97,6 +98,7 @@ class Outcome:
     accepted: float | None = None
     ended: float | None = None
     saved: float | None = None
+    notes: dict[str, str] | None = None
 
 
 def in_journal(outcome: Outcome, attempts: Iterable[TaskRecord]) -> bool:

@@ -302,7 +302,7 @@ class RowRun:
 
     async def _outcome(self, found: Mapping[str, Any]) -> Outcome:
         """Put together what is known, the times as the journal has them."""
-        place: dict[str, Any] = {"row": self.row.number, "line": self.row.line}
+        place: dict[str, Any] = {"row": self.row.number, "line": self.row.line, "notes": dict(self.row.notes) or None}
         if self.known is not None and self.way in {Way.KEEP, Way.LEAVE}:
             return attrs.evolve(self.known, **place, **found)
         times: dict[str, Any] = {}

@@ -33,12 +33,14 @@ class Row:
         line: The line on which it begins, from 1; None where there is no file.
         key: The key of its task, made from its content; a second row of the same content has ``#2`` behind it.
         request: What it asks for; its local files are ``Pinned`` to the content that made the key.
+        notes: What its columns say that begin with ``#``; never sent.
     """
 
     number: int
     line: int | None
     key: str
     request: VideoRequest
+    notes: Mapping[str, str] = attrs.field(factory=dict)
 
 
 @attrs.frozen

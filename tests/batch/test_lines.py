@@ -21,8 +21,8 @@ def test_a_csv_names_its_fields_in_the_first_line() -> None:
     found = lines("prompt,duration\nA fox,6\nAn owl,4\n")
 
     assert found == [
-        Line(2, {"prompt": "A fox", "duration": "6"}, cells=True),
-        Line(3, {"prompt": "An owl", "duration": "4"}, cells=True),
+        Line(2, {"prompt": "A fox", "duration": "6"}, cells=True, columns=("prompt", "duration")),
+        Line(3, {"prompt": "An owl", "duration": "4"}, cells=True, columns=("prompt", "duration")),
     ]
 
 

@@ -1,5 +1,6 @@
 """A manifest is read once, whatever it is and whatever becomes of it."""
 
+import json
 import os
 import threading
 from collections.abc import Callable, Iterable
@@ -8,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from foxvideo import Client, Every, InvalidRequest
-from foxvideo.batch import BadRow, Ending, Manifest, Row, run as run_batch, survey
+from foxvideo.batch import BadRow, Ending, Manifest, Row, read_results, run as run_batch, survey
 from foxvideo.emulator import Emulator
+from foxvideo.requests.generic import fields_of
 
 ROWS = "prompt,duration\n" + "".join(f'"Shot {number}, slowly",4\n' for number in range(20))
 
@@ -156,15 +158,68 @@ def test_what_was_read_already_is_a_manifest_too(tmp_path: Path) -> None:
 # --- What cannot be read -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
-def test_utf_16_is_named(tmp_path: Path, encoding: str) -> None:
-    """Spreadsheets call it Unicode text."""
-    (tmp_path / "shots.csv").write_bytes(
-        f"\ufeff{ROWS}".removeprefix("\ufeff" * (encoding == "utf-16")).encode(encoding)
-    )
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_what_spreadsheets_write_is_read(tmp_path: Path, encoding: str) -> None:
+    """Excel calls UTF-16 with tabs "Unicode text", and says in a first line what it separates columns by."""
+    mark = "\ufeff" if encoding.startswith("utf-16-") else ""
+    for text in ("prompt,duration\r\n狐狸,6.0\r\n", "prompt\tduration\n狐狸\t6\n", "sep=;\nprompt;duration\n狐狸;6\n"):
+        (tmp_path / "shots.csv").write_bytes(f"{mark}{text}".encode(encoding))
+        (row,) = Manifest(tmp_path / "shots.csv")
+        assert isinstance(row, Row)
+        assert fields_of(row.request) == {"prompt": "狐狸", "duration": 6}
 
-    with pytest.raises(InvalidRequest, match="UTF-16: save it as UTF-8"):
+
+NO_MANIFESTS = {
+    "a workbook": (b"PK\x03\x04\x14\0\6\0", "workbook"),
+    "a workbook of old": (b"\xd0\xcf\x11\xe0\xa1\xb1", "workbook of old"),
+    "Parquet": (b"PAR1\x15\4", "Parquet"),
+    "a PDF": (b"%PDF-1.7\n", "PDF"),
+    "gzip": (b"\x1f\x8b\x08\0", "compressed"),
+    "a database": (b"SQLite format 3\0", "database"),
+    "a page": (b"<!DOCTYPE html><html>", "web page"),
+    "XML": (b"<?xml version='1.0'?>", "XML"),
+    "UTF-16 without a mark": ("prompt\nA fox\n".encode("utf-16-le"), "UTF-16"),
+    "UTF-32": ("prompt\nA fox\n".encode("utf-32"), "UTF-32"),
+    "another separator": (b"prompt|duration\nA fox|6\n", "separate columns by a comma"),
+    "a column that no model has": (b"prompt,image\nA fox,a.png\n", "did you mean image_url"),
+    "a note that would be sent": (b"prompt,note\nA fox,for Ann\n", "no model has a field 'note'"),
+    "a list of JSON": (b'[{"prompt": "A fox"}]', "one object a line"),
+}
+
+
+@pytest.mark.parametrize("name", NO_MANIFESTS)
+def test_one_cause_is_said_once_with_its_cure(name: str, tmp_path: Path) -> None:
+    """Thirty rows would else say thirty times what is wrong with the file."""
+    content, said = NO_MANIFESTS[name]
+    (tmp_path / "shots.csv").write_bytes(content)
+    with pytest.raises(InvalidRequest) as caught:
         list(Manifest(tmp_path / "shots.csv"))
+    assert said in f"{caught.value} {caught.value.hint}"
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["nan", "NaN", "NULL", "null", "None", "N/A", "<NA>", "#REF!", "#N/A", "#VALUE!", "#DIV/0!", "#NAME?", " nan "],
+)
+def test_what_a_program_writes_for_nothing_is_not_bought(cell: str, tmp_path: Path) -> None:
+    """A paid video of "nan" is what nobody wants, and a picture called NULL is not there."""
+    for text in (f"prompt,duration\n{cell},6\n", f'prompt,duration\n"A fox",{cell}\n'):
+        (tmp_path / "shots.csv").write_text(text)
+        (row,) = Manifest(tmp_path / "shots.csv")
+        assert isinstance(row, BadRow)
+        assert "leave the cell empty" in row.faults[0]
+
+
+async def test_a_column_with_a_hash_is_kept_and_not_sent(fox: Emulator, tmp_path: Path) -> None:
+    """Who wants the shot, or which scene it is of, is nobody's business but the user's."""
+    (tmp_path / "shots.csv").write_text("#scene,prompt\n4b nan,A fox\n,An owl\n")
+    rows = list(Manifest(tmp_path / "shots.csv"))
+    assert [row.notes for row in rows if isinstance(row, Row)] == [{"#scene": "4b nan"}, {}]
+    async with Client(fox.api_key, fox.base_url, journal=tmp_path / "v.db") as client:
+        outcomes = [outcome async for outcome in run_batch(client, rows, tmp_path / "clips")]
+    assert {outcome.row: outcome.notes for outcome in outcomes} == {1: {"#scene": "4b nan"}, 2: None}
+    assert {outcome.notes is None for outcome in read_results(tmp_path / "clips")} == {True, False}
+    assert "scene" not in json.dumps([charge.body for charge in fox.ledger.tasks.values()], default=str)
 
 
 def test_what_could_not_be_read_once_is_not_empty_the_next_time(tmp_path: Path) -> None:
