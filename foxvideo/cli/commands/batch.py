@@ -84,8 +84,8 @@ def batch(
     """Make a video of each row of a manifest. This costs money.
 
     MANIFEST is a CSV, whose first line names the fields, or JSON Lines, one object a line; - reads stdin. A column that
-    begins with # is kept with the results and not sent. Fields are
-    named as on the wire, and local pictures are found relative to the manifest:
+    begins with # is kept with the results and not sent. Fields are named as on the wire, and local pictures are found
+    relative to the manifest:
 
     \b
       prompt,image_url,duration
