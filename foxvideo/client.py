@@ -142,21 +142,21 @@ class Client:
         api_key: The key; None takes it from the environment variable ``FOXAPI_API_KEY``.
         base_url: Where the service answers; None takes ``FOXAPI_BASE_URL``, else ``https://api.foxapi.cc``. The
             service's newer name is ``https://api.aihubmax.com``.
-        max_requests: Most requests in flight at once, submits and queries together. Transfers of files have a bound
+        max_requests: Most requests in flight at once, submissions and polls together. Transfers of files have a bound
             of their own: at most 4 up and 8 down.
         max_active: Most submitted tasks that have not ended; None for no limit.
         task_timeout: Seconds that one task may take, from the moment its submit is first sent (waiting for its turn
             does not count); None for no limit.
-        request_timeout: Seconds to wait for the reply to a submit.
-        poll_timeout: Seconds that one query may take.
+        request_timeout: Seconds to wait for the reply to a submission.
+        poll_timeout: Seconds that one poll may take.
         submit_attempts: How often a submission may be sent in all; it is sent again only if it certainly did not
             arrive or was refused with nothing made.
         trust_refusals: Whether a 429, and a 422 that says that no channel serves the model now, count as such
             refusals. No page of the service promises that they make nothing: False makes them uncertain.
         idempotent: Whether the service honours ``Idempotency-Key``, so that a submission whose reply was lost is sent
             again with the same key. FoxAPI does not; do not set it for FoxAPI.
-        schedule: When to ask after a task; None for ``Learned()``.
-        sync_upstream: Whether queries ask the service to look upstream before it answers.
+        schedule: When to poll a task; None for ``Learned()``.
+        sync_upstream: Whether polls ask the service to look upstream before it answers.
         journal: The memory on disk: a file, which several clients and processes may share, or None for none. With it
             every submit is written down before it is sent, and survives a crash.
         save_to: A folder, which is made, into which each video is saved as soon as it is done, under its task's id;
@@ -583,7 +583,7 @@ class Client:
     def unfinished(self) -> tuple[VideoTask, ...]:
         """Return every task that may exist and is not known to have ended; works after ``close()``, too.
 
-        Uncertain submits are among them, and before ``close()`` those that wait to be sent: their ``id`` is None.
+        Uncertain submissions are among them, and before ``close()`` those that wait to be sent: their ``id`` is None.
         """
         return tuple(VideoTask(job, self._engine) for job in self._engine.jobs.unfinished.values())
 
@@ -636,7 +636,7 @@ class Client:
     async def close(self) -> None:
         """Close the client: may be called twice.
 
-        Waits for what is being saved into ``save_to``. Withdraws what was not sent, waits for replies to submits under
+        Waits for what is being saved into ``save_to``. Withdraws what was not sent, waits for replies that are under
         way (``request_timeout`` at most), ends those who wait with ``ClientClosed``, and logs one warning with the id
         of every unfinished task. Cancelling it cuts the waiting; what is open is closed all the same.
         """

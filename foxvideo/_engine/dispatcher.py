@@ -1,6 +1,6 @@
 """Who may send now: the bounded semaphore, the two queues, and the timer of what comes due.
 
-Submits and due polls wait as entries, not as coroutines: a hundred thousand pending tasks are a hundred thousand
+Submissions and due polls wait as entries, not as coroutines: a hundred thousand pending tasks are a hundred thousand
 entries of an agenda and one timer. One loop takes a place of the semaphore *first* and then picks, alternating between
 the two queues while both wait: were the picking first, a poll would wait behind every submit that stands in line for
 the semaphore.
@@ -91,7 +91,7 @@ class Dispatcher(Generic[W]):
         self._agenda.ended()
 
     def release(self) -> None:
-        """Take note that a submit that was started counts no more against ``max_active``."""
+        """Take note that a submission that was started counts no more against ``max_active``."""
         self.active -= 1
         self._wake.set()
 

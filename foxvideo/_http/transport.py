@@ -46,7 +46,7 @@ _MOST_BYTES = 1 << 20  # a task's reply is 1 KB; what is longer than 1 MB is not
 _CONNECT_SECONDS = 15.0
 _STALL_SECONDS = 60.0
 _UPLOAD_REPLY_SECONDS = 300.0  # after the last piece was handed over
-_DOWNLOADS = 8  # each holds a connection, for long; bounded apart from requests, so that a video holds up no query
+_DOWNLOADS = 8  # each holds a connection, for long; bounded apart from requests, so that a video holds up no poll
 _LONGEST_REASON = 500
 # aiohttp refuses lines of 8 KB, which a Content-Security-Policy may have; the reply behind it may hold a paid id.
 _MOST_HEADERS: Mapping[str, Any] = {"max_line_size": 1 << 16, "max_field_size": 1 << 16, "max_headers": 512}

@@ -41,9 +41,7 @@ base_url_option: Option = click.option(
 json_option: Option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON value on stdout and nothing else."
 )
-poll_every_option: Option = click.option(
-    "--poll-every", type=_SECONDS, hidden=True, help="Seconds between two queries."
-)
+poll_every_option: Option = click.option("--poll-every", type=_SECONDS, hidden=True, help="Seconds between two polls.")
 output_option: Option = click.option(
     "-o",
     "--output",
@@ -178,7 +176,7 @@ def make_client(
     Args:
         base_url: As ``--base-url`` has it.
         journal: Where its journal lies; None for none, which is for commands that neither submit nor follow.
-        poll_every: Seconds between two queries; None as the client thinks best.
+        poll_every: Seconds between two polls; None as the client thinks best.
         timeout: Seconds for one task; None for no limit.
 
     Raises:

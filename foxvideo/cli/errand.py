@@ -54,7 +54,7 @@ class Errand:
     def run(self, name: str, begin: Begin) -> tuple[Video, list[Path]]:
         """Begin a task, wait for it and save its video.
 
-        The first Ctrl-C waits for the reply to a submit under way, since that has the id; the second cuts it.
+        The first Ctrl-C waits for the reply to a submission under way, since that has the id; the second cuts it.
 
         Args:
             name: What the bar is called.
@@ -125,7 +125,7 @@ async def bring(
         raise
     except asyncio.CancelledError:
         if submits and task.id is None:
-            say("waiting for the reply to the submit, which has the id; Ctrl-C again cuts it")
+            say("waiting for the reply to the submission, which has the id; Ctrl-C again cuts it")
         raise
     bar.show("done")
     return video, files

@@ -189,7 +189,7 @@ def _going_on(error: Exception, options: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _decisions(error: Exception, options: Mapping[str, Any]) -> Iterator[str]:
-    """Say how to decide what a submit without a reply was."""
+    """Say how to decide what a submission without a reply was."""
     if isinstance(error, SubmitUncertain | Interrupted) and error.submitted == "unknown" and error.key:
         task_id = error.task_id or "ID"
         yield f"if it was made: {next_command(options, 'adopt', error.key, task_id)}"

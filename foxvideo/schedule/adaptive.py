@@ -3,8 +3,8 @@
 What belongs here: what model, age, estimate and progress of a task say about its end. What must not: the mathematics
 (``hazard.py``, ``progress.py``), clocks and files.
 
-The price of a query is the same for all tasks that were asked for alike: so high that by age alone an end is noticed
-the wanted time late in the mean. Where progress tells more, there are fewer queries *and* they come less late.
+The price of a poll is the same for all tasks that were asked for alike: so high that by age alone an end is noticed
+the wanted time late in the mean. Where progress tells more, there are fewer polls *and* they come less late.
 """
 
 import random
@@ -24,7 +24,7 @@ _ESTIMATE = 45.0  # seconds; in every sample of the documentation, whatever the 
 _SHORTEST, _LONGEST = 1.0, 36_000.0  # seconds; what is beyond is no estimate
 _JITTER = 0.1
 _SCOUTS = 16  # of so many tasks, one is looked at some time before it is due: ends that nobody looks for stay unknown
-_BETTER = 0.8  # the share of the queries that age alone would take, from which on progress is listened to
+_BETTER = 0.8  # the share of the polls that age alone would take, from which on progress is listened to
 _ALL, _BUCKET = 100, 5  # per cent of progress
 _TICK = 64  # parts of a second, which a short float holds exactly
 
@@ -78,9 +78,9 @@ class Learned(Learning):
     come to be known.
 
     Attributes:
-        lateness: Seconds that may pass, in the mean, between the end of a task and the query that finds it.
-        floor: Least seconds between two queries of a task.
-        ceiling: Most seconds between two queries of a task.
+        lateness: Seconds that may pass, in the mean, between the end of a task and the poll that finds it.
+        floor: Least seconds between two polls of a task.
+        ceiling: Most seconds between two polls of a task.
     """
 
     lateness: float = attrs.field(default=2.0, validator=attrs.validators.gt(0))

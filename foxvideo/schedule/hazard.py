@@ -3,8 +3,8 @@
 What belongs here: the mathematics of ends, over plain numbers. What must not: models, tasks and texts
 (``adaptive.py``).
 
-The price of one query is set against time of lateness. Then the cheapest rate of asking is
-``sqrt(price * hazard / 2)``, and the next query is due when the integral of that rate since the last has reached one
+The price of one poll is set against time of lateness. Then the cheapest rate of asking is
+``sqrt(price * hazard / 2)``, and the next poll is due when the integral of that rate since the last has reached one
 (J. B. Keller, Optimum checking schedules for systems subject to random failure, 1974, after Barlow, Hunter and
 Proschan, 1963). A ``Plan`` holds the integral of ``sqrt(hazard)``; the price is a factor.
 
@@ -28,7 +28,7 @@ class Plan:
         rates: The integral of ``sqrt(hazard)`` up to each knot, ascending.
         costs: What is ahead of one who has lasted up to each knot: the square of the integral of
             ``sqrt(density * survival)`` from there on, both given that it has lasted so far. That is twice the mean
-            number of queries to come, times the mean lateness.
+            number of polls to come, times the mean lateness.
         slopes: The ``sqrt(hazard)`` after each knot.
     """
 

@@ -49,12 +49,12 @@ class Foresight(Plan):
     def soonest(self, miss: float) -> float:
         """Return the moment from which on it is worth while to ask.
 
-        The rate takes queries to be as fine as sand, but a miss cannot be mended at once. Where ends lie close
+        The rate takes polls to be as fine as sand, but a miss cannot be mended at once. Where ends lie close
         together, it is cheaper to wait a little longer: what has ended is noticed that much later, what ends meanwhile
         in time.
 
         Args:
-            miss: How late, as a share of the guess, an end is noticed that a query has just missed.
+            miss: How late, as a share of the guess, an end is noticed that a poll has just missed.
         """
         return self.knots[1 + bisect_left(_LATER, -self.spread / miss, hi=len(_GRID) - 1)]
 

@@ -180,10 +180,15 @@ def test_a_journal_that_is_none_is_a_failure(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("statuses", "verdict", "found", "advice"),
     [
-        ([], "ok", "0 submits, 0 unfinished, 0 uncertain", ()),
-        (["completed", "refused"], "ok", "2 submits, 0 unfinished, 0 uncertain", ()),
-        (["accepted", "accepted"], "ok", "2 submits, 2 unfinished, 0 uncertain", ("foxvideo resume",)),
-        (["accepted", "uncertain"], "warn", "2 submits, 1 unfinished, 1 uncertain", ("resume", "tasks --uncertain")),
+        ([], "ok", "0 submissions, 0 unfinished, 0 uncertain", ()),
+        (["completed", "refused"], "ok", "2 submissions, 0 unfinished, 0 uncertain", ()),
+        (["accepted", "accepted"], "ok", "2 submissions, 2 unfinished, 0 uncertain", ("foxvideo resume",)),
+        (
+            ["accepted", "uncertain"],
+            "warn",
+            "2 submissions, 1 unfinished, 1 uncertain",
+            ("resume", "tasks --uncertain"),
+        ),
     ],
 )
 def test_what_the_journal_knows_is_counted(

@@ -32,7 +32,7 @@ def adopt(
     journal: Path | None,
     as_json: bool,
 ) -> None:
-    """Say that an uncertain submit made the task ID, as the console of your account shows it. Costs nothing.
+    """Say that an uncertain submission made the task ID, as the console of your account shows it. Costs nothing.
 
     The service is asked whether there is such a task. `foxvideo tasks --uncertain` shows the keys.
     """
@@ -44,7 +44,9 @@ def adopt(
         for name, text in told(state):
             click.echo(f"{name:<9} {text}")
     if state.model and state.model != row.model:
-        click.echo(f"the task is of {state.model}, the submit asked for {row.model}: is it the right one?", err=True)
+        click.echo(
+            f"the task is of {state.model}, the submission asked for {row.model}: is it the right one?", err=True
+        )
     click.echo(f"go on with: {next_command(ctx.params, 'fetch', task_id)}", err=True)
 
 

@@ -164,7 +164,7 @@ def journal_check(path: Path) -> Check:
 def rows_check(path: Path, rows: Sequence[TaskRecord]) -> Check:
     """Count what is in a journal, and say what is to be done about it."""
     going_on, open_ones = len(running(rows)), len(undecided(rows))
-    found = f"{path}: {len(rows)} submits, {going_on} unfinished, {open_ones} uncertain"
+    found = f"{path}: {len(rows)} submissions, {going_on} unfinished, {open_ones} uncertain"
     advice = ["foxvideo resume finishes and saves them"] if going_on else []
     if open_ones:
         advice.append("foxvideo tasks --uncertain shows what may have been made and may be paid for")
