@@ -17,6 +17,8 @@ _ESCAPING = "foxvideo.escaping"
 def prepare() -> None:
     """Make the streams of this process usable, whatever it was started with; to be called before anything is opened."""
     _open_closed_ones()
+    if not os.environ.get("COLUMNS", "1").isdecimal() or os.environ.get("COLUMNS") == "0":
+        del os.environ["COLUMNS"]  # no width, at which nothing would be shown
     codecs.register_error(_ESCAPING, _escaped)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

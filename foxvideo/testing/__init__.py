@@ -38,6 +38,29 @@ async def test_a_bad_gateway_loses_no_video(foxapi: FoxAPI) -> None:
 The marker takes the options of ``foxvideo.emulator.Emulator``; ``foxvideo.emulator.Fault`` lists all ways in which an
 answer can break.
 
+## Tests without an event loop, or with another one
+
+A sync test, the test client of a web framework, unittest and anyio have no loop that the fixture could live in: it says
+so. ``service`` runs the same service in a thread, on the real clock; a task takes a tenth of a second unless you say
+more:
+
+```python
+import asyncio
+from foxvideo import Client, grok
+from foxvideo.testing import service
+
+
+async def make(prompt: str) -> str:  # the code under test
+    async with Client() as client:
+        return (await client.generate(grok(prompt=prompt))).url
+
+
+def test_a_program_without_a_loop() -> None:
+    with service() as foxapi:
+        assert asyncio.run(make("A fox trots through snow")).startswith(foxapi.base_url)
+        foxapi.assert_charged(1)
+```
+
 ## Without pytest
 
 ``run`` runs a coroutine on the virtual clock, as ``asyncio.run`` does on the real one. Client and emulator must live
@@ -45,8 +68,12 @@ in the same process, since no other process knows of that clock.
 """
 
 import asyncio
+import contextlib
+import inspect
+import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from typing import Any, TypeVar
 
 import attrs
 import pytest
@@ -55,7 +82,20 @@ import pytest_asyncio
 from foxvideo.emulator import Emulator, Fault, Faults, Ledger
 from foxvideo.testing.clock import VirtualClockLoop, run
 
-__all__ = ["Emulator", "Fault", "Faults", "FoxAPI", "Ledger", "VirtualClockLoop", "foxapi", "run"]
+__all__ = [
+    "Emulator",
+    "Fault",
+    "Faults",
+    "FoxAPI",
+    "Ledger",
+    "VirtualClockLoop",
+    "foxapi",
+    "in_thread",
+    "run",
+    "service",
+]
+
+E = TypeVar("E", bound=Emulator)
 
 _MINUTES = (60.0, 600.0)  # what a task takes, in seconds
 
@@ -90,6 +130,61 @@ class FoxAPI(Emulator):
         assert not left, f"paid for and not followed to the end: {', '.join(left)}"
 
 
+@contextlib.contextmanager
+def in_thread(emulator: E) -> Iterator[E]:
+    """Run an emulator in a thread with a loop of its own, on the real clock, until the block ends."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="foxvideo emulator", daemon=True)
+    thread.start()
+    try:
+        asyncio.run_coroutine_threadsafe(emulator.__aenter__(), loop).result()
+        yield emulator
+    finally:
+        asyncio.run_coroutine_threadsafe(emulator.__aexit__(), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+@contextlib.contextmanager
+def service(**options: Any) -> Iterator[FoxAPI]:  # noqa: ANN401 - the options of Emulator
+    """Run a service in a thread, for code without an event loop or with another one; ``Client()`` finds it.
+
+    Args:
+        options: Of ``foxvideo.emulator.Emulator``. A task takes 0.1 s unless ``seconds`` says otherwise.
+    """
+    with (
+        in_thread(FoxAPI(**{"seconds": 0.1, "render": False} | options)) as made,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setenv("FOXAPI_API_KEY", made.api_key)
+        patch.setenv("FOXAPI_BASE_URL", made.base_url)
+        yield made
+
+
+def _unfit(item: pytest.Item) -> str:
+    """Say why ``foxapi`` cannot live in the event loop of a test; empty where it can."""
+    asyncio_mark, function = item.get_closest_marker("asyncio"), getattr(item, "function", None)
+    scope = asyncio_mark.kwargs.get("loop_scope") if asyncio_mark else None
+    scope = scope or item.config.getini("asyncio_default_test_loop_scope") or "function"
+    if not inspect.iscoroutinefunction(inspect.unwrap(function) if function else None):
+        return "foxapi lives in the event loop of an async test: write 'async def'"
+    if item.get_closest_marker("anyio"):
+        return "foxapi lives in the event loop of pytest-asyncio: mark the test with pytest.mark.asyncio, not anyio"
+    if scope != "function":
+        return (
+            f"foxapi lives in the event loop of its own test, and this one has that of the {scope}: set its loop_scope"
+        )
+    return ""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Refuse ``foxapi`` where it would hang, and say what to do instead."""
+    if "foxapi" in getattr(item, "fixturenames", ()) and (why := _unfit(item)):
+        pytest.fail(f"{why}; or run the service in a thread: with foxvideo.testing.service() as foxapi", pytrace=False)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Name the marker."""
     config.addinivalue_line("markers", "foxapi(**options): options of foxvideo.emulator.Emulator")
@@ -106,7 +201,7 @@ def pytest_asyncio_loop_factories(
     return None if others else {"asyncio": asyncio.new_event_loop}
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(loop_scope="function")
 async def foxapi(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FoxAPI]:
     """Run a service that ``Client()`` finds through the environment.
 

@@ -1,11 +1,12 @@
 """The pytest plugin for applications, used as an application uses it."""
 
 import asyncio
+import os
 
 import pytest
 
-from foxvideo import Client, GrokTextToVideo, SubmitUncertain, TaskFailed, TaskTimeout
-from foxvideo.testing import Fault, FoxAPI, VirtualClockLoop
+from foxvideo import Client, Every, GrokTextToVideo, SubmitUncertain, TaskFailed, TaskTimeout, Video
+from foxvideo.testing import Fault, FoxAPI, VirtualClockLoop, service
 
 SHOT = GrokTextToVideo(prompt="A fox trots through snow")
 
@@ -125,3 +126,56 @@ def test_only_tests_that_take_the_service_run_on_its_clock(pytester: pytest.Pyte
 async def test_the_clock_is_virtual(foxapi: FoxAPI) -> None:
     """A test that takes the service waits for nothing."""
     assert isinstance(asyncio.get_running_loop(), VirtualClockLoop)
+
+
+ANYIO = """
+import pytest
+@pytest.fixture
+def anyio_backend(): return "asyncio"
+@pytest.mark.anyio
+async def test_it(foxapi): pass
+"""
+MODULE = """
+import pytest
+@pytest.mark.asyncio(loop_scope="module")
+async def test_it(foxapi): pass
+"""
+UNITTEST = """
+import pytest, unittest
+class TestIt(unittest.TestCase):
+    @pytest.mark.usefixtures("foxapi")
+    def test_it(self): pass
+"""
+UNFIT = {
+    "a sync test": ("def test_it(foxapi): pass", "write 'async def'"),
+    "anyio": (ANYIO, "not anyio"),
+    "another loop scope": (MODULE, "set its loop_scope"),
+    "a class of unittest": (UNITTEST, "write 'async def'"),
+}
+
+
+@pytest.mark.parametrize("mode", ["auto", "strict"])
+@pytest.mark.parametrize("case", UNFIT)
+def test_a_test_in_which_it_would_hang_is_told_what_to_do(case: str, mode: str, pytester: pytest.Pytester) -> None:
+    """Nobody answers in a loop that stands still, so the test would wait for ever."""
+    program, said = UNFIT[case]
+    pytester.makeconftest('pytest_plugins = ["foxvideo.testing"]')
+    pytester.makepyfile(program)
+    result = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-o", f"asyncio_mode={mode}", "-W", "ignore")
+    result.stdout.fnmatch_lines([f"*{said}*foxvideo.testing.service()*"])
+    assert result.parseoutcomes().get("passed", 0) == 0
+
+
+def test_a_service_in_a_thread_serves_a_test_without_a_loop() -> None:
+    """And leaves the environment as it was."""
+    before = os.environ.get("FOXAPI_BASE_URL")
+    with service() as fox:
+        fox.fail_next("poll", Fault("html", status=502))
+
+        async def make() -> Video:
+            async with Client(schedule=Every(0.1)) as client:
+                return await client.generate(SHOT)
+
+        assert asyncio.run(make()).url.startswith(fox.base_url)
+        fox.assert_charged(1)
+    assert os.environ.get("FOXAPI_BASE_URL") == before
