@@ -6,17 +6,20 @@ task that is.
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 
 import attrs
 import click
+from rich.filesize import decimal
 
 from foxvideo._engine.silence import LONG
 from foxvideo.cli import command, outcome
 from foxvideo.cli.command import bad_input, print_json, run
 from foxvideo.cli.journal import journal_option
 from foxvideo.cli.progress import SILENT, Bar, Display
+from foxvideo.cli.tally import clock
 from foxvideo.cli.target import Target
 from foxvideo.client import Client
 from foxvideo.errors import FoxError
@@ -109,7 +112,7 @@ async def bring(
         FoxError: What the task ended with.
         OSError: The disk said no.
     """
-    submits = task.id is None and task.request is not None
+    submits, began = task.id is None and task.request is not None, time.monotonic()
     try:
         if task.id is None:
             bar.show("starting" if submits else "looking up")
@@ -128,7 +131,19 @@ async def bring(
             say("waiting for the reply to the submission, which has the id; Ctrl-C again cuts it")
         raise
     bar.show("done")
+    if files:
+        say(_summary(_bytes(files), time.monotonic() - began, video.credits_reserved))
     return video, files
+
+
+def _bytes(files: Iterable[Path]) -> int:
+    return sum(file.stat().st_size for file in files)
+
+
+def _summary(size: int, seconds: float, credits_reserved: float | None) -> str:
+    """Say what a task came to: its files, how long this took, and what was reserved, as far as told."""
+    told = "" if credits_reserved is None else f", {credits_reserved:g} credits"
+    return f"{decimal(size)} in {clock(seconds)}{told}"
 
 
 @contextlib.asynccontextmanager
