@@ -9,7 +9,6 @@ from collections import Counter
 
 import attrs
 
-from foxvideo._aio import loop_time
 from foxvideo._engine.dispatcher import Dispatcher, Kind
 from foxvideo._engine.gate import Gate, Read
 from foxvideo._engine.job import UNSENT, Job, Stage
@@ -60,18 +59,21 @@ class Engine:
 
     @property
     def silent_for(self) -> float | None:
-        """Seconds since the service last answered a poll; None while it answers, and where no loop runs."""
-        silence = self.polling.silence
-        return None if silence.since is None or self.closed else silence.seconds(loop_time())
+        """Seconds for which no poll was answered; None while polls are, and once the client is closed.
+
+        Any thread may read it, as a progress display does.
+        """
+        return None if self._loop is None or self.closed else self.polling.silence.seconds(self._loop.time())
 
     def stats(self) -> Stats:
-        """Return what is going on now."""
-        stages = Counter(job.stage for job in self.jobs.unfinished.values() if not job.done())
+        """Return what is going on now; any thread may call it."""
+        jobs = list(self.jobs.unfinished.values())
+        stages = Counter(job.stage for job in jobs if not job.done())
         return Stats(
             waiting=sum(stages[stage] for stage in UNSENT),
             sending=stages[Stage.SENDING],
             running=stages[Stage.ACCEPTED],
-            left=sum(job.done() for job in self.jobs.unfinished.values()),
+            left=sum(job.done() for job in jobs),
             requests=len(self.dispatcher.in_flight),
             uploads=self.uploads.remembered,
             silent_for=self.silent_for,

@@ -85,12 +85,18 @@ class Polling:
             slow_down(self.dispatcher, Kind.POLL, started, verdict.after or 0.0)
         else:
             self.dispatcher.passed(Kind.POLL, started)
-        if isinstance(verdict, PollAgain) and verdict.state is None and not verdict.limited:
-            failed = verdict.failures.error
-            self.silence.unheard(now, "" if failed is None else failed.what)
-        else:
-            self.silence.heard()
+        self._listen(verdict, now)
         self._carry_out(job, verdict, now)
+
+    def _listen(self, verdict: PollAgain | TaskState | FoxError, now: float) -> None:
+        """Take note of whether the service answered; an error that ends a wait may be the last of many failed polls."""
+        if isinstance(verdict, FoxError):
+            return
+        failed = verdict.failures.error if isinstance(verdict, PollAgain) and verdict.state is None else None
+        if failed is not None:
+            self.silence.unheard(now, failed.what)
+        elif self.silence.since is not None:
+            self.silence.heard()
 
     def _carry_out(self, job: Job, verdict: PollAgain | TaskState | FoxError, now: float) -> None:
         match verdict:

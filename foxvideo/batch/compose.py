@@ -7,7 +7,7 @@ import difflib
 import functools
 import json
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +80,8 @@ def _fields() -> frozenset[str]:
     return frozenset(name for model in catalogue.models() for name in model.parameters)
 
 
-def check_columns(names: Sequence[str]) -> None:
+@functools.lru_cache(_MODELS)
+def check_columns(names: tuple[str, ...]) -> None:
     """Refuse a table with a column that no documented model has, once and not in each row.
 
     Raises:

@@ -42,7 +42,7 @@ class Line:
     fields: dict[str, object] | None
     fault: str = ""
     cells: bool = False
-    columns: Sequence[str] = ()
+    columns: tuple[str, ...] = ()
 
 
 def read_lines(stream: Iterable[str]) -> Iterator[Line]:

@@ -24,6 +24,7 @@ from foxvideo.cli.commands.resume import resume
 from foxvideo.cli.commands.sheet import sheet
 from foxvideo.cli.commands.status import status
 from foxvideo.cli.commands.tasks import tasks
+from foxvideo.cli.outcome import Exit
 
 _WIDEST = 110  # characters; the eye loses the line beyond
 
@@ -41,7 +42,7 @@ class _Commands(click.Group):
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
         """Write what each exit code means."""
         with formatter.section("Exit codes"):
-            formatter.write_dl([(str(code), meaning) for code, meaning in _EXIT_CODES.items()])
+            formatter.write_dl([(str(code.value), meaning) for code, meaning in _EXIT_CODES.items()])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -83,13 +84,13 @@ _ROOMS = {
     "Try without a key": (demo, emulator),
 }
 _EXIT_CODES = {
-    0: "all is well",
-    1: "the task failed, or another error",
-    2: "bad input",
-    3: "the key was refused, or credits are missing",
-    4: "uncertain: a task may have been made, look before you repeat",
-    5: "waiting ended, the task goes on",
-    130: "interrupted; what goes on is named, with the command that fetches it",
+    Exit.OK: "all is well",
+    Exit.FAILED: "the task failed, or another error",
+    Exit.BAD_INPUT: "bad input",
+    Exit.REFUSED: "the key was refused, or credits are missing",
+    Exit.UNCERTAIN: "uncertain: a task may have been made, look before you repeat",
+    Exit.STILL_RUNNING: "waiting ended, the task goes on",
+    Exit.INTERRUPTED: "interrupted; what goes on is named, with the command that fetches it",
 }
 for _commands in _ROOMS.values():
     for _command in _commands:

@@ -111,13 +111,14 @@ class Board:
 
     def render(self) -> RenderableType:
         """Return the board as it is now."""
-        most = max(1, self._console.height - _FRAME_LINES)
+        silent = self.silent_for() or 0.0
+        most = max(1, self._console.height - _FRAME_LINES - (silent >= LONG))
         shown = sorted(self._active.values(), key=lambda active: active.since)
         if hidden := max(0, len(shown) - most):
             shown = shown[: most - 1]
             hidden = len(self._active) - len(shown)
         lines: list[RenderableType] = [self._overall(), self._counts(), self._rows(shown)]
-        if (silent := self.silent_for()) is not None and silent >= LONG:
+        if silent >= LONG:
             lines.insert(2, Text(f"no answer for {silent:.0f} s, still trying", style="yellow"))
         if hidden:
             lines.append(Text(f"and {hidden} more", style="dim"))

@@ -11,6 +11,7 @@ from foxvideo import catalogue
 from foxvideo._journal import TaskRecord
 from foxvideo.cli.command import Option
 from foxvideo.cli.journal import place, read
+from foxvideo.requests.grok import GrokTextToVideo
 
 Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
@@ -27,6 +28,17 @@ def completing(words: Callable[[], Iterable[str]]) -> Complete:
 def ids() -> Iterator[str]:
     """Return the ids of the documented models."""
     return (model.id for model in catalogue.models())
+
+
+def options_of(field: str) -> Callable[[], Iterable[str]]:
+    """Return what lists the documented values of a field of Grok's models."""
+
+    def options() -> Iterator[str]:
+        for model in catalogue.models():
+            if model.id == GrokTextToVideo.model:
+                yield from map(str, model.parameters[field].options)
+
+    return options
 
 
 def kinds() -> Iterator[str]:

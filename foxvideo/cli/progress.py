@@ -10,8 +10,10 @@ import attrs
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
+from foxvideo._engine.silence import LONG
+
 _STYLES = {"done": "green", "failed": "red", "cancelled": "red", "saving": "cyan"}
-SILENT = "no answer for 20 s, still trying"
+SILENT = f"no answer for {LONG:.0f} s, still trying"
 _UNSAVED = 99.0  # a bar is full when the video is on the disk
 
 

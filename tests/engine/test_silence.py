@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from foxvideo import Client, GrokTextToVideo, Stats, SubmitUncertain
+from foxvideo import Client, GrokTextToVideo, ServiceUnavailable, Stats, SubmitUncertain
 from foxvideo._engine.silence import Silence
 from foxvideo.emulator import Emulator, Fault
 
@@ -60,6 +60,25 @@ async def test_whoever_waits_can_see_that_the_service_is_silent(
     assert "no answer for" in caplog.text
     assert sum("no answer for" in record.getMessage() for record in caplog.records) == 1
     assert (tasks[0].silent_for, client.stats().silent_for) == (None, None)
+
+
+async def test_a_wait_that_is_given_up_is_no_answer(
+    fox: Emulator, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log would else say that the service answers, at the moment when it is given up."""
+    caplog.set_level(logging.INFO, "foxvideo")
+    task = client.submit(SHOT)
+    await task.wait_accepted()
+    fox.fail_next("poll", Fault("html", status=502), times=1000)
+    with pytest.raises(ServiceUnavailable):
+        await task
+    assert "no answer for" in caplog.text
+    assert "answers again" not in caplog.text
+    # Displays draw in a thread of their own, which has no loop.
+    silent_for, stats = await asyncio.to_thread(lambda: (task.silent_for, client.stats()))
+    assert silent_for is not None
+    assert silent_for > 20.0
+    assert stats.silent_for == silent_for
 
 
 async def test_a_client_tells_what_it_is_doing(fox: Emulator, client: Client) -> None:

@@ -12,7 +12,7 @@ import click
 from foxvideo import catalogue
 from foxvideo._transfer import content
 from foxvideo.cli import command
-from foxvideo.cli.completion import complete_ids, complete_media, complete_settings, completing, ids
+from foxvideo.cli.completion import complete_ids, complete_media, complete_settings, completing, ids, options_of
 from foxvideo.cli.compose import Asked
 from foxvideo.cli.errand import Errand, errand_options, print_video
 from foxvideo.cli.journal import ready, saved_at
@@ -22,15 +22,6 @@ from foxvideo.requests import generic
 from foxvideo.requests.generic import VideoRequest, fields_of, media_of
 from foxvideo.requests.validation import show
 from foxvideo.task import VideoTask
-
-
-def _shapes() -> tuple[str, ...]:
-    return "16:9", "4:3", "3:2", "1:1", "2:3", "3:4", "9:16"
-
-
-def _resolutions() -> tuple[str, ...]:
-    return "480p", "720p"
-
 
 # What to make, which becomes an ``Asked``.
 request_options: command.Option = command.options(
@@ -57,10 +48,12 @@ request_options: command.Option = command.options(
     click.option(
         "--aspect-ratio",
         metavar="W:H",
-        shell_complete=completing(_shapes),
+        shell_complete=completing(options_of("aspect_ratio")),
         help="16:9, 4:3, 3:2, 1:1, 2:3, 3:4 or 9:16.",
     ),
-    click.option("--resolution", metavar="P", shell_complete=completing(_resolutions), help="480p or 720p."),
+    click.option(
+        "--resolution", metavar="P", shell_complete=completing(options_of("resolution")), help="480p or 720p."
+    ),
     click.option(
         "--model",
         metavar="ID",

@@ -2,11 +2,10 @@
 
 import datetime as dt
 import json
-import math
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -86,21 +85,27 @@ def table(
         columns["HOST"] = lambda record: record.origin
     lines = {name: [name, *(_printable(text(record)) for record in records)] for name, text in columns.items()}
     widths = {name: max(map(cell_len, cells)) for name, cells in lines.items()}
-    left = math.inf if width is None else width
-    shown: list[str] = []
+    if width is not None:
+        widths = _fitting(widths, width)
+    shown = [name for name in columns if name in widths]
+    for number in range(len(records) + 1):
+        yield _GAP.join(_fitted(lines[name][number], widths[name]) for name in shown).rstrip()
+
+
+def _fitting(widths: Mapping[str, int], width: int) -> dict[str, int]:
+    """Return the columns that fit a terminal, with their widths: those that are worth most, a long text cut."""
+    shown: dict[str, int] = {}
+    left = width + len(_GAP)  # the first column has no gap before it
     for name in _BY_WORTH:
-        wanted = min(widths.get(name, 0), _WIDEST_KEY if name == "KEY" and width is not None else math.inf)
-        if name == "PROMPT" and _SHORTEST_PROMPT <= left - len(_GAP) < wanted:
-            wanted = left - len(_GAP)
-        if name in widths and len(_GAP) + wanted <= left + (0 if shown else len(_GAP)):
-            shown.append(name)
-            widths[name] = int(wanted)
-            left -= wanted + len(_GAP)
-    for cells in zip(*(lines[name] for name in columns if name in shown), strict=True):
-        fitted = (
-            _fitted(cell, widths[name]) for name, cell in zip((n for n in columns if n in shown), cells, strict=True)
-        )
-        yield _GAP.join(fitted).rstrip()
+        wanted = widths.get(name, width + 1)
+        if name == "KEY":
+            wanted = min(wanted, _WIDEST_KEY)
+        elif name == "PROMPT" and left - len(_GAP) >= _SHORTEST_PROMPT:
+            wanted = min(wanted, left - len(_GAP))
+        if len(_GAP) + wanted <= left:
+            shown[name] = wanted
+            left -= len(_GAP) + wanted
+    return shown
 
 
 def _columns(undecided_numbers: set[int], now: float, width: int | None) -> "dict[str, Callable[[TaskRecord], str]]":
