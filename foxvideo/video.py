@@ -354,6 +354,8 @@ class Video:
 
     async def _there(self, source: Source, index: int, part: Part) -> SavedFile | None:
         """Return the file that is to be made where it was saved before and is unchanged; None where it is not."""
+        if not await asyncio.to_thread(part.path.exists):
+            return None  # as most do not, so that no journal is asked for nothing
         known = self._files.get(index)
         if known is None:
             with contextlib.suppress(FoxError):  # a journal that cannot be read keeps nobody from fetching

@@ -165,30 +165,27 @@ def _names(table: Iterator[list[str]]) -> list[str]:
 
 def _cells(number: int, names: list[str], cells: list[str]) -> Line:
     cells = [cell.removeprefix(_MARK) for cell in cells]
-    if fault := _guessed(names, cells):
+    if fault := next(_guessed(names, cells), ""):
         return Line(number, None, fault)
     named = dict(zip(names, cells, strict=False))
     fields: dict[str, object] = {name: cell for name, cell in named.items() if name and cell.strip()}
     return Line(number, fields, cells=True, columns=tuple(names))
 
 
-def _guessed(names: Sequence[str], cells: Sequence[str]) -> str:
-    """Say what of a row could only be guessed; empty for nothing."""
+def _guessed(names: Sequence[str], cells: Sequence[str]) -> Iterator[str]:
+    """Yield what of a row could only be guessed."""
     given = [cell.strip() for cell in cells]
     named = list(zip(names, given, strict=False))
-    nothing = ((name, cell) for name, cell in named if cell.lower() in _NOTHING or _BROKEN.fullmatch(cell))
-    faults = {
-        "not UTF-8": not all(map(is_unicode, cells)),
-        f"{len(cells)} cells, but {len(names)} columns: a text with a comma needs quotes": any(given[len(names) :]),
-        "a cell in a column without a name: a text with a comma needs quotes": any(
-            cell for name, cell in named if not name
-        ),
-        "the header again": {cell for cell in given if cell} <= set(names),
-        "control characters alone": not any(
-            letter.isprintable() and not letter.isspace() for cell in given for letter in cell
-        ),
-    } | {
-        f"{name} is {cell!r}: leave the cell empty, or write what is meant": not name.startswith(NOTE)
-        for name, cell in nothing
-    }
-    return next((fault for fault, found in faults.items() if found), "")
+    if not all(map(is_unicode, cells)):
+        yield "not UTF-8"
+    if any(given[len(names) :]):
+        yield f"{len(cells)} cells, but {len(names)} columns: a text with a comma needs quotes"
+    if any(cell for name, cell in named if not name):
+        yield "a cell in a column without a name: a text with a comma needs quotes"
+    if {cell for cell in given if cell} <= set(names):
+        yield "the header again"
+    if not any(letter.isprintable() and not letter.isspace() for cell in given for letter in cell):
+        yield "control characters alone"
+    for name, cell in named:
+        if not name.startswith(NOTE) and (cell.lower() in _NOTHING or _BROKEN.fullmatch(cell)):
+            yield f"{name} is {cell!r}: leave the cell empty, or write what is meant"

@@ -103,7 +103,8 @@ class Manifest:
             if self.check and "model" not in self.defaults:
                 check_columns(line.columns)
             row = name_row(number, line.number, self._request(line, folder), times, check=self.check)
-            yield attrs.evolve(row, notes=_notes(line)) if isinstance(row, Row) else row
+            notes = _notes(line)
+            yield attrs.evolve(row, notes=notes) if notes and isinstance(row, Row) else row
 
     def _request(self, line: Line, folder: Path) -> Request | InvalidRequest:
         if line.fields is None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import attrs
 import click
 
+from foxvideo._transfer.content import reading
 from foxvideo.cli.streams import somebody_can_answer
 from foxvideo.requests.generic import (
     GrokEditVideo,
@@ -95,7 +96,8 @@ def prompt(text: str) -> str:
     if not text.startswith("@") or _OTHER_AT.match(text):
         return text.removeprefix("@") if text.startswith("@@") else text
     try:
-        return Path(text[1:]).read_text(encoding="utf-8").strip()
+        with reading(text[1:]) as file:  # which waits for no pipe and reads no endless device
+            return (file.read() or b"").decode().strip()
     except (OSError, ValueError) as error:
         raise click.UsageError(f"the prompt {text} names a file, which cannot be read: {error}") from None
 

@@ -138,9 +138,11 @@ def in_thread(emulator: E) -> Iterator[E]:
     thread.start()
     try:
         asyncio.run_coroutine_threadsafe(emulator.__aenter__(), loop).result()
-        yield emulator
+        try:
+            yield emulator
+        finally:
+            asyncio.run_coroutine_threadsafe(emulator.__aexit__(), loop).result()
     finally:
-        asyncio.run_coroutine_threadsafe(emulator.__aexit__(), loop).result()
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
