@@ -101,13 +101,20 @@ async def test_a_task_without_results_counts_as_left_behind(foxapi: FoxAPI) -> N
     foxapi.assert_nothing_left_behind()
 
 
-def test_only_tests_that_take_the_service_run_on_its_clock(pytester: pytest.Pytester) -> None:
-    """A suite that adds the plugin keeps its own loop elsewhere."""
+def _run(pytester: pytest.Pytester, program: str, mode: str = "auto") -> pytest.RunResult:
+    """Run a suite of somebody else that adds the plugin; old releases of pytest-asyncio warn where no scope is set."""
     pytester.makeconftest('pytest_plugins = ["foxvideo.testing"]')
     pytester.makepyprojecttoml(
-        '[tool.pytest.ini_options]\nasyncio_mode = "auto"\nasyncio_default_fixture_loop_scope = "function"'
+        f'[tool.pytest.ini_options]\nasyncio_mode = "{mode}"\nasyncio_default_fixture_loop_scope = "function"'
     )
-    pytester.makepyfile(
+    pytester.makepyfile(program)
+    return pytester.runpytest_inprocess("-p", "no:cacheprovider", "-W", "ignore")
+
+
+def test_only_tests_that_take_the_service_run_on_its_clock(pytester: pytest.Pytester) -> None:
+    """A suite that adds the plugin keeps its own loop elsewhere."""
+    result = _run(
+        pytester,
         """
         import asyncio
         from foxvideo.testing import VirtualClockLoop
@@ -117,10 +124,9 @@ def test_only_tests_that_take_the_service_run_on_its_clock(pytester: pytest.Pyte
 
         async def test_without():
             assert not isinstance(asyncio.get_running_loop(), VirtualClockLoop)
-        """
+        """,
     )
-
-    pytester.runpytest_inprocess("-p", "no:cacheprovider").assert_outcomes(passed=2)
+    result.assert_outcomes(passed=2)
 
 
 async def test_the_clock_is_virtual(foxapi: FoxAPI) -> None:
@@ -159,9 +165,7 @@ UNFIT = {
 def test_a_test_in_which_it_would_hang_is_told_what_to_do(case: str, mode: str, pytester: pytest.Pytester) -> None:
     """Nobody answers in a loop that stands still, so the test would wait for ever."""
     program, said = UNFIT[case]
-    pytester.makeconftest('pytest_plugins = ["foxvideo.testing"]')
-    pytester.makepyfile(program)
-    result = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-o", f"asyncio_mode={mode}", "-W", "ignore")
+    result = _run(pytester, program, mode)
     result.stdout.fnmatch_lines([f"*{said}*foxvideo.testing.service()*"])
     assert result.parseoutcomes().get("passed", 0) == 0
 
