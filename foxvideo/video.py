@@ -207,7 +207,8 @@ class Video:
         once.
 
         A file that lies there already counts as saved if it is this very video: what was saved there before is known by
-        its hash, else the video is fetched once more to compare them. Any other file is kept.
+        its hash, else the video is fetched once more to compare them. One that was saved there and is empty or cut off
+        by now is replaced. Any other file is kept.
 
         Args:
             path: The file to make; its folder must exist.
@@ -364,7 +365,10 @@ class Video:
             return None
         with contextlib.suppress(OSError):
             found = await asyncio.to_thread(saved_file, part.path)
-            return found if found.sha256 == known.sha256 else None
+            if found.sha256 == known.sha256:
+                return found
+            # What was saved there and is no whole video any more is replaced; what somebody made of it is kept.
+            part.overwrite = part.overwrite or await asyncio.to_thread(parts.damaged, part.path)
         return None
 
     async def _fetch(self, source: Source, index: int, part: Part, progress: Progress | None) -> SavedFile:

@@ -104,9 +104,7 @@ async def _save(video: Video, target: Target, known: Mapping[int, SavedFile]) ->
         if not await asyncio.to_thread(_all_there, range(len(video.urls)), known):
             await video.save_all(target.path)
     elif not (0 in known and await asyncio.to_thread(_is_at, known[0], target.path)):
-        # What was saved there and is no whole video any more is replaced; what somebody made of it is kept.
-        ours = 0 in known and known[0].path == target.path.absolute()
-        await video.save(target.path, overwrite=ours and await asyncio.to_thread(damaged, target.path))
+        await video.save(target.path)
 
 
 def _all_there(places: range, known: Mapping[int, SavedFile]) -> bool:
@@ -114,4 +112,5 @@ def _all_there(places: range, known: Mapping[int, SavedFile]) -> bool:
 
 
 def _is_at(file: SavedFile, path: Path) -> bool:
-    return file.path == path.absolute() and path.exists() and path.stat().st_size == file.size
+    there = file.path == path.absolute() and path.exists() and path.stat().st_size == file.size
+    return there and not damaged(path)

@@ -24,7 +24,6 @@ from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any, NoReturn
 from urllib.parse import quote
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import attrs
@@ -32,7 +31,7 @@ import yarl
 from multidict import CIMultiDict
 
 from foxvideo._http.exchange import Exchange, Overheard, tracing
-from foxvideo._http.proxy import Proxy, ProxyUnusable, through, web_url
+from foxvideo._http.proxy import Proxy, ProxyUnusable, of_environment, through, web_url
 from foxvideo._version import __version__
 from foxvideo._wire.redact import Redaction, without_credentials
 from foxvideo._wire.reply import Answer, NoReply, Reply
@@ -296,11 +295,7 @@ class Transport:
         return yarl.URL(self.base_url + target, encoded=True)
 
     def _proxy_to(self, url: yarl.URL) -> Proxy | None:
-        # aiohttp's own trust_env would also send passwords of ~/.netrc, or stumble over one beside our key.
-        if self.proxy is not None or not self.trust_env or proxy_bypass(url.host or ""):
-            return self.proxy
-        found = getproxies().get(url.scheme)
-        return None if found is None else Proxy.of(found, f"the {url.scheme} proxy of the environment")
+        return of_environment(url) if self.proxy is None and self.trust_env else self.proxy
 
     # --- Answers ---
 

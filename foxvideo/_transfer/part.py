@@ -271,7 +271,7 @@ class Part:
 
 
 def damaged(path: Path) -> bool:
-    """Whether a file that was a video is empty by now, or lacks its end; False for no file, and for any other.
+    """Whether a file that was a video is empty or zeros by now, or lacks its end; False for no file, and any other.
 
     Raises:
         OSError: It cannot be read, or is no regular file.
@@ -284,7 +284,7 @@ def damaged(path: Path) -> bool:
             file.seek(place)
             return file.read(most) or b""
 
-        return not size or incomplete(read, size) is not None
+        return not any(read(0, HEAD)) or incomplete(read, size) is not None
 
 
 def begun(folder: Path, source: str) -> Path | None:

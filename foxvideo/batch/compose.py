@@ -21,7 +21,8 @@ from foxvideo.requests.generic import (
     Request,
     check,
 )
-from foxvideo.requests.validation import invalid, is_web_url, show
+from foxvideo.requests.links import is_web_url, tidied
+from foxvideo.requests.validation import invalid, show
 
 _MODELS = 256  # whose fields are kept at hand
 _TEXTS = {"model", "prompt", "negative_prompt", "text", "name"}  # stay texts where nothing is known of the model
@@ -145,7 +146,9 @@ def _media(
         return _media(path, name, value, kinds=kinds, folder=folder, faults=faults)
 
     match value:
-        case str() if _is_media(name, kinds) and not is_web_url(value) and not value.startswith("data:"):
+        case str() if _is_media(name, kinds) and not value.startswith("data:"):
+            if is_web_url(link := tidied(value)):
+                return link
             file = folder / value
             if not _is_file(file):
                 allowed = "an http(s) URL, or a file that is not empty, relative to the manifest"

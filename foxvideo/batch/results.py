@@ -7,6 +7,7 @@ which tasks exist even where the journal is lost.
 import contextlib
 import enum
 import errno
+import io
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -18,6 +19,7 @@ import cattrs
 
 from foxvideo import _locks
 from foxvideo._journal import TaskRecord
+from foxvideo._transfer.content import open_regular, reading
 
 RESULTS = "results.jsonl"
 _converter = cattrs.Converter()
@@ -129,7 +131,7 @@ def read_results(folder: Path) -> list[Outcome]:
         OSError: There is no ``results.jsonl`` in the folder.
     """
     newest: dict[str, Outcome] = {}
-    with (folder / RESULTS).open("rb") as file:
+    with io.BufferedReader(reading(folder / RESULTS)) as file:
         for line in file:
             if (outcome := _decoded(line)) is not None:
                 newest.pop(_place(outcome), None)  # the row was invalid, and has been put right
@@ -156,7 +158,7 @@ class Results:
             OSError: The disk said no.
         """
         path = folder / RESULTS
-        path.touch()
+        os.close(open_regular(path, os.O_RDWR | os.O_CREAT))
         descriptor = _locks.take(path, wait=False)
         if descriptor is None:
             raise BlockingIOError(f"another batch is at work in {folder}")
@@ -169,7 +171,7 @@ class Results:
 
     def _read(self) -> None:
         place = 0
-        with self._path.open("rb") as file:
+        with io.BufferedReader(reading(self._path)) as file:
             for line in file:
                 if not line.endswith(b"\n"):
                     os.ftruncate(self._descriptor, place)

@@ -45,9 +45,9 @@ poll_every_option: Option = click.option("--poll-every", type=_SECONDS, hidden=T
 output_option: Option = click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=click.Path(),
     metavar="PATH",
-    help="The file to make, or the folder for it. [default: <task id>.mp4 in this folder]",
+    help="The file to make, or the folder for it: one that exists, or ends with a slash. [default: this folder]",
 )
 overwrite_option: Option = click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 
@@ -185,7 +185,7 @@ def make_client(
     """
     schedule = Every(poll_every) if poll_every else None
     with bad_input():
-        return Client(base_url=base_url, schedule=schedule, journal=journal, task_timeout=timeout)
+        return Client(base_url=base_url, schedule=schedule, journal=journal, task_timeout=timeout, trust_env=True)
 
 
 def check_name(task_id: str | None, key: str | None) -> None:

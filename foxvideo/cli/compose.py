@@ -23,6 +23,8 @@ from foxvideo.requests.generic import (
     GrokVideoExtension,
     Request,
 )
+from foxvideo.requests.links import is_web_url, tidied
+from foxvideo.requests.validation import show
 
 # A prompt may speak of ``@Image1``, and of anything else in more than one word.
 _OTHER_AT = re.compile(r"@(@|image\d+\b|\S*\s)", re.IGNORECASE)
@@ -108,11 +110,11 @@ def media(option: str, text: str) -> str | Path:
     Raises:
         click.UsageError: It is neither.
     """
-    if text.startswith(("http://", "https://")):
-        return text
+    if is_web_url(link := tidied(text)):
+        return link
     if Path(text).is_file():
         return Path(text)
-    raise click.UsageError(f"{option}: {text!r} is neither a file nor an http(s) URL")
+    raise click.UsageError(f"{option}: {show(text)} is neither a file nor an http(s) URL")
 
 
 def _joined(given: dict[str, object], settings: Iterable[str]) -> dict[str, object]:

@@ -5,13 +5,16 @@ every video would be bought again. So may rows that only a lost journal knew. Bo
 written down together with the identity of the journal, and the same rows after a crash want none.
 """
 
+import io
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
 import click
 
+from foxvideo._transfer.content import open_regular, reading
 from foxvideo.batch import Survey
 from foxvideo.cli.outcome import Exit
 from foxvideo.cli.streams import somebody_can_answer
@@ -35,7 +38,8 @@ class Agreed:
     def read(cls, folder: Path) -> "Agreed | None":
         """Return what was agreed to last; None where there was nothing."""
         try:
-            told = json.loads((folder / AGREED).read_text(encoding="utf-8"))
+            with reading(folder / AGREED) as file:
+                told = json.loads(file.read() or b"")
             return cls(str(told["rows"]), str(told["journal"]))
         except FileNotFoundError:
             return None
@@ -44,7 +48,8 @@ class Agreed:
 
     def write(self, folder: Path) -> None:
         """Write down that this was agreed to."""
-        (folder / AGREED).write_text(json.dumps(attrs.asdict(self)) + "\n", encoding="utf-8")
+        with io.FileIO(open_regular(folder / AGREED, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "w") as file:
+            file.write(json.dumps(attrs.asdict(self)).encode() + b"\n")
 
 
 def say(counted: Survey, *, retry_failed: bool) -> None:

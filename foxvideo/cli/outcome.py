@@ -100,7 +100,11 @@ def exit_code(error: Exception) -> Exit:
 
 def message(error: Exception) -> str:
     """Return what happened, in one line."""
-    text = error.format_message() if isinstance(error, click.ClickException) else str(error)
+    text = str(error)
+    if isinstance(error, click.ClickException):
+        text = error.format_message()
+    elif isinstance(error, OSError) and isinstance(error.filename, str) and error.strerror:
+        text = f"{error.filename}: {error.strerror}"
     return " ".join(in_shell_words(text).split()) or type(error).__name__
 
 

@@ -19,12 +19,12 @@ class Target:
     """What ``-o`` and ``--overwrite`` ask for.
 
     Attributes:
-        path: A file to make, or a folder that exists; None for this folder. In a folder a video is named after its
-            task.
+        output: A file to make, or a folder, which exists or ends with a slash; None for this folder. In a folder a
+            video is named after its task.
         overwrite: Whether an existing file is replaced.
     """
 
-    path: Path | None
+    output: "str | os.PathLike[str] | None"
     overwrite: bool
 
     def check(self, task_id: str | None = None, *, known: str | None = None) -> None:
@@ -38,19 +38,15 @@ class Target:
         Raises:
             click.UsageError: The file exists, or its folder does not, or nothing can be written there.
         """
-        folder, file = self._folder, self.path
-        if folder is not None:
-            file = folder / f"{task_id}.mp4" if task_id else None
-        parent = folder or (file.parent if file else Path())
-        if not parent.is_dir():
-            raise click.UsageError(f"there is no folder {parent}")
-        if not os.access(parent, os.W_OK | os.X_OK):
-            raise click.UsageError(f"nothing can be written in {parent}")
-        if file and file.exists() and not self.overwrite and str(file.absolute()) != known:
-            raise click.UsageError(f"{file} exists; --overwrite replaces it")
+        place = self._place
         try:
-            place = places.Target(parent if file is None else file, folder=file is None)
             place.check(known, may_exist=self.overwrite)
+            if place.folder and task_id:
+                file = place.path / f"{places.file_name(task_id)}.mp4"
+                places.Target(file, folder=False).check(known, may_exist=self.overwrite)
+        except FileExistsError as error:
+            hint = "" if self.overwrite else "; --overwrite replaces a file"
+            raise click.UsageError(f"{error}{hint}") from None
         except (OSError, ValueError) as error:
             raise click.UsageError(str(error)) from None
 
@@ -65,16 +61,13 @@ class Target:
         """
         if not video.urls:
             return []
-        if self._folder is not None:
-            begun = await asyncio.to_thread(video.begun, self._folder)
-            if begun is not None:  # the name that it was given then
-                return [(await video.save(begun, overwrite=self.overwrite)).path]
-            return [saved.path for saved in await video.save_all(self._folder, overwrite=self.overwrite)]
-        assert self.path is not None  # noqa: S101 - for the type checker: else there is a folder
-        return [(await video.save(self.path, overwrite=self.overwrite)).path]
+        place = self._place
+        begun = await asyncio.to_thread(video.begun, place.path) if place.folder else place.path
+        if begun is not None:  # the name that was asked for, or that it was given then
+            return [(await video.save(begun, overwrite=self.overwrite)).path]
+        return [saved.path for saved in await video.save_all(place.path, overwrite=self.overwrite)]
 
     @property
-    def _folder(self) -> Path | None:
-        if self.path is None:
-            return Path()
-        return self.path if self.path.is_dir() else None
+    def _place(self) -> places.Target:
+        place = places.Target.of(self.output or os.curdir)
+        return attrs.evolve(place, folder=place.folder or place.path.is_dir())

@@ -10,11 +10,11 @@ import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeGuard
-from urllib.parse import urlsplit
 
 from foxvideo.catalogue.model import Parameter
 from foxvideo.errors import FieldFault, InvalidRequest
 from foxvideo.media import LocalMedia
+from foxvideo.requests import links
 
 _SHOWN = 60  # characters of a value that an error shows
 _MOST_BITS = 64  # of a whole number; many JSON readers take no more
@@ -52,7 +52,7 @@ def show(value: object) -> str:
     if isinstance(value, bytes):
         return f"<{len(value)} bytes>"
     try:
-        text = repr(value)
+        text = repr(links.shown(value) if isinstance(value, str) else value)
     except Exception:  # noqa: BLE001 - anything may be given: a number of 5000 digits has no repr
         text = f"<{type(value).__name__}>"
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
@@ -213,18 +213,9 @@ def _media_violations(name: str, value: object, parameter: Parameter) -> Iterato
         return
     if not isinstance(value, str):
         yield FieldFault(name, show(value), _NOUNS["media"])
-    elif not (is_web_url(value) or (parameter.base64 and _is_base64(value))):
-        base64_too = "base64, or " if parameter.base64 else ""
-        yield FieldFault(name, show(value), f"{base64_too}an http(s) URL; for a local file pass a pathlib.Path")
-
-
-def is_web_url(text: str) -> bool:
-    """Whether a text is an http(s) URL with a host."""
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        return False
-    return parts.scheme in {"http", "https"} and bool(parts.hostname)
+    elif not (parameter.base64 and _is_base64(value)) and (allowed := links.wrong(value)) is not None:
+        base64_too, escape = "base64, or " if parameter.base64 else "", f" {_ESCAPE}" if links.is_web_url(value) else ""
+        yield FieldFault(name, show(value), f"{base64_too}{allowed}{escape}")
 
 
 def _is_base64(text: str) -> bool:

@@ -17,10 +17,14 @@ from urllib.parse import quote
 import attrs
 import jinja2
 
+from foxvideo._transfer.content import reading
+from foxvideo._transfer.target import looked_at
 from foxvideo.batch.results import Ending, Outcome, read_results
 from foxvideo.sheet.timeline import Timeline, clock, timeline
 
 PAGE = "index.html"
+_MADE_BY = b'<meta name="generator" content="foxvideo">'
+_HEAD = 1024  # bytes, among which it stands
 
 
 @attrs.frozen
@@ -115,10 +119,13 @@ def write_sheet(folder: Path) -> Path:
         The page.
 
     Raises:
+        FileExistsError: What lies there is no sheet, and is kept.
         OSError: There is no ``results.jsonl``, or the disk said no.
     """
     text = render(read_results(folder), folder)
     page = folder / PAGE
+    if looked_at(page) and not _is_sheet(page):
+        raise FileExistsError(f"{page} exists, and is no sheet of foxvideo: move it away")
     part = folder / f".{PAGE}.{secrets.token_hex(4)}.part"
     try:
         # A lone surrogate, which JSON can hold, has no UTF-8.
@@ -127,6 +134,11 @@ def write_sheet(folder: Path) -> Path:
     finally:
         part.unlink(missing_ok=True)
     return page
+
+
+def _is_sheet(page: Path) -> bool:
+    with reading(page) as file:
+        return _MADE_BY in (file.read(_HEAD) or b"")
 
 
 def _text(name: str) -> str:

@@ -18,6 +18,7 @@ from foxvideo import (
     GrokTextToVideo,
     Result,
     ResultsMissing,
+    SavedFile,
     Status,
     TaskFailed,
     TaskNotFound,
@@ -317,7 +318,15 @@ async def test_a_video_of_a_key_that_was_saved_and_not_noted_is_recognised(fox: 
 
 
 @pytest.mark.parametrize(
-    ("damage", "mends"), [(b"", True), (stored_video()[:-100], True), (b"words", False), (VIDEO, False)]
+    ("damage", "mends"),
+    [
+        (b"", True),
+        (stored_video()[:-100], True),
+        (bytes(len(stored_video())), True),
+        (bytes(5000) + stored_video()[5000:], True),
+        (b"words", False),
+        (VIDEO, False),
+    ],
 )
 @pytest.mark.parametrize("folder", [True, False], ids=["folder", "file"])
 async def test_a_saved_video_that_is_damaged_is_fetched_again(
@@ -336,6 +345,24 @@ async def test_a_saved_video_that_is_damaged_is_fetched_again(
     assert isinstance(end, Video if mends else FileExistsError)
     assert path.read_bytes() == (stored_video() if mends else damage)
     assert fox.ledger.charged == 1
+
+
+@pytest.mark.parametrize(
+    ("damage", "mends"), [(b"", True), (stored_video()[:-100], True), (bytes(5000), True), (VIDEO, False)]
+)
+async def test_a_video_that_is_saved_by_hand_once_more_is_mended_too(
+    damage: bytes, mends: bool, fox: Emulator, tmp_path: Path
+) -> None:
+    """Whichever way leads to the file that was saved there before."""
+    path = tmp_path / "fox.mp4"
+    async with _client(fox, journal=tmp_path / "videos.db") as client:
+        await (await client.generate(SHOT, key="shot-17")).save(path)
+    path.write_bytes(damage)
+    async with _client(fox, journal=tmp_path / "videos.db") as client:
+        video = await client.task(key="shot-17")
+        (end,) = await asyncio.gather(video.save(path), return_exceptions=True)
+    assert isinstance(end, SavedFile if mends else FileExistsError)
+    assert path.read_bytes() == (stored_video() if mends else damage)
 
 
 async def test_what_is_saved_elsewhere_is_not_saved_again(fox: Emulator, tmp_path: Path) -> None:

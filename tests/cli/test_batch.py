@@ -270,6 +270,37 @@ def test_a_sheet_shows_the_batch(run: Run) -> None:
     assert json.loads(CliRunner().invoke(app, ["sheet", "clips", "--json"]).stdout) == {"page": "clips/index.html"}
 
 
+@pytest.mark.parametrize("name", ["results.jsonl", "batch.json"])
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: Path(path).symlink_to("/dev/full")])
+def test_what_is_no_regular_file_holds_up_no_batch(run: Run, name: str, make: Callable[[str], None]) -> None:
+    """A pipe that nobody writes to would be read for ever; nothing is paid for before that is known."""
+    Path("clips").mkdir()
+    make(f"clips/{name}")
+    with served() as emulator:
+        result = run(emulator, "--yes")
+        assert emulator.ledger.charged == 0
+    assert result.exit_code == 1
+    assert f"clips/{name}: is a" in result.stderr
+
+
+@pytest.mark.parametrize("content", ["<html>mine</html>", "x" * 5000, None])
+def test_a_page_that_somebody_else_made_is_kept(run: Run, content: str | None) -> None:
+    """A folder may be a web site; an empty file and an earlier sheet are replaced."""
+    page = Path("clips/index.html")
+    with served() as emulator:
+        run(emulator)
+    os.mkfifo(page) if content is None else page.write_text(content)
+    result = CliRunner().invoke(app, ["sheet", "clips"])
+    assert result.exit_code == 1
+    assert "clips/index.html" in result.stderr
+    assert page.is_fifo() if content is None else page.read_text() == content
+
+    page.unlink()
+    page.touch()
+    for _ in range(2):
+        assert CliRunner().invoke(app, ["sheet", "clips"]).exit_code == 0
+
+
 def test_a_folder_without_a_batch_has_no_sheet(run: Run) -> None:
     """It is bad input."""
     Path("clips").mkdir()

@@ -135,14 +135,22 @@ def test_bad_input_is_refused_before_it_costs_anything(run: Run, words: list[str
     assert Path("old.mp4").read_bytes() == b"old"
 
 
-def test_a_folder_that_cannot_be_written_is_refused_before_it_costs_anything(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The tests may run as root, to whom nothing is forbidden, so the answer of the system is given."""
-    monkeypatch.setattr("os.access", lambda *_: False)
-    result = run(None, "generate", "A fox", "-o", "fox.mp4")
+@pytest.mark.parametrize("output", ["/proc/fox.mp4", "/proc/clips/", "old.mp4/fox.mp4", "old.mp4/", "none/fox.mp4"])
+def test_a_place_that_cannot_be_written_is_refused_before_it_costs_anything(run: Run, output: str) -> None:
+    """Not even root may make files in /proc."""
+    Path("old.mp4").write_bytes(b"old")
+    result = run(None, "generate", "A fox", "-o", output)
     assert result.exit_code == 2
-    assert "nothing can be written" in result.stderr
+    assert "nothing was submitted" in result.stderr
+
+
+def test_a_slash_at_the_end_means_a_folder(run: Run) -> None:
+    """It is made, and the video is named after its task; as for ``save_to`` in Python."""
+    with served() as emulator:
+        result = run(emulator, "generate", "A fox", "-o", "clips/")
+        (task_id,) = emulator.ledger.tasks
+    assert result.exit_code == 0, result.output
+    assert result.stdout == f"clips/{task_id}.mp4\n"
 
 
 def test_overwrite_replaces_a_file(run: Run) -> None:
@@ -274,8 +282,8 @@ def test_status_of_a_failed_task_is_no_failure_of_the_command(run: Run) -> None:
 
 def test_fetch_refuses_an_existing_file_before_it_waits(run: Run) -> None:
     """In a folder, too, where the id gives the name."""
-    Path("task-1.mp4").write_bytes(b"old")
-    result = run(None, "fetch", "task-1")
+    Path("task-unified-a.mp4").write_bytes(b"old")
+    result = run(None, "fetch", "task-unified-a")
     assert result.exit_code == 2
     assert "--overwrite" in result.stderr
 

@@ -88,13 +88,10 @@ async def test_an_address_that_is_none_is_not_connected_to() -> None:
     assert verdicts(checks)["network"] == "skip"
 
 
-def test_the_newer_name_is_told_where_the_default_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And a proxy that is set but not used."""
-    monkeypatch.delenv("HTTPS_PROXY", raising=False)
-    monkeypatch.setenv("https_proxy", "http://proxy")
+def test_the_newer_name_is_told_where_the_default_does_not_answer() -> None:
+    """Only there."""
     assert "https://api.aihubmax.com" in doctor._elsewhere(DEFAULT_BASE_URL)
     assert "aihubmax" not in doctor._elsewhere("http://127.0.0.1:1")
-    assert "proxy" in doctor._elsewhere("http://127.0.0.1:1")
 
 
 @pytest.mark.parametrize(
@@ -199,6 +196,34 @@ def test_what_the_journal_knows_is_counted(
     assert (check.verdict, check.detail) == (verdict, f"j.db: {found}")
     assert all(words in check.advice for words in advice)
     assert bool(check.advice) is bool(advice)
+
+
+@pytest.mark.parametrize(
+    "base", ["https://me:hush@api.foxapi.cc", "https://api.foxapi.cc/?token=hush", "me:hush@api.foxapi.cc"]
+)
+@pytest.mark.parametrize("words", [["doctor"], ["doctor", "--json"]])
+def test_an_address_that_is_refused_shows_no_password(base: str, words: list[str]) -> None:
+    """A report of this command is what people paste into a question."""
+    result = CliRunner().invoke(app, words, env={"FOXAPI_API_KEY": KEY, "FOXAPI_BASE_URL": base})
+    assert result.exit_code == 1
+    assert "hush" not in result.output
+
+
+async def test_the_proxy_of_the_environment_is_looked_at_where_it_is_used(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command line goes through it, as others do; its password is not shown."""
+    port = emulator.base_url.rpartition(":")[2]
+    monkeypatch.setenv("http_proxy", f"http://me:hush@127.0.0.1:{port}")
+    monkeypatch.delenv("no_proxy", raising=False)
+    found = {check.name: check for check in (await examine(KEY, "http://fox.invalid"))[0]}
+    assert found["network"].verdict == found["models"].verdict == "ok"
+    assert found["network"].detail.startswith(f"127.0.0.1:{port}, the proxy of the environment, takes")
+
+    monkeypatch.setenv("http_proxy", "socks5://me:hush@127.0.0.1:1")
+    again = {check.name: check for check in (await examine(KEY, "http://fox.invalid"))[0]}
+    assert again["network"].verdict == "fail"
+    assert "hush" not in repr([found, again])
 
 
 @pytest.mark.parametrize("key", [KEY, ""])

@@ -20,6 +20,7 @@ from sockets import KEY, OK, Server, Speak, drop, fetch, hang, now, opened, repl
 
 from foxvideo import Client, DownloadError
 from foxvideo._http import Transport
+from foxvideo._http.proxy import of_environment
 from foxvideo._wire.reply import Answer
 
 PASSWORD = "hush-hush"  # noqa: S105 - of nothing
@@ -67,6 +68,58 @@ async def test_a_proxy_of_the_environment_is_used_only_if_trusted(
         await fetch(transport, f"{server.url}/video.mp4")
 
     assert (len(proxy.heard), len(server.heard)) == ((2, 0) if through else (0, 2))
+
+
+NAMES = {
+    "*": True,
+    "other.example, *": True,
+    "fox.example": True,
+    ".fox.example": True,
+    "*.fox.example": True,
+    "example": True,
+    "API.FOX.EXAMPLE": True,
+    "other.example api.fox.example": True,
+    "api.fox.example:8443": True,
+    "fox.example:8443": True,
+    "api.fox.example:443": False,
+    "pi.fox.example": False,
+    "other.example,": False,
+    "10.0.0.0/8": False,
+    "": False,
+}
+ADDRESSES = {
+    "10.1.0.0/16": True,
+    "10.1.2.3/8": True,
+    "10.1.2.3": True,
+    "10.1.2.3:8443": True,
+    "10.1.2.3:80": False,
+    "10.2.0.0/16": False,
+    "fd00::/8": False,
+    "10.1.0.0/99": False,
+}
+SIXES = {"fd00::/8": True, "[fd00::1]": True, "fd00::1": True, "[fd00::1]:8443": True, "[fd00::1]:80": False}
+HOSTS = {"api.fox.example": NAMES, "10.1.2.3": ADDRESSES, "[fd00::1]": SIXES}
+
+
+@pytest.mark.parametrize(
+    ("host", "exempt", "expected"), [(host, *pair) for host, names in HOSTS.items() for pair in names.items()]
+)
+def test_no_proxy_knows_domains_ports_addresses_and_networks(
+    host: str, exempt: str, expected: bool, environment: pytest.MonkeyPatch
+) -> None:
+    """As curl, Go and requests read it, each a little differently."""
+    environment.setenv("https_proxy", "http://proxy.example:3128")
+    environment.setenv("no_proxy", exempt)
+    assert (of_environment(yarl.URL(f"https://{host}:8443/v1")) is None) is expected
+
+
+def test_one_proxy_may_be_named_for_all(environment: pytest.MonkeyPatch) -> None:
+    """One for the scheme comes first."""
+    environment.setenv("all_proxy", "http://all.example:1")
+    first = of_environment(yarl.URL("https://fox.example"))
+    environment.setenv("https_proxy", "http://proxy.example:3128")
+    second = of_environment(yarl.URL("https://fox.example"))
+    assert [found and found.url.host for found in (first, second)] == ["all.example", "proxy.example"]
 
 
 async def test_passwords_of_netrc_are_not_used(server: Server, tmp_path: Path, environment: pytest.MonkeyPatch) -> None:

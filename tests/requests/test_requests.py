@@ -33,7 +33,7 @@ from foxvideo.requests.generic import (
     fields_of,
     media_of,
 )
-from foxvideo.requests.validation import is_local, is_web_url
+from foxvideo.requests.validation import is_local
 
 LINK = "https://example.com/cat.jpg"
 ESCAPE = "(pass check=False to send it all the same)"
@@ -431,24 +431,6 @@ def test_thirty_one_levels_below_a_request_are_fine() -> None:
 
 
 # --- Media ---
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("https://example.com/a.png", True),
-        ("HTTP://example.com", True),
-        ("https:///a.png", False),
-        ("ftp://example.com/a.png", False),
-        ("file:///a.png", False),
-        ("C:\\cat.png", False),
-        ("http://[bad", False),
-        ("", False),
-    ],
-)
-def test_a_web_url_has_a_scheme_and_a_host(text: str, expected: bool) -> None:
-    """Whatever cannot be parsed is none."""
-    assert is_web_url(text) is expected
 
 
 def test_paths_and_bytes_are_media_and_texts_are_not() -> None:

@@ -29,6 +29,7 @@ JOURNAL = "journal.db"
     "source", metavar="MANIFEST", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
 )
 @click.option(
+    "-o",
     "--out",
     "folder",
     type=click.Path(path_type=Path, file_okay=False),

@@ -13,8 +13,11 @@ from urllib.parse import urlsplit
 
 import attrs
 import click
+import yarl
 
+from foxvideo._http.proxy import ProxyUnusable, of_environment
 from foxvideo._journal import TaskRecord
+from foxvideo._wire.redact import without_credentials
 from foxvideo.cli import outcome
 from foxvideo.cli.command import Command, base_url_option, json_option, print_json, run
 from foxvideo.cli.journal import PLACE, journal_option, place, read, running, undecided
@@ -76,7 +79,7 @@ def doctor(ctx: click.Context, *, base_url: str | None, journal: Path | None, as
         print_json(
             {
                 "ok": well,
-                "base_url": base,
+                "base_url": without_credentials(base),
                 "checks": [attrs.asdict(check) for check in checks],
                 "grok": grok,
                 "models": None if models is None else list(models),
@@ -111,7 +114,7 @@ async def examine(key: str | None, base: str) -> tuple[list[Check], tuple[str, .
     checks.append(await _network_check(base))
     if any(check.verdict == "fail" for check in checks):
         return [*checks, *_skipped("cloudflare", "key taken", "models")], None
-    found, models = await _service_checks(Client(key, base), base)
+    found, models = await _service_checks(Client(key, base, trust_env=True), base)
     return [*checks, *found], models
 
 
@@ -186,19 +189,23 @@ def base_check(base: str) -> Check:
 
 
 async def _network_check(base: str) -> Check:
-    url = urlsplit(base)
-    secure = url.scheme == "https"
-    host, port = url.hostname or "", url.port or (443 if secure else 80)
+    try:
+        proxy = of_environment(yarl.URL(base))
+    except ProxyUnusable as error:
+        return Check("network", "fail", str(error), "set it right, or name the host in NO_PROXY")
+    url = yarl.URL(base) if proxy is None else proxy.url
+    secure, host, port = url.scheme == "https", url.host or "", url.port
+    where = f"{host}:{port}" if proxy is None else f"{host}:{port}, the proxy of the environment,"
     try:
         async with asyncio.timeout(_CONNECT_SECONDS):
             _, writer = await asyncio.open_connection(host, port, ssl=secure or None)
     except TimeoutError:
-        return Check("network", "fail", f"{host}:{port} does not answer in {_CONNECT_SECONDS:g} s", _elsewhere(base))
+        return Check("network", "fail", f"{where} does not answer in {_CONNECT_SECONDS:g} s", _elsewhere(base))
     except OSError as error:
-        return Check("network", "fail", f"{host}:{port}: {error}", _elsewhere(base))
+        return Check("network", "fail", f"{where} cannot be reached: {error}", _elsewhere(base))
     address = writer.get_extra_info("peername")[0]
     writer.close()
-    return Check("network", "ok", f"{host}:{port} takes connections, at {address}")
+    return Check("network", "ok", f"{where} takes connections, at {address}")
 
 
 def _elsewhere(base: str) -> str:
@@ -206,8 +213,6 @@ def _elsewhere(base: str) -> str:
     advice = ["check the network"]
     if urlsplit(base).hostname == urlsplit(DEFAULT_BASE_URL).hostname:
         advice.append(f"the service's newer name may answer: export FOXAPI_BASE_URL={NEWER_BASE_URL}")
-    if any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy")):
-        advice.append("a proxy is set in the environment, which only Client(trust_env=True) uses")
     return "; ".join(advice)
 
 

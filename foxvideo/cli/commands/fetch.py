@@ -22,7 +22,7 @@ def fetch(
     *,
     task_id: str | None,
     key: str | None,
-    output: Path | None,
+    output: str | None,
     overwrite: bool,
     timeout: float,
     base_url: str | None,

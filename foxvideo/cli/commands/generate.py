@@ -83,7 +83,7 @@ request_options: command.Option = command.options(
 @errand_options
 def generate(
     *,
-    output: Path | None,
+    output: str | None,
     overwrite: bool,
     timeout: float,
     base_url: str | None,

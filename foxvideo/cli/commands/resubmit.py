@@ -31,7 +31,7 @@ def resubmit(
     *,
     key: str,
     yes: bool,
-    output: Path | None,
+    output: str | None,
     overwrite: bool,
     timeout: float,
     base_url: str | None,

@@ -5,6 +5,7 @@ What belongs here: which tasks these are, and doing it for all of them at once. 
 """
 
 import asyncio
+import os
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -108,9 +109,7 @@ def resume(
     calls uncertain is not among it: see `foxvideo tasks --uncertain`. Ends with 0 if all was saved, else with the exit
     code that the failures share, or with 1.
     """
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-    target = Target(folder, overwrite)
+    target = Target(None if folder is None else f"{folder}{os.sep}", overwrite)
     target.check()
     client = command.make_client(base_url, ready(journal), poll_every=poll_every, timeout=timeout)
     found, unfinished = Round(client, target).run()
