@@ -93,6 +93,7 @@ import aiohttp
 import attrs
 
 from foxvideo import _options, task as tasks
+from foxvideo._aio import in_thread
 from foxvideo._engine.autosave import Autosave, saved
 from foxvideo._engine.dispatcher import Dispatcher
 from foxvideo._engine.engine import Engine
@@ -397,10 +398,10 @@ class Client:
         self._engine.bind()
         record = None if key is None else await self._recorder.look(key)
         if record is None:
-            await asyncio.to_thread(target.check)
+            await in_thread(target.check)
         else:
             made = record.status in {RecordStatus.ACCEPTED, RecordStatus.COMPLETED} or not retry_failed
-            await asyncio.to_thread(target.check, record.file, may_exist=made and record.task_id is not None)
+            await in_thread(target.check, record.file, may_exist=made and record.task_id is not None)
 
     def task(
         self, task_id: str | None = None, *, key: str | None = None, timeout: float | EllipsisType | None = ...

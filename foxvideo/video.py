@@ -39,7 +39,6 @@ await video.save("later.mp4")
 ``video.file`` is the file that it was saved in. The journal remembers it, so a key brings it back in a later run.
 """
 
-import asyncio
 import contextlib
 import datetime as dt
 import os
@@ -53,6 +52,7 @@ from typing import Any
 import attrs
 
 from foxvideo import _options
+from foxvideo._aio import in_thread
 from foxvideo._http import Transport
 from foxvideo._transfer import download as downloads, part as parts
 from foxvideo._transfer.content import saved_file
@@ -262,7 +262,7 @@ class Video:
             OSError: The disk said no; ``FileExistsError`` for another file that exists.
         """
         _options.path("folder", folder)
-        await asyncio.to_thread(Path(folder).mkdir, parents=True, exist_ok=True)
+        await in_thread(Path(folder).mkdir, parents=True, exist_ok=True)
         return [
             await self._save(index, self._part_in(Path(folder), index, overwrite=overwrite), progress)
             for index in range(len(self.urls))
@@ -305,7 +305,7 @@ class Video:
                 part = self._part(0, Path(folder) / "video", overwrite=False)
                 path = (await self._brought(self._connected(), 0, part, None)).path
             file = stack.enter_context(path.open("rb"))
-            while chunk := await asyncio.to_thread(file.read, _CHUNK):
+            while chunk := await in_thread(file.read, _CHUNK):
                 yield chunk
 
     async def read(self) -> bytes:
@@ -321,7 +321,7 @@ class Video:
         """Return the file that was saved, if it still holds what it did; None if not."""
         if (known := self.file) is not None:
             with contextlib.suppress(OSError):
-                if (await asyncio.to_thread(saved_file, known.path)).sha256 == known.sha256:
+                if (await in_thread(saved_file, known.path)).sha256 == known.sha256:
                     return known.path
         return None
 
@@ -355,7 +355,7 @@ class Video:
 
     async def _there(self, source: Source, index: int, part: Part) -> SavedFile | None:
         """Return the file that is to be made where it was saved before and is unchanged; None where it is not."""
-        if not await asyncio.to_thread(part.path.exists):
+        if not await in_thread(part.path.exists):
             return None  # as most do not, so that no journal is asked for nothing
         known = self._files.get(index)
         if known is None:
@@ -364,11 +364,11 @@ class Video:
         if known is None or known.path.absolute() != part.path.absolute():
             return None
         with contextlib.suppress(OSError):
-            found = await asyncio.to_thread(saved_file, part.path)
+            found = await in_thread(saved_file, part.path)
             if found.sha256 == known.sha256:
                 return found
             # What was saved there and is no whole video any more is replaced; what somebody made of it is kept.
-            part.overwrite = part.overwrite or await asyncio.to_thread(parts.damaged, part.path)
+            part.overwrite = part.overwrite or await in_thread(parts.damaged, part.path)
         return None
 
     async def _fetch(self, source: Source, index: int, part: Part, progress: Progress | None) -> SavedFile:

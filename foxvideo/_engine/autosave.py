@@ -12,6 +12,7 @@ from pathlib import Path
 
 import attrs
 
+from foxvideo._aio import in_thread
 from foxvideo._engine.job import Job
 from foxvideo._journal.recorder import Recorder
 from foxvideo._transfer.part import damaged
@@ -101,9 +102,9 @@ async def saved(saves: list[asyncio.Future[None]]) -> None:
 async def _save(video: Video, target: Target, known: Mapping[int, SavedFile]) -> None:
     """Save what is not there yet, as far as it is known what is."""
     if target.folder:
-        if not await asyncio.to_thread(_all_there, range(len(video.urls)), known):
+        if not await in_thread(_all_there, range(len(video.urls)), known):
             await video.save_all(target.path)
-    elif not (0 in known and await asyncio.to_thread(_is_at, known[0], target.path)):
+    elif not (0 in known and await in_thread(_is_at, known[0], target.path)):
         await video.save(target.path)
 
 

@@ -23,7 +23,7 @@ from typing import Any
 
 import attrs
 
-from foxvideo._aio import loop_time
+from foxvideo._aio import in_thread, loop_time
 from foxvideo._engine.dispatcher import Dispatcher, Kind
 from foxvideo._engine.ends import broken
 from foxvideo._engine.job import NO_FILES, UNSENT, Job, Stage, Submission
@@ -153,7 +153,7 @@ class Submissions:
     async def _describe(self, job: Job, submission: Submission, request: VideoRequest) -> None:
         """Name local files by their content, and claim the key for a request of just these."""
         try:
-            submission.digests = await asyncio.to_thread(_digests, submission.media, check=submission.check)
+            submission.digests = await in_thread(_digests, submission.media, check=submission.check)
         except FoxError:
             # The error is about the key, too, of which the journal may know more than this attempt.
             record = await self.recorder.look(job.key or "")

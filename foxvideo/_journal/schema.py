@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import sqlite3
 
 VERSION = 2
+_OLDEST = (3, 31, 0)  # of 2020
 APPLICATION = 0x464F5856  # "FOXV": this file is no other program's
 SCHEMA = """
 CREATE TABLE journal (
@@ -94,6 +95,9 @@ def connect(path: Path, patience: float) -> "sqlite3.Connection":
     """
     import sqlite3  # noqa: PLC0415 - most programs that import foxvideo have no journal
 
+    if sqlite3.sqlite_version_info < _OLDEST:
+        what = f"this Python has SQLite {sqlite3.sqlite_version}, and the journal needs {'.'.join(map(str, _OLDEST))}"
+        raise JournalError(what, submitted="no", hint="use a Python that is built with a newer SQLite")
     with contextlib.ExitStack() as undo:
         db = sqlite3.connect(path, timeout=patience, isolation_level=None, check_same_thread=False)
         undo.callback(db.close)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 import aiohttp
 import attrs
 
-from foxvideo._aio import heed
+from foxvideo._aio import heed, in_thread
 from foxvideo._http import Transport
 from foxvideo._transfer.content import PIECE, Content
 from foxvideo._wire.reply import Answer, NoReply
@@ -120,7 +120,7 @@ class Uploads:
             FoxError: The service refuses the key, or cannot be reached.
         """
         async with self._slots:
-            content = await asyncio.to_thread(Content.of, media, expected=expected, check=check)
+            content = await in_thread(Content.of, media, expected=expected, check=check)
         while True:
             flight = self._flight(content)
             await asyncio.wait({flight.task})
@@ -251,7 +251,7 @@ class _Sent(aiohttp.Payload):
         """Send the content, as long as it is the one that was announced."""
         for offset in range(0, self.size, PIECE):
             try:
-                piece = await asyncio.to_thread(self._value.piece, offset)
+                piece = await in_thread(self._value.piece, offset)
             except UploadError as error:
                 self._error = error
                 raise OSError(error.what) from None  # aiohttp ends the request

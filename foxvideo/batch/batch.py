@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 import attrs
 
+from foxvideo._aio import in_thread
 from foxvideo._journal import Store
 from foxvideo._options import count, flag, path, seconds
 from foxvideo._transfer.target import Target
@@ -122,7 +123,7 @@ class Batch(AsyncIterable[Outcome]):
         self._begun = True
         with contextlib.ExitStack() as stack:
             stack.callback(self._over.set)
-            await asyncio.to_thread(Target(self._folder, folder=True).check)  # before anything is paid for
+            await in_thread(Target(self._folder, folder=True).check)  # before anything is paid for
             results = stack.enter_context(Results.opened(self._folder))
             context = self._context = await self._prepared(results)
             async with contextlib.aclosing(_numbered(self._items, documented=self._check)) as rows:
@@ -145,7 +146,7 @@ class Batch(AsyncIterable[Outcome]):
         """Return what all rows share; the budget has what all runs in this folder may have reserved."""
         budget = Budget(self._max_credits)
         if budget.limit is not None:
-            await asyncio.to_thread(count_earlier, budget, await self._journal.records(), results.tasks())
+            await in_thread(count_earlier, budget, await self._journal.records(), results.tasks())
         context = Context(
             client=self._client,
             journal=self._journal,
@@ -241,7 +242,7 @@ async def _numbered(items: Items, *, documented: bool) -> AsyncGenerator[Row | B
             if isinstance(item, Row | BadRow):
                 yield item
             else:
-                yield await asyncio.to_thread(_row, item, number, times, documented=documented)
+                yield await in_thread(_row, item, number, times, documented=documented)
 
 
 async def _read(items: Items) -> AsyncGenerator[Item, None]:
@@ -256,7 +257,7 @@ async def _read(items: Items) -> AsyncGenerator[Item, None]:
         return
     reading: Iterator[Item] = iter(items)
     try:
-        while (taken := await asyncio.to_thread(lambda: next(reading, _END))) is not _END:
+        while (taken := await in_thread(lambda: next(reading, _END))) is not _END:
             yield cast("Item", taken)
     finally:
         if (close := getattr(reading, "close", None)) is not None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from foxvideo._aio import in_thread
 from foxvideo._engine.ends import End, end_of
 from foxvideo._journal import Store, TaskRecord
 from foxvideo.batch.budget import Budget, Verdict, charge_of
@@ -157,7 +158,7 @@ class RowRun:
         if budget.limit is None:
             return Verdict.GO
         if self._price is None:
-            self._price = price_class(json.loads(await asyncio.to_thread(described, self.row.request)))
+            self._price = price_class(json.loads(await in_thread(described, self.row.request)))
         verdict = budget.verdict(self._price)
         if verdict is Verdict.GO:
             budget.begin(self._charge, self._price)
@@ -277,7 +278,7 @@ class RowRun:
 
         try:
             file = await save(video, self.row, self.context.folder, await self._digest(video.id), told)
-            found["saved"] = (await asyncio.to_thread(file.path.stat)).st_mtime
+            found["saved"] = (await in_thread(file.path.stat)).st_mtime
         except FoxError as error:
             return found | {"status": Ending.UNSAVED, "error": _line(error.what)}
         except FileExistsError as error:  # somebody else's file has its name

@@ -1,12 +1,12 @@
 """Where the videos of rows are saved: each under a name that is its task's alone."""
 
-import asyncio
 import hashlib
 import itertools
 import re
 import shutil
 from pathlib import Path
 
+from foxvideo._aio import in_thread
 from foxvideo._transfer.content import saved_file
 from foxvideo._transfer.target import suffix_of
 from foxvideo.batch.rows import Row
@@ -37,12 +37,12 @@ async def save(video: Video, row: Row, folder: Path, sha256: str | None, progres
     if len(video.urls) > 1:  # named after the task
         return (await video.save_all(folder, progress=progress))[0]
     path = folder / f"{_stem(row, video.id)}{suffix_of(video.url) or _SUFFIX}"
-    there = await asyncio.to_thread(_there, path)
+    there = await in_thread(_there, path)
     if there is None:
         return await video.save(path, progress=progress)
     if there.size and there.sha256 == (sha256 or there.sha256):
         return there  # a file takes its name when it is whole, and this name has the digest of the id
-    copy = await asyncio.to_thread(_copied, path) if there.size else None
+    copy = await in_thread(_copied, path) if there.size else None
     try:
         return await video.save(path, overwrite=True, progress=progress)
     except BaseException:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import attrs
 
+from foxvideo._aio import in_thread
 from foxvideo._journal import RecordStatus, Store, TaskRecord
 from foxvideo.batch.results import Ending, Outcome, in_journal, read_results
 from foxvideo.batch.rows import BadRow, Row
@@ -81,10 +82,10 @@ async def survey(
         OSError: The manifest is not there.
     """
     counted, reading, keys = Survey(), iter(rows), list[str]()
-    results = {} if folder is None else await asyncio.to_thread(_results, folder)
-    videos = set() if folder is None else await asyncio.to_thread(_videos, folder)
+    results = {} if folder is None else await in_thread(_results, folder)
+    videos = set() if folder is None else await in_thread(_videos, folder)
     counted.ids = len({outcome.id for outcome in results.values() if outcome.id is not None})
-    while some := await asyncio.to_thread(lambda: list(itertools.islice(reading, _AT_ONCE))):
+    while some := await in_thread(lambda: list(itertools.islice(reading, _AT_ONCE))):
         good = [row for row in some if isinstance(row, Row)]
         keys += [row.key for row in good]
         attempts = (

@@ -4,7 +4,6 @@ What belongs here: its place, and reading it with neither a key nor a network. W
 (``commands/``), and what is written down when (``_journal/recorder.py``).
 """
 
-import asyncio
 import contextlib
 import os
 from collections.abc import Iterable
@@ -13,6 +12,7 @@ from pathlib import Path
 import click
 import platformdirs
 
+from foxvideo._aio import in_thread
 from foxvideo._journal import RecordStatus, SqliteStore, TaskRecord
 from foxvideo.cli.command import Option
 
@@ -62,7 +62,7 @@ async def saved_at(path: Path, *, key: str | None = None, task_id: str | None = 
     Raises:
         JournalError: It cannot be read.
     """
-    if (key is None and task_id is None) or not await asyncio.to_thread(path.exists):
+    if (key is None and task_id is None) or not await in_thread(path.exists):
         return None
     async with SqliteStore(path) as journal:
         if key is not None:

@@ -3,13 +3,13 @@
 What belongs here: paths on this machine. What must not: how a video is fetched (``_transfer/download.py``).
 """
 
-import asyncio
 import os
 from pathlib import Path
 
 import attrs
 import click
 
+from foxvideo._aio import in_thread
 from foxvideo._transfer import target as places
 from foxvideo.video import Video
 
@@ -62,7 +62,7 @@ class Target:
         if not video.urls:
             return []
         place = self._place
-        begun = await asyncio.to_thread(video.begun, place.path) if place.folder else place.path
+        begun = await in_thread(video.begun, place.path) if place.folder else place.path
         if begun is not None:  # the name that was asked for, or that it was given then
             return [(await video.save(begun, overwrite=self.overwrite)).path]
         return [saved.path for saved in await video.save_all(place.path, overwrite=self.overwrite)]

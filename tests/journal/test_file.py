@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import socket
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -35,6 +36,16 @@ async def test_nothing_is_opened_before_the_first_use(path: Path) -> None:
         assert store.commits == 0
     assert not path.exists()
     assert threading.active_count() == threads
+
+
+async def test_a_sqlite_that_is_too_old_says_so_at_once(
+    store: SqliteStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not with a syntax error of some statement later; no file is made."""
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 30, 1))
+    monkeypatch.setattr(sqlite3, "sqlite_version", "3.30.1")
+    with pytest.raises(JournalError, match=r"SQLite 3\.30\.1, and the journal needs 3\.31\.0"):
+        await store.claim(CLAIM)
 
 
 async def test_a_new_file_is_for_its_owner_alone(store: SqliteStore, path: Path) -> None:
