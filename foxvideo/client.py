@@ -68,9 +68,19 @@ await client.resubmit("shot-18")  # the console does not show it; if it was made
 - **One process** follows 100,000 tasks. Each is polled when its end is likely (``foxvideo.schedule``).
 - **Many processes of one machine** may share one journal file. A key is bought once among them. The file must lie on a
   local disk: a network file system does not keep its locks.
-- **Many machines** have no common journal yet: version 0.1 stores it in SQLite alone. Until then, give each machine its
-  own keys, for example by a queue that hands each job to one machine, and its own journal. Two machines with two
-  journals that submit the same key buy two tasks.
+- **Many machines** share a journal in PostgreSQL: ``Client(journal="postgresql://user@host/name")``, with the extra
+  ``postgres``. Whoever may create a schema there runs ``foxvideo journal init`` once, or what ``foxvideo journal init
+  --print`` prints. Then a key is bought once among all of them, whatever hands the work out: a queue that delivers
+  twice does no harm where its job's name is the key.
+- A client is known to live by its **lease** in the database, ten seconds unless the URL says ``?lease=5``. What a
+  silent client had planned is sent by the next one who submits its key; what it was sending is uncertain. A process
+  that was stopped for longer looks at its own clock before it sends, and holds itself back. While the database is away,
+  submissions wait for half a minute and then fail, following goes on, and ids that arrive are written later.
+- **A standby that follows asynchronously, and a restore to an earlier moment, forget commits**, and what was forgotten
+  can be bought again. Set ``synchronous_standby_names``, or look at the console of your account after a failover.
+- Not there yet: limits for all machines together, and clients that take over by themselves what a dead one followed.
+  ``await client.resume()`` follows all that is unfinished, also what another follows, which costs polls alone.
+- Behind a PgBouncer before 1.21 say ``?prepare=no``.
 - A journal that is copied, restored from a backup, or deleted forgets what came since. What it forgot can be bought
   again.
 - It is made and tested on Linux and macOS.
@@ -104,9 +114,9 @@ from foxvideo._engine.lookup import Lookup
 from foxvideo._engine.polling import Polling
 from foxvideo._engine.submission import Submissions
 from foxvideo._http import USER_AGENT, ConnectorFactory, Transport
+from foxvideo._journal import is_postgres, store_at
 from foxvideo._journal.record import RecordStatus, TaskRecord, undecided
 from foxvideo._journal.recorder import JournalRecorder, NullRecorder, Recorder, expired, recalled_request
-from foxvideo._journal.sqlite import SqliteStore
 from foxvideo._journal.store import Store
 from foxvideo._options import count, flag, path, seconds, text
 from foxvideo._transfer.target import Target
@@ -158,8 +168,10 @@ class Client:
             again with the same key. FoxAPI does not; do not set it for FoxAPI.
         schedule: When to poll a task; None for ``Learned()``.
         sync_upstream: Whether polls ask the service to look upstream before it answers.
-        journal: The memory on disk: a file, which several clients and processes may share, or None for none. With it
-            every submit is written down before it is sent, and survives a crash.
+        journal: The memory on disk, or None for none. With it every submission is written down before it is sent, and
+            survives a crash. A file, which several clients and processes of one machine may share; or the URL of a
+            PostgreSQL database, ``postgresql://user@host/name``, which many machines may (the extra ``postgres``;
+            ``foxvideo journal init`` makes its tables).
         save_to: A folder, which is made, into which each video is saved as soon as it is done, under its task's id;
             None for none. ``generate`` then waits for its file, ``close`` for all that are on their way; a failure
             that nobody waits for is one WARNING.
@@ -212,7 +224,9 @@ class Client:
             trust_env=flag("trust_env", trust_env),
             user_agent=text("user_agent", user_agent or USER_AGENT),
         )
-        self._store: Store | None = None if journal is None else SqliteStore(_options.file("journal", journal))
+        self._store: Store | None = None
+        if journal is not None:
+            self._store = store_at(str(journal) if is_postgres(journal) else _options.file("journal", journal))
         self._recorder: Recorder = JournalRecorder(self._store, self.base_url) if self._store else NullRecorder()
         if schedule is None:
             schedule = Learned()

@@ -16,7 +16,7 @@ from foxvideo.emulator import Emulator
 
 # For the benchmarks; last, so that a foxvideo that is installed comes first.
 sys.path.append(str(Path(__file__).parent.parent))
-pytest_plugins = ["foxvideo.testing", "pytester", "journals"]
+pytest_plugins = ["foxvideo.testing", "pytester", "databases", "journals"]
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -252,7 +252,7 @@ class Submissions:
         # From here to the reply there is no way back: whatever happens, a task may exist.
         job.move(Stage.SENDING)
         submission.attempts += 1
-        answer = await self.transport.submit(body, submission.idempotency_key)
+        answer = await self.transport.submit(body, submission.idempotency_key, self.recorder.still_mine)
         verdict = submit_verdict(
             answer,
             attempt=submission.attempts,

@@ -5,6 +5,7 @@ Everything is an observation of aiohttp by means that it offers to anybody: a tr
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -22,18 +23,24 @@ _ONE_MORE_TURN = 1.0  # seconds
 _GRACE_SECONDS = 1.0  # for what may follow a reply that is as long as it said and makes no sense
 
 
+class HeldBack(Exception):
+    """A request did not leave, since it was not to leave any more."""
+
+
 @attrs.define(eq=False)
 class Exchange:
     """What is known of one POST.
 
     Attributes:
         reply_seconds: How long its reply may take, from when the last piece of the request was handed over.
+        may_leave: Asked once the connection stands, right before the first byte.
         sent: Whether it may have left.
         raw: What arrived, at most 1 MiB.
         bound: Cuts the waiting: for a connection at first, then for the reply.
     """
 
     reply_seconds: float
+    may_leave: Callable[[], bool] = lambda: True
     sent: bool = False
     raw: bytearray = attrs.field(factory=bytearray)
     bound: asyncio.Timeout | None = None
@@ -48,6 +55,8 @@ class Exchange:
     def left(self) -> None:
         """Note that a piece of the request is about to be handed to a connection; the time of the reply begins anew."""
         assert self.bound is not None  # noqa: S101 - it is inside of it
+        if not self.sent and not self.may_leave():  # money: whoever waited or was stopped may send it no more
+            raise HeldBack
         self.stop()
         self.bound.reschedule(None)
         self._alarm = asyncio.get_running_loop().call_later(self.reply_seconds, self._late)

@@ -131,14 +131,20 @@ class Transport:
 
     # --- Requests ---
 
-    async def submit(self, body: bytes, idempotency_key: str) -> Answer:
-        """POST one task; sent at most once. Cancelling it leaves open whether the service took it."""
+    async def submit(self, body: bytes, idempotency_key: str, may_leave: Callable[[], bool] = lambda: True) -> Answer:
+        """POST one task; sent at most once. Cancelling it leaves open whether the service took it.
+
+        Args:
+            body: The JSON.
+            idempotency_key: Goes out with it.
+            may_leave: Asked right before the first byte leaves; where it says no, nothing does.
+        """
         headers = {"Content-Type": "application/json", "Idempotency-Key": idempotency_key}
-        return await self._post("/v1/videos/generations", body, self.request_timeout, headers)
+        return await self._post("/v1/videos/generations", body, Exchange(self.request_timeout, may_leave), headers)
 
     async def upload(self, form: aiohttp.MultipartWriter) -> Answer:
         """POST one file."""
-        return await self._post("/v1/files/upload/stream", form, _UPLOAD_REPLY_SECONDS, {})
+        return await self._post("/v1/files/upload/stream", form, Exchange(_UPLOAD_REPLY_SECONDS), {})
 
     async def task(self, task_id: str, *, sync_upstream: bool) -> Answer:
         """GET the state of one task."""
@@ -170,11 +176,11 @@ class Transport:
         return answer
 
     async def _post(
-        self, target: str, body: bytes | aiohttp.MultipartWriter, reply_seconds: float, headers: Mapping[str, str]
+        self, target: str, body: bytes | aiohttp.MultipartWriter, exchange: Exchange, headers: Mapping[str, str]
     ) -> Answer:
         if self._closed:
             raise ClientClosed("the client is closed", submitted="no")
-        began, exchange = time.perf_counter(), Exchange(reply_seconds)
+        began = time.perf_counter()
         try:
             answer = await self._exchanged(exchange, target, body, {**self._headers, **headers})
         finally:

@@ -47,6 +47,9 @@ class Recorder(Protocol):
     def owner(self) -> str | None:
         """The name under which this client owns records; None without a journal."""
 
+    def still_mine(self) -> bool:
+        """Whether what was written down as *sending* may still leave: asked right before it does."""
+
     def claim(
         self, key: str, model: str, body: bytes, *, retry_failed: bool, risk: bool
     ) -> "asyncio.Future[Mine | TaskRecord] | None":
@@ -117,6 +120,10 @@ class NullRecorder(Recorder):
     def owner(self) -> None:
         """Nobody."""
         return
+
+    def still_mine(self) -> bool:
+        """Let it leave."""
+        return True
 
     def claim(self, key: str, model: str, body: bytes, *, retry_failed: bool, risk: bool) -> None:
         """Claim nothing: there are no keys."""
@@ -189,6 +196,10 @@ class JournalRecorder(Recorder):
     def owner(self) -> str:
         """The name under which this client owns records."""
         return self.store.owner
+
+    def still_mine(self) -> bool:
+        """Whether what was written down as *sending* may still leave: asked right before it does."""
+        return self.store.still_mine()
 
     # --- Before a request leaves: what cannot be written down is an error ---
 

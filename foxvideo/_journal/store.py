@@ -37,6 +37,12 @@ class Store(Protocol):
     def closed(self) -> bool:
         """Whether nothing more is written; what this client owned is free."""
 
+    def still_mine(self) -> bool:
+        """Whether nobody can have taken this client for dead; asked right before a request leaves, and costs nothing.
+
+        A process that was stopped for long finds out here that it must not send what it had written down before.
+        """
+
     # --- Submissions ---
 
     def claim(self, claim: Claim) -> asyncio.Future[Mine | TaskRecord]:

@@ -15,9 +15,9 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -25,38 +25,13 @@ from foxvideo import _locks
 from foxvideo._journal import owners, schema, trouble
 from foxvideo._journal.place import ANEW, Place
 from foxvideo._journal.schema import Transaction
-from foxvideo.errors import FoxError, JournalError, Submitted
+from foxvideo._journal.work import Work, deliver
+from foxvideo.errors import FoxError, JournalError
 
 if TYPE_CHECKING:
     import sqlite3
 
 _LONG = 0.05  # seconds after which a check is worth nothing any more: a slow disk, a laptop that slept
-
-
-@attrs.define(eq=False)
-class Work:
-    """One operation that waits for its transaction.
-
-    Attributes:
-        submitted: What an error says of money where it cannot be done.
-        operation: What is done.
-        args: What it is given beside the transaction.
-        kwargs: The same; the id of a task among it stands in that error, too.
-        future: What it comes to.
-    """
-
-    submitted: Submitted
-    operation: Callable[..., object]
-    args: tuple[object, ...]
-    kwargs: Mapping[str, object]
-    future: "asyncio.Future[Any]"
-
-    def failed(self, path: Path, error: Exception, doing: str = "") -> JournalError:
-        """Return what an error of a journal means for this operation."""
-        what, hint = trouble.told(error)
-        task_id = self.kwargs.get("task_id")
-        told = JournalError(f"{path}: {doing}{what}", submitted=self.submitted, hint=hint)
-        return told.name(task_id=None if task_id is None else str(task_id))
 
 
 @attrs.define(eq=False)
@@ -112,7 +87,7 @@ class Writer:
             loop.run_in_executor(self._thread, self._work)
         except RuntimeError as error:  # the system gives no thread
             while batch := self._taken():
-                _deliver(batch, [work.failed(self.path, error) for work in batch])
+                deliver(batch, [self._failed(work, error) for work in batch])
 
     async def close(self) -> None:
         """Write what waits, and let go of everything; not cut by cancelling."""
@@ -125,7 +100,7 @@ class Writer:
         while batch := self._taken():
             with self._idle:
                 outcomes = self._transact(batch)
-            _deliver(batch, outcomes)
+            deliver(batch, outcomes)
 
     def _taken(self) -> Sequence[Work]:
         """Take all that waits; once that is nothing, the next who asks begins anew."""
@@ -154,7 +129,7 @@ class Writer:
         except Exception as error:  # noqa: BLE001 - whatever it is, somebody waits for an answer
             if trouble.may_break(error):  # then the next operation opens the file once more
                 self._disconnect()
-            return [work.failed(self.path, error) for work in batch]
+            return [self._failed(work, error) for work in batch]
         self.commits += 1
         return outcomes
 
@@ -188,7 +163,12 @@ class Writer:
                 if not tx.db.in_transaction or trouble.of_the_disk(error):
                     raise
                 failed[number] = error
-        return work.failed(self.path, failed[number], "cannot write this down: ")
+        return self._failed(work, failed[number], "cannot write this down: ")
+
+    def _failed(self, work: Work, error: Exception, doing: str = "") -> JournalError:
+        """Return what an error of the journal means for an operation."""
+        what, hint = trouble.told(error)
+        return work.failed(f"{self.path}: {doing}{what}", hint)
 
     def _check(self) -> None:
         """Make sure that what is written is found, and that this client is seen to live, before anything is sent.
@@ -280,24 +260,3 @@ def _in_child() -> None:
 
 if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has no fork
     os.register_at_fork(before=_before_fork, after_in_parent=_in_parent, after_in_child=_in_child)
-
-
-def _deliver(batch: Sequence[Work], outcomes: Sequence[object]) -> None:
-    """Tell each loop what the operations came to that were asked for on it."""
-    told: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], object]]] = {}
-    for work, outcome in zip(batch, outcomes, strict=True):
-        told.setdefault(work.future.get_loop(), []).append((work.future, outcome))
-    for loop, ends in told.items():
-        with contextlib.suppress(RuntimeError):  # it is closed; what was written is written
-            loop.call_soon_threadsafe(_end, ends)
-
-
-def _end(ends: "Sequence[tuple[asyncio.Future[Any], object]]") -> None:
-    for future, outcome in ends:
-        if future.done():
-            continue
-        if isinstance(outcome, Exception):
-            future.set_exception(outcome)
-            future.exception()  # nobody may be left to look at it
-        else:
-            future.set_result(outcome)

@@ -18,6 +18,7 @@ from foxvideo.cli.commands.emulator import emulator
 from foxvideo.cli.commands.fetch import fetch
 from foxvideo.cli.commands.forget import forget
 from foxvideo.cli.commands.generate import generate
+from foxvideo.cli.commands.journal import journal
 from foxvideo.cli.commands.models import models
 from foxvideo.cli.commands.resubmit import resubmit
 from foxvideo.cli.commands.resume import resume
@@ -81,6 +82,7 @@ _ROOMS = {
     "Every day": (generate, batch, resume, tasks),
     "Look": (status, fetch, sheet, models, balance, doctor),
     "Decide what only you can": (adopt, resubmit, forget),
+    "Many machines": (journal,),
     "Try without a key": (demo, emulator),
 }
 _EXIT_CODES = {

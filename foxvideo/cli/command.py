@@ -9,11 +9,11 @@ import contextlib
 import json
 import signal
 from collections.abc import Callable, Coroutine, Iterator, Mapping
-from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import click
 
+from foxvideo._journal import Place
 from foxvideo.cli import outcome, spans
 from foxvideo.client import Client
 from foxvideo.errors import FoxError
@@ -169,7 +169,7 @@ def bad_input() -> Iterator[None]:
 
 
 def make_client(
-    base_url: str | None, journal: Path | None = None, *, poll_every: float | None = None, timeout: float | None = None
+    base_url: str | None, journal: Place | None = None, *, poll_every: float | None = None, timeout: float | None = None
 ) -> Client:
     """Return a client with the key of the environment; nothing is connected or opened yet.
 

@@ -10,7 +10,7 @@ from click.shell_completion import CompletionItem
 from foxvideo import catalogue
 from foxvideo._journal import TaskRecord
 from foxvideo.cli.command import Option
-from foxvideo.cli.journal import place, read
+from foxvideo.cli.journal import place, read, there
 from foxvideo.requests.grok import GrokTextToVideo
 
 Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
@@ -58,7 +58,7 @@ def _remembered(context: click.Context) -> tuple[TaskRecord, ...]:
     """Return the records of the journal that a half-typed command names, the newest first; none where it has none."""
     with contextlib.suppress(Exception):  # a shell has no place for errors
         path = place(context.params.get("journal"))
-        if path.exists():
+        if there(path):
             return asyncio.run(read(path))[::-1]
     return ()
 

@@ -8,25 +8,41 @@ import contextlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import click
 import platformdirs
 
 from foxvideo._aio import in_thread
-from foxvideo._journal import RecordStatus, SqliteStore, TaskRecord
+from foxvideo._journal import Place, RecordStatus, TaskRecord, is_postgres, store_at
+from foxvideo._journal.postgres import shown as shown_url
 from foxvideo.cli.command import Option
 
 PLACE = "FOXVIDEO_JOURNAL"
 
+
+class _Place(click.Path):
+    """A file, or the URL of a database."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401 - click's
+        """Leave a URL as it is."""
+        return value if is_postgres(value) else super().convert(value, param, ctx)
+
+
 journal_option: Option = click.option(
     "--journal",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="PATH",
-    help=f"The file that remembers what was submitted. [default: {PLACE}, else one in your data folder]",
+    type=_Place(path_type=Path, dir_okay=False),
+    metavar="PATH|URL",
+    help=f"What remembers submissions: a file, or a PostgreSQL database. [default: {PLACE}, else a file of yours]",
 )
 
 
-def place(given: Path | None) -> Path:
+def shown(place: Place) -> str:
+    """Return a place as it may be shown: the URL of a database without its password."""
+    return shown_url(place) if isinstance(place, str) else str(place)
+
+
+def place(given: Place | None) -> Place:
     """Return where the journal lies: where it was asked for, or the environment says, or the user's data lie.
 
     Raises:
@@ -35,7 +51,7 @@ def place(given: Path | None) -> Path:
     """
     named = given or os.environ.get(PLACE)
     if named:
-        return Path(named)
+        return str(named) if is_postgres(named) else Path(named)
     path = None
     with contextlib.suppress(RuntimeError):  # as newer versions of platformdirs say it; older ones leave a ``~``
         path = platformdirs.user_data_path("foxvideo", appauthor=False) / "journal.db"
@@ -44,27 +60,27 @@ def place(given: Path | None) -> Path:
     return path
 
 
-def ready(given: Path | None) -> Path:
+def ready(given: Place | None) -> Place:
     """Return where the journal lies, and make the folder of the default one.
 
     A folder that cannot be made is no error here: the journal itself says so before anything is sent.
     """
     path = place(given)
-    if not given and not os.environ.get(PLACE):
+    if not given and not os.environ.get(PLACE) and isinstance(path, Path):
         with contextlib.suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
     return path
 
 
-async def saved_at(path: Path, *, key: str | None = None, task_id: str | None = None) -> str | None:
+async def saved_at(path: Place, *, key: str | None = None, task_id: str | None = None) -> str | None:
     """Return where the journal says that the video of a task was saved; None where it knows of none, or is not there.
 
     Raises:
         JournalError: It cannot be read.
     """
-    if (key is None and task_id is None) or not await in_thread(path.exists):
+    if (key is None and task_id is None) or not await in_thread(there, path):
         return None
-    async with SqliteStore(path) as journal:
+    async with store_at(path) as journal:
         if key is not None:
             record = await journal.look(key)
             return None if record is None else record.file
@@ -72,13 +88,18 @@ async def saved_at(path: Path, *, key: str | None = None, task_id: str | None = 
         return str(files[0].path) if 0 in files else None
 
 
-async def read(path: Path) -> tuple[TaskRecord, ...]:
+def there(path: Place) -> bool:
+    """Whether there is a journal already; blocks. A database counts as one."""
+    return isinstance(path, str) or path.exists()
+
+
+async def read(path: Place) -> tuple[TaskRecord, ...]:
     """Return all rows in the order of planning; makes a journal where none is.
 
     Raises:
         JournalError: It cannot be read.
     """
-    async with SqliteStore(path) as journal:
+    async with store_at(path) as journal:
         return await journal.records()
 
 

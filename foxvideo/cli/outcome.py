@@ -25,6 +25,7 @@ from typing import Any
 import click
 
 from foxvideo._engine.ends import end_of
+from foxvideo._journal.postgres import is_postgres, shown
 from foxvideo.errors import (
     AuthenticationError,
     ClientClosed,
@@ -128,7 +129,8 @@ def next_command(options: Mapping[str, Any], *words: str) -> str:
     """Return a command that works with the same host and journal as the one with these options."""
     for name in _KEPT:
         if options.get(name):
-            words = (*words, f"--{name.replace('_', '-')}", str(options[name]))
+            value = options[name]
+            words = (*words, f"--{name.replace('_', '-')}", shown(value) if is_postgres(value) else str(value))
     return shlex.join(["foxvideo", *words])
 
 

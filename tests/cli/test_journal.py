@@ -15,6 +15,7 @@ import commanding
 import platformdirs
 import pytest
 from click.testing import CliRunner, Result
+from databases import execute
 from rich.cells import cell_len
 
 from foxvideo import Client, GrokTextToVideo, TaskRecord
@@ -326,7 +327,7 @@ def test_without_a_name_the_journal_lies_among_the_users_data(
     """Its folder is made by the first command that needs it."""
     assert journals.place(None) == journal
     monkeypatch.delenv("FOXVIDEO_JOURNAL")
-    assert journals.place(None).parts[-2:] == ("foxvideo", "journal.db")
+    assert Path(journals.place(None)).parts[-2:] == ("foxvideo", "journal.db")
     monkeypatch.setattr(platformdirs, "user_data_path", lambda name, **_: tmp_path / "data" / name)
     assert run(None, "tasks").exit_code == 0
     assert not (tmp_path / "data").exists()
@@ -603,3 +604,42 @@ def test_forget_keeps_what_goes_on_and_what_is_uncertain(run: Run) -> None:
     assert run(None, "forget", "--older-than", "0s").stdout == "1 forgotten\n"
     assert [told["key"] for told in shown(run)] == ["runs", "open"]
     assert Path("a.mp4").exists()
+
+
+# --- In a database ---
+
+
+def test_every_command_takes_the_journal_in_a_database(run: Run, database: str) -> None:
+    """From the option or from the environment; its password is not shown."""
+    url = database.replace("fox@", "fox:hush@")
+    with served() as emulator:
+        made = run(emulator, "generate", "A fox", "--key", "shot-1", "-o", "a.mp4", "--journal", url)
+        again = run(emulator, "generate", "A fox", "--key", "shot-1", "-o", "a.mp4", "--journal", url)
+        found = run(emulator, "fetch", "--key", "shot-1", "-o", "b.mp4", "--journal", url)
+        doctor = run(emulator, "doctor", "--journal", url)
+        charged = emulator.ledger.charged
+    listed, resumed, forgotten = (run(None, *words, "--journal", url) for words in (["tasks"], ["resume"], ["forget"]))
+    assert [made.exit_code, again.exit_code, found.exit_code] == [0, 0, 0], made.output + again.output + found.output
+    assert charged == 1
+    assert "shot-1" in listed.output
+    assert "1 submissions" in doctor.output
+    everything = [made, again, found, doctor, listed, resumed, forgotten]
+    assert "hush" not in "".join(result.output for result in everything)
+
+
+def test_the_tables_are_made_by_a_command(run: Run, databases: Callable[[], str]) -> None:
+    """Or by somebody else, who is given the SQL."""
+    url = databases().replace("fox@", "fox:hush@")
+    again = run(None, "journal", "init", "--journal", url)
+    execute(url, "DROP SCHEMA foxvideo CASCADE")
+    missing = run(None, "tasks", "--journal", url)
+    made = run(None, "journal", "init", "--journal", url)
+    printed = run(None, "journal", "init", "--print")
+    nowhere = run(None, "journal", "init", "--journal", "videos.db")
+    assert (again.exit_code, "has a journal already" in again.stderr) == (1, True)
+    assert (missing.exit_code, "foxvideo journal init" in missing.stderr) == (1, True)
+    assert (made.exit_code, made.stdout.startswith("made a journal in postgresql://fox@")) == (0, True)
+    assert "CREATE SCHEMA foxvideo" in printed.stdout
+    assert (nowhere.exit_code, "name a database" in nowhere.stderr) == (2, True)
+    assert run(None, "tasks", "--journal", url).exit_code == 0
+    assert "hush" not in "".join(result.output for result in (again, missing, made, printed))

@@ -25,7 +25,8 @@ import attrs
 
 from foxvideo import Client, Every, GrokTextToVideo, RecordStatus, SubmitUncertain, Video, VideoTask
 from foxvideo._http import Transport
-from foxvideo._journal.writer import Work, Writer
+from foxvideo._journal.work import Work
+from foxvideo._journal.writer import Writer
 from foxvideo._wire.reply import Answer
 from foxvideo.media import SavedFile
 

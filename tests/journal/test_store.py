@@ -3,37 +3,45 @@
 import itertools
 import json
 import time
-from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
+from databases import opened
 from journals import CLAIM, ORIGIN, bring, claimed, claiming, newest, sql
 
 from foxvideo import InvalidRequest, JournalError, KeyConflict, KeyStateError, RecordStatus, TaskRecord
-from foxvideo._journal import Mine, SqliteStore, Store
+from foxvideo._journal import Mine, Place, PostgresStore, SqliteStore, Store
 from foxvideo._journal.record import MOVES
 
 TOLD: dict[str, Any] = {"reply": None, "links": None, "credits_reserved": None, "error": None}
 PAIRS = [(status, to) for status, to in itertools.product(RecordStatus, repeat=2) if to is not status]
 
 
-def test_the_store_in_sqlite_is_a_store() -> None:
+@pytest.fixture(params=["sqlite", "postgres"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """Run each test that uses a journal with every store."""
+    return str(request.param)
+
+
+@pytest.mark.parametrize(("made", "own"), [(SqliteStore, {"path", "commits"}), (PostgresStore, {"url", "database"})])
+def test_every_store_is_a_store(made: type[Store], own: set[str]) -> None:
     """Its verbs are all there, and none beside them that nobody described."""
-    verbs = {name for name in vars(Store) if not name.startswith("_")}
-    assert {name for name in vars(SqliteStore) if not name.startswith("_")} - verbs <= {"path", "patience", "commits"}
-    assert all(name in vars(SqliteStore) for name in verbs)
+    verbs, shared = {name for name in vars(Store) if not name.startswith("_")}, {"operations", "place", "patience"}
+    offered = {name for name in dir(made) if not name.startswith("_")}
+    assert offered - verbs == own | shared
+    assert not verbs & {name for name in verbs if getattr(made, name) is getattr(Store, name, None)}
 
 
 # --- Moves ---
 
 
 @pytest.mark.parametrize(("status", "to"), [pair for pair in PAIRS if pair[1] in MOVES[pair[0]]])
-async def test_every_legal_move_is_made(store: SqliteStore, status: RecordStatus, to: RecordStatus) -> None:
+async def test_every_legal_move_is_made(store: Store, path: Place, status: RecordStatus, to: RecordStatus) -> None:
     """Owner and times follow from the status; what made nothing is planned again by a claim."""
     before = await bring(store, status)
     if status.nothing_made:
-        sql(store.path, "UPDATE tasks SET sent = NULL")
+        sql(path, "UPDATE tasks SET sent = NULL")
         assert isinstance(await store.claim(CLAIM), Mine)
     else:
         assert await store.move(before.number, to, error="because", task_id="task-1" if to == "accepted" else None)
@@ -49,9 +57,7 @@ async def test_every_legal_move_is_made(store: SqliteStore, status: RecordStatus
 @pytest.mark.parametrize(
     ("status", "to"), [(status, to) for status, to in PAIRS if to not in MOVES[status] or status.nothing_made]
 )
-async def test_an_illegal_move_leaves_the_record_as_it_is(
-    store: SqliteStore, status: RecordStatus, to: RecordStatus
-) -> None:
+async def test_an_illegal_move_leaves_the_record_as_it_is(store: Store, status: RecordStatus, to: RecordStatus) -> None:
     """And says that it did not move; what made nothing is planned by a claim alone, which looks at its key."""
     before = await bring(store, status)
     assert not await store.move(before.number, to, error="because", task_id="task-1")
@@ -59,14 +65,14 @@ async def test_an_illegal_move_leaves_the_record_as_it_is(
 
 
 @pytest.mark.parametrize("status", RecordStatus)
-async def test_a_record_does_not_move_to_where_it_is(store: SqliteStore, status: RecordStatus) -> None:
+async def test_a_record_does_not_move_to_where_it_is(store: Store, status: RecordStatus) -> None:
     """A planned one is not sent twice, an end is not ended once more."""
     before = await bring(store, status)
     assert not await store.move(before.number, status, error="because")
     assert await newest(store) == before
 
 
-async def test_nothing_is_accepted_without_an_id(store: SqliteStore) -> None:
+async def test_nothing_is_accepted_without_an_id(store: Store) -> None:
     """Neither from sending nor from uncertain, unless a broken reply has shown one."""
     record = await bring(store, RecordStatus.SENDING)
     assert not await store.move(record.number, RecordStatus.ACCEPTED)
@@ -75,7 +81,7 @@ async def test_nothing_is_accepted_without_an_id(store: SqliteStore) -> None:
     assert (await newest(store)).task_id == "task-1"
 
 
-async def test_a_record_that_is_not_there_does_not_move(store: SqliteStore) -> None:
+async def test_a_record_that_is_not_there_does_not_move(store: Store) -> None:
     """Its number belongs to nobody."""
     assert not await store.move(7, RecordStatus.WITHDRAWN)
     assert not await store.sending(7)
@@ -86,17 +92,17 @@ async def test_a_record_that_is_not_there_does_not_move(store: SqliteStore) -> N
 
 @pytest.mark.parametrize(("status", "to"), [pair for pair in PAIRS if pair[0].under_way and pair[1] in MOVES[pair[0]]])
 async def test_what_another_client_owns_is_not_moved(
-    store: SqliteStore, path: Path, status: RecordStatus, to: RecordStatus
+    store: Store, path: Place, status: RecordStatus, to: RecordStatus
 ) -> None:
     """It is for that one to say."""
     record = await bring(store, status)
-    async with SqliteStore(path) as other:
+    async with opened(path) as other:
         assert not await other.move(record.number, to, task_id="task-1")
         assert not await other.sending(record.number)
     assert await newest(store) == record
 
 
-async def test_what_nobody_owns_is_nobodys_to_send(store: SqliteStore, path: Path) -> None:
+async def test_what_nobody_owns_is_nobodys_to_send(store: Store, path: Place) -> None:
     """It must be claimed first."""
     record = await bring(store, RecordStatus.PLANNED)
     sql(path, "UPDATE tasks SET owner = NULL")
@@ -105,7 +111,7 @@ async def test_what_nobody_owns_is_nobodys_to_send(store: SqliteStore, path: Pat
     assert await store.move(record.number, RecordStatus.WITHDRAWN)
 
 
-async def test_what_is_planned_is_sent_once_however_often_it_is_said(store: SqliteStore) -> None:
+async def test_what_is_planned_is_sent_once_however_often_it_is_said(store: Store) -> None:
     """Until the service has turned it away."""
     record = await bring(store, RecordStatus.PLANNED)
     assert await store.sending(record.number)
@@ -115,7 +121,7 @@ async def test_what_is_planned_is_sent_once_however_often_it_is_said(store: Sqli
 
 
 @pytest.mark.parametrize("to", [to for to in RecordStatus if not to.over])
-async def test_a_task_ends_at_an_end_alone(store: SqliteStore, to: RecordStatus) -> None:
+async def test_a_task_ends_at_an_end_alone(store: Store, to: RecordStatus) -> None:
     """Anything else is a mistake of the program, which hears of it at once."""
     with pytest.raises(ValueError, match="does not end"):
         store.ended("task-1", to, **TOLD)
@@ -125,19 +131,17 @@ async def test_a_task_ends_at_an_end_alone(store: SqliteStore, to: RecordStatus)
 
 
 @pytest.mark.parametrize("status", [RecordStatus.SENDING, RecordStatus.UNCERTAIN])
-async def test_an_id_is_written_down_whoever_has_the_record(
-    store: SqliteStore, path: Path, status: RecordStatus
-) -> None:
+async def test_an_id_is_written_down_whoever_has_the_record(store: Store, path: Place, status: RecordStatus) -> None:
     """Another client may have taken this one for dead, and the record for uncertain."""
     record = await bring(store, status)
-    async with SqliteStore(path) as other:
+    async with opened(path) as other:
         await other.accepted(record.number, "task-1", credits_reserved=12.5, reply=b"{}")
     after = await newest(store)
     assert (after.status, after.task_id, after.credits_reserved, after.reply) == ("accepted", "task-1", 12.5, b"{}")
     assert (after.owner, after.error, after.adopted) == (None, None, False)
 
 
-async def test_an_id_may_be_written_down_twice(store: SqliteStore) -> None:
+async def test_an_id_may_be_written_down_twice(store: Store) -> None:
     """Who did not hear that it was written says it again, also when the task is over."""
     record = await bring(store, RecordStatus.ACCEPTED, task_id="task-1")
     await store.accepted(record.number, "task-1", credits_reserved=12.5, reply=b"{}")
@@ -148,7 +152,7 @@ async def test_an_id_may_be_written_down_twice(store: SqliteStore) -> None:
     assert await store.records() == (over,)
 
 
-async def test_a_reply_knows_better_than_a_person(store: SqliteStore) -> None:
+async def test_a_reply_knows_better_than_a_person(store: Store) -> None:
     """The id that was adopted gives way."""
     record = await bring(store, RecordStatus.UNCERTAIN)
     await store.adopt("shot-1", "task-typo", ORIGIN)
@@ -159,7 +163,7 @@ async def test_a_reply_knows_better_than_a_person(store: SqliteStore) -> None:
 
 @pytest.mark.parametrize("status", [status for status in RecordStatus if status not in {"sending", "uncertain"}])
 async def test_an_id_that_comes_too_late_for_its_record_becomes_an_attempt_of_its_own(
-    store: SqliteStore, status: RecordStatus
+    store: Store, status: RecordStatus
 ) -> None:
     """What the record says stays, and a second task that is paid for is not lost."""
     record = await bring(store, status, task_id="task-0")
@@ -170,7 +174,7 @@ async def test_an_id_that_comes_too_late_for_its_record_becomes_an_attempt_of_it
     assert (second.request, second.token, second.planned) == (first.request, first.token, first.planned)
 
 
-async def test_an_end_is_noted_in_every_record_of_its_task_alone(store: SqliteStore, path: Path) -> None:
+async def test_an_end_is_noted_in_every_record_of_its_task_alone(store: Store, path: Place) -> None:
     """By its id, under which anybody may have followed it; what is uncertain and has that id is certain then."""
     await bring(store, RecordStatus.ACCEPTED, "shot-1", task_id="task-1")
     await bring(store, RecordStatus.ACCEPTED, "shot-2", task_id="task-2")
@@ -192,9 +196,7 @@ async def test_an_end_is_noted_in_every_record_of_its_task_alone(store: SqliteSt
 
 
 @pytest.mark.parametrize(("told", "noted"), [(0.0, 12.5), (float("nan"), 12.5), (None, 12.5), (12.5, 12.5), (40, 40)])
-async def test_an_end_takes_back_nothing_of_what_was_reserved(
-    store: SqliteStore, told: float | None, noted: float
-) -> None:
+async def test_an_end_takes_back_nothing_of_what_was_reserved(store: Store, told: float | None, noted: float) -> None:
     """Nobody promises that a task which failed costs nothing, so a limit goes on counting it."""
     record = await bring(store, RecordStatus.SENDING)
     await store.accepted(record.number, "task-1", credits_reserved=12.5, reply=None)
@@ -203,7 +205,7 @@ async def test_an_end_takes_back_nothing_of_what_was_reserved(
 
 
 @pytest.mark.parametrize("status", [status for status in RecordStatus if status.over])
-async def test_an_end_is_refreshed_by_the_same_end_alone(store: SqliteStore, status: RecordStatus) -> None:
+async def test_an_end_is_refreshed_by_the_same_end_alone(store: Store, status: RecordStatus) -> None:
     """A newer reply may have fresh links; the time of the end stays, and so does what is not told."""
     before = await bring(store, status)
     for other in MOVES[RecordStatus.ACCEPTED] - {status}:
@@ -216,7 +218,7 @@ async def test_an_end_is_refreshed_by_the_same_end_alone(store: SqliteStore, sta
 @pytest.mark.parametrize("credits_reserved", [10**19, 10**400, -(10**400), float("nan"), float("inf"), {"a": 1}])
 @pytest.mark.parametrize("reply", [b"{}", ["no", "bytes"]])
 async def test_an_id_and_an_end_are_written_down_whatever_else_the_reply_told(
-    store: SqliteStore,
+    store: Store,
     credits_reserved: Any,  # noqa: ANN401 - as below
     reply: Any,  # noqa: ANN401 - nonsense of all types
 ) -> None:
@@ -231,7 +233,7 @@ async def test_an_id_and_an_end_are_written_down_whatever_else_the_reply_told(
     json.dumps(after.credits_reserved, allow_nan=False)
 
 
-async def test_texts_that_sql_cannot_spell_are_written_down(store: SqliteStore) -> None:
+async def test_texts_that_sql_cannot_spell_are_written_down(store: Store) -> None:
     """A service, and a person, may say anything."""
     odd = "half a smile \ud83d and a null \0"
     await store.claim(claiming(key=odd, model=odd, request=odd))
@@ -246,18 +248,18 @@ async def test_texts_that_sql_cannot_spell_are_written_down(store: SqliteStore) 
 # --- Claims ---
 
 
-async def test_a_submission_without_a_key_is_written_down_as_it_is_sent(store: SqliteStore) -> None:
+async def test_a_submission_without_a_key_is_written_down_as_it_is_sent(store: Store) -> None:
     """Its record is never planned, and its key is taken from nobody."""
     mine = await store.begin(CLAIM, "token")
     record = await newest(store)
     assert mine == Mine(record.number, "token", "no")
     assert (record.status, record.owner, record.token) == (RecordStatus.SENDING, store.owner, "token")
     assert record.sent == record.planned
-    with pytest.raises(JournalError, match="UNIQUE"):
+    with pytest.raises(JournalError, match=r"UNIQUE|not heard of"):
         await store.begin(CLAIM, "token")
 
 
-async def test_a_withdrawn_record_is_taken_again_as_if_nothing_had_been(store: SqliteStore) -> None:
+async def test_a_withdrawn_record_is_taken_again_as_if_nothing_had_been(store: Store) -> None:
     """Nothing of its end is left."""
     before = await bring(store, RecordStatus.WITHDRAWN)
     record, mine = await claimed(store)
@@ -269,7 +271,7 @@ async def test_a_withdrawn_record_is_taken_again_as_if_nothing_had_been(store: S
 @pytest.mark.parametrize("nothing", [RecordStatus.WITHDRAWN, RecordStatus.REFUSED, RecordStatus.PLANNED])
 @pytest.mark.parametrize(("made", "leave"), [(RecordStatus.FAILED, "retry_failed"), (RecordStatus.UNCERTAIN, "risk")])
 async def test_an_attempt_that_made_nothing_hides_no_earlier_one(
-    store: SqliteStore, path: Path, made: RecordStatus, leave: str, nothing: RecordStatus
+    store: Store, path: Place, made: RecordStatus, leave: str, nothing: RecordStatus
 ) -> None:
     """Else a later claim of the key would pay without leave for what failed, or may be paid for already."""
     first = await bring(store, made)
@@ -282,7 +284,7 @@ async def test_an_attempt_that_made_nothing_hides_no_earlier_one(
     assert [record.attempt for record in await store.records(key="shot-1")] == [1, 2, 3]
 
 
-async def test_only_an_uncertain_attempt_hands_its_token_on(store: SqliteStore) -> None:
+async def test_only_an_uncertain_attempt_hands_its_token_on(store: Store) -> None:
     """A service that reads it sees a repeat there, and a new task everywhere else."""
     lost = await bring(store, RecordStatus.UNCERTAIN, "lost")
     failed = await bring(store, RecordStatus.FAILED, "failed")
@@ -292,7 +294,7 @@ async def test_only_an_uncertain_attempt_hands_its_token_on(store: SqliteStore) 
     assert anew.token != failed.token
 
 
-async def test_a_claim_tells_whether_an_earlier_attempt_is_undecided(store: SqliteStore) -> None:
+async def test_a_claim_tells_whether_an_earlier_attempt_is_undecided(store: Store) -> None:
     """So that an error of the new one does not say that nothing was made under the key."""
 
     async def before(**leave: bool) -> str:
@@ -311,7 +313,7 @@ async def test_a_claim_tells_whether_an_earlier_attempt_is_undecided(store: Sqli
     assert await before(retry_failed=True) == "no"
 
 
-async def test_the_key_of_another_request_is_refused(store: SqliteStore) -> None:
+async def test_the_key_of_another_request_is_refused(store: Store) -> None:
     """With what the journal knows of money."""
     await bring(store, RecordStatus.FAILED, task_id="task-1")
     with pytest.raises(KeyConflict) as caught:
@@ -322,7 +324,7 @@ async def test_the_key_of_another_request_is_refused(store: SqliteStore) -> None
 # --- Adopting ---
 
 
-async def test_an_uncertain_submission_takes_the_id_that_its_caller_found(store: SqliteStore) -> None:
+async def test_an_uncertain_submission_takes_the_id_that_its_caller_found(store: Store) -> None:
     """From then on it is like any other."""
     await bring(store, RecordStatus.UNCERTAIN)
     record = await store.adopt("shot-1", "task-1", ORIGIN)
@@ -331,7 +333,7 @@ async def test_an_uncertain_submission_takes_the_id_that_its_caller_found(store:
     assert await store.records(running=True) == (record,)
 
 
-async def test_an_adopted_id_can_be_put_right(store: SqliteStore) -> None:
+async def test_an_adopted_id_can_be_put_right(store: Store) -> None:
     """As often as need be, until a reply has told of it."""
     await bring(store, RecordStatus.UNCERTAIN)
     for task_id in ("task-typo", "task-other", "task-1"):
@@ -343,7 +345,7 @@ async def test_an_adopted_id_can_be_put_right(store: SqliteStore) -> None:
         await store.adopt("shot-1", "task-2", ORIGIN)
 
 
-async def test_an_id_that_a_reply_brought_is_not_put_right(store: SqliteStore) -> None:
+async def test_an_id_that_a_reply_brought_is_not_put_right(store: Store) -> None:
     """Nobody has adopted it."""
     await bring(store, RecordStatus.ACCEPTED, task_id="task-1", reply=None)
     with pytest.raises(KeyStateError, match="is accepted, not uncertain") as caught:
@@ -352,7 +354,7 @@ async def test_an_id_that_a_reply_brought_is_not_put_right(store: SqliteStore) -
 
 
 @pytest.mark.parametrize("origin", [ORIGIN, "http://elsewhere"])
-async def test_an_id_of_another_submission_is_not_adopted(store: SqliteStore, origin: str) -> None:
+async def test_an_id_of_another_submission_is_not_adopted(store: Store, origin: str) -> None:
     """One task is one key's; a host may have two names, so it does not matter where that one went."""
     await bring(store, RecordStatus.COMPLETED, "shot-0", task_id="task-1", origin=origin)
     await bring(store, RecordStatus.UNCERTAIN)
@@ -362,7 +364,7 @@ async def test_an_id_of_another_submission_is_not_adopted(store: SqliteStore, or
     assert (await newest(store)).status is RecordStatus.UNCERTAIN
 
 
-async def test_an_uncertain_submission_may_be_given_the_id_that_its_broken_reply_showed(store: SqliteStore) -> None:
+async def test_an_uncertain_submission_may_be_given_the_id_that_its_broken_reply_showed(store: Store) -> None:
     """It stands in its own record, or in that of an earlier attempt."""
     record = await bring(store, RecordStatus.SENDING)
     await store.move(record.number, RecordStatus.UNCERTAIN, task_id="task-1")
@@ -373,7 +375,7 @@ async def test_an_uncertain_submission_may_be_given_the_id_that_its_broken_reply
 
 @pytest.mark.parametrize("status", [status for status in RecordStatus if status is not RecordStatus.UNCERTAIN])
 @pytest.mark.parametrize("verb", ["adopt", "uncertain"])
-async def test_only_what_is_uncertain_is_decided(store: SqliteStore, status: RecordStatus, verb: str) -> None:
+async def test_only_what_is_uncertain_is_decided(store: Store, status: RecordStatus, verb: str) -> None:
     """What is being sent is not, while its owner lives; the error says of money what the record knows."""
     record = await bring(store, status)
     with pytest.raises(InvalidRequest, match=f"is {status}, not uncertain") as caught:
@@ -384,7 +386,7 @@ async def test_only_what_is_uncertain_is_decided(store: SqliteStore, status: Rec
 
 
 @pytest.mark.parametrize("verb", ["adopt", "uncertain"])
-async def test_neither_an_unknown_key_nor_another_host_is_decided(store: SqliteStore, verb: str) -> None:
+async def test_neither_an_unknown_key_nor_another_host_is_decided(store: Store, verb: str) -> None:
     """The id would be asked for where it is not."""
 
     async def decide(origin: str) -> TaskRecord:

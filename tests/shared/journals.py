@@ -13,9 +13,10 @@ from typing import Any
 
 import attrs
 import pytest
+from databases import execute, old, opened
 
 from foxvideo import JournalError, RecordStatus, TaskRecord
-from foxvideo._journal import Claim, Mine, SqliteStore, owners
+from foxvideo._journal import Claim, Mine, Place, SqliteStore, Store, owners
 
 ORIGIN = "https://api.foxapi.cc"
 CLAIM = Claim(key="shot-1", origin=ORIGIN, fingerprint="f", model="grok", request='{"prompt": "A fox"}')
@@ -30,17 +31,31 @@ def ram() -> Iterator[Path]:
 
 
 @pytest.fixture
-def path(ram: Path) -> Path:
-    """Say where the journal of a test lies, alone in its folder."""
+def kind() -> str:
+    """Say what keeps the journal; a module whose tests are for every store has a fixture of its own for that."""
+    return "sqlite"
+
+
+@pytest.fixture
+def path(kind: str, ram: Path, request: pytest.FixtureRequest) -> Any:  # noqa: ANN401 - a path, or the URL of a database
+    """Say where the journal of a test lies, alone in its folder or its database."""
+    if kind == "postgres":
+        return request.getfixturevalue("database")
     (ram / "home").mkdir()
     return ram / "home" / "videos.db"
 
 
 @pytest.fixture
-async def store(path: Path) -> AsyncIterator[SqliteStore]:
+def elsewhere(kind: str, ram: Path, request: pytest.FixtureRequest) -> Any:  # noqa: ANN401 - as above
+    """Say where another journal may lie."""
+    return request.getfixturevalue("databases")() if kind == "postgres" else ram / "other.db"
+
+
+@pytest.fixture
+async def store(path: Place) -> AsyncIterator[Any]:
     """Open a journal that waits for nobody for long."""
-    async with SqliteStore(path, patience=0.05) as opened:
-        yield opened
+    async with opened(path) as store:
+        yield store
 
 
 def claiming(**changes: Any) -> Claim:  # noqa: ANN401 - fields of all types
@@ -48,28 +63,37 @@ def claiming(**changes: Any) -> Claim:  # noqa: ANN401 - fields of all types
     return attrs.evolve(CLAIM, **changes)
 
 
-def sql(path: Path, statement: str, *values: object) -> list[Any]:
+def sql(path: Place, statement: str, *values: object) -> list[Any]:
     """Run a statement in a connection of its own, and return what it finds."""
+    if isinstance(path, str):
+        return execute(path, statement, *values)
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
         return db.execute(statement, values).fetchall()
 
 
-def left_by_the_dead(path: Path, status: RecordStatus, key: str = "shot-1", owner: str = "d" * 32) -> Path:
-    """Give the record of a key to an owner that died: its lock file is there, and nobody holds it."""
+def left_by_the_dead(path: Place, status: RecordStatus, key: str = "shot-1", owner: str = "d" * 32) -> Path | None:
+    """Give the record of a key to an owner that died: its lock file is there, and nobody holds it; return that.
+
+    In a database it is a lease that ran out, and all who live have been heard for long.
+    """
+    sql(path, "UPDATE tasks SET status = ?, owner = ? WHERE key = ?", status, owner, key)
+    if isinstance(path, str):
+        execute(path, "INSERT INTO owners VALUES (?, now(), now() - interval '1 s') ON CONFLICT DO NOTHING", owner)
+        old(path)
+        return None
     lock = owners.path_of(path, owner)
     lock.touch()
-    sql(path, "UPDATE tasks SET status = ?, owner = ? WHERE key = ?", status, owner, key)
     return lock
 
 
-async def newest(store: SqliteStore, key: str = "shot-1") -> TaskRecord:
+async def newest(store: Store, key: str = "shot-1") -> TaskRecord:
     """Return the record that stands for a key."""
     record = await store.look(key)
     assert record is not None
     return record
 
 
-async def claimed(store: SqliteStore, claim: Claim = CLAIM) -> tuple[TaskRecord, bool]:
+async def claimed(store: Store, claim: Claim = CLAIM) -> tuple[TaskRecord, bool]:
     """Claim a key; return its record, and whether that is now the client's to send."""
     found = await store.claim(claim)
     records = {record.number: record for record in await store.records()}
@@ -77,7 +101,7 @@ async def claimed(store: SqliteStore, claim: Claim = CLAIM) -> tuple[TaskRecord,
 
 
 async def bring(
-    store: SqliteStore,
+    store: Store,
     status: RecordStatus,
     key: str = "shot-1",
     *,

@@ -1,10 +1,8 @@
 """``foxvideo adopt``: say that an uncertain submission made a task."""
 
-from pathlib import Path
-
 import click
 
-from foxvideo._journal import TaskRecord
+from foxvideo._journal import Place, TaskRecord
 from foxvideo.cli import command
 from foxvideo.cli.commands.status import told
 from foxvideo.cli.completion import complete_keys
@@ -29,7 +27,7 @@ def adopt(
     task_id: str,
     timeout: float,
     base_url: str | None,
-    journal: Path | None,
+    journal: Place | None,
     as_json: bool,
 ) -> None:
     """Say that an uncertain submission made the task ID, as the console of your account shows it. Costs nothing.

@@ -16,11 +16,11 @@ import click
 import yarl
 
 from foxvideo._http.proxy import ProxyUnusable, of_environment
-from foxvideo._journal import TaskRecord
+from foxvideo._journal import Place, TaskRecord
 from foxvideo._wire.redact import without_credentials
 from foxvideo.cli import outcome
 from foxvideo.cli.command import Command, base_url_option, json_option, print_json, run
-from foxvideo.cli.journal import PLACE, journal_option, place, read, running, undecided
+from foxvideo.cli.journal import PLACE, journal_option, place, read, running, shown, undecided
 from foxvideo.client import DEFAULT_BASE_URL, Client
 from foxvideo.errors import AuthenticationError, FoxError, JournalError
 from foxvideo.requests.generic import (
@@ -64,7 +64,7 @@ class Check:
 @journal_option
 @json_option
 @click.pass_context
-def doctor(ctx: click.Context, *, base_url: str | None, journal: Path | None, as_json: bool) -> None:
+def doctor(ctx: click.Context, *, base_url: str | None, journal: Place | None, as_json: bool) -> None:
     """Find out whether this key and this machine can make videos. Costs nothing.
 
     Looks at the key, the address, the network, Cloudflare, the models that the key may call, and the journal. Ends
@@ -144,16 +144,16 @@ def key_check(key: str | None) -> Check:
     return Check("key", "warn" if advice else "ok", size, advice)
 
 
-def _journal(given: Path | None) -> Check:
+def _journal(given: Place | None) -> Check:
     try:
         return journal_check(place(given))
     except click.UsageError as error:
         return Check("journal", "fail", error.message, f"--journal PATH, or {PLACE} in the environment")
 
 
-def journal_check(path: Path) -> Check:
+def journal_check(path: Place) -> Check:
     """Look at the journal, without making one: can it be written, and is there something to do?"""
-    if not path.exists():
+    if isinstance(path, Path) and not path.exists():
         folder = next(parent for parent in path.absolute().parents if parent.exists())
         if not os.access(folder, os.W_OK | os.X_OK):
             return Check("journal", "fail", f"{path} cannot be made", _OTHER_JOURNAL)
@@ -164,10 +164,10 @@ def journal_check(path: Path) -> Check:
         return Check("journal", "fail", error.what, _OTHER_JOURNAL)
 
 
-def rows_check(path: Path, rows: Sequence[TaskRecord]) -> Check:
+def rows_check(path: Place, rows: Sequence[TaskRecord]) -> Check:
     """Count what is in a journal, and say what is to be done about it."""
     going_on, open_ones = len(running(rows)), len(undecided(rows))
-    found = f"{path}: {len(rows)} submissions, {going_on} unfinished, {open_ones} uncertain"
+    found = f"{shown(path)}: {len(rows)} submissions, {going_on} unfinished, {open_ones} uncertain"
     advice = ["foxvideo resume finishes and saves them"] if going_on else []
     if open_ones:
         advice.append("foxvideo tasks --uncertain shows what may have been made and may be paid for")

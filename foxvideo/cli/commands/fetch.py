@@ -1,9 +1,8 @@
 """``foxvideo fetch``: wait for a task and save its video."""
 
-from pathlib import Path
-
 import click
 
+from foxvideo._journal import Place
 from foxvideo.cli import command
 from foxvideo.cli.completion import id_argument, key_option
 from foxvideo.cli.errand import Errand, errand_options, print_video
@@ -26,7 +25,7 @@ def fetch(
     overwrite: bool,
     timeout: float,
     base_url: str | None,
-    journal: Path | None,
+    journal: Place | None,
     poll_every: float | None,
     as_json: bool,
 ) -> None:

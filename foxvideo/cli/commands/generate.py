@@ -4,12 +4,12 @@ What belongs here: its options. What must not: which request they mean (``cli/co
 """
 
 import difflib
-from pathlib import Path
 from typing import Any
 
 import click
 
 from foxvideo import catalogue
+from foxvideo._journal import Place
 from foxvideo._transfer import content
 from foxvideo.cli import command
 from foxvideo.cli.completion import complete_ids, complete_media, complete_settings, completing, ids, options_of
@@ -87,7 +87,7 @@ def generate(
     overwrite: bool,
     timeout: float,
     base_url: str | None,
-    journal: Path | None,
+    journal: Place | None,
     poll_every: float | None,
     no_check: bool,
     dry_run: bool,

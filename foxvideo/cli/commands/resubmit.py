@@ -1,12 +1,11 @@
 """``foxvideo resubmit``: send an uncertain submission again."""
 
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
 
-from foxvideo._journal import SqliteStore, TaskRecord
+from foxvideo._journal import Place, TaskRecord, store_at
 from foxvideo._journal.recorder import recalled_request
 from foxvideo.cli import command
 from foxvideo.cli.commands.generate import request_options
@@ -35,7 +34,7 @@ def resubmit(
     overwrite: bool,
     timeout: float,
     base_url: str | None,
-    journal: Path | None,
+    journal: Place | None,
     poll_every: float | None,
     as_json: bool,
     **asked: Any,  # noqa: ANN401 - the fields of Asked, which click has checked
@@ -64,8 +63,8 @@ def resubmit(
     print_video(video, files, as_json=as_json)
 
 
-async def _uncertain(path: Path, key: str, origin: str) -> TaskRecord:
-    async with SqliteStore(path) as journal:
+async def _uncertain(path: Place, key: str, origin: str) -> TaskRecord:
+    async with store_at(path) as journal:
         return await journal.uncertain(key, origin)
 
 

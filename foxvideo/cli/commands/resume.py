@@ -13,7 +13,7 @@ from pathlib import Path
 import attrs
 import click
 
-from foxvideo._journal import TaskRecord
+from foxvideo._journal import Place, TaskRecord
 from foxvideo._journal.recorder import expired
 from foxvideo.cli import command, outcome
 from foxvideo.cli.errand import bring, errand_options, print_files
@@ -99,7 +99,7 @@ def resume(
     overwrite: bool,
     timeout: float,
     base_url: str | None,
-    journal: Path | None,
+    journal: Place | None,
     poll_every: float | None,
     as_json: bool,
 ) -> None:

@@ -1,10 +1,10 @@
 """``foxvideo status``: ask once where a task stands."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import click
 
+from foxvideo._journal import Place
 from foxvideo.cli import command
 from foxvideo.cli.completion import id_argument, key_option
 from foxvideo.cli.journal import journal_option, ready
@@ -25,7 +25,7 @@ def status(
     key: str | None,
     timeout: float,
     base_url: str | None,
-    journal: Path | None,
+    journal: Place | None,
     as_json: bool,
 ) -> None:
     """Ask once where a task stands, named by its ID or its --key.

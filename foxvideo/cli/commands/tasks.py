@@ -11,9 +11,9 @@ from pathlib import Path
 import click
 from rich.cells import cell_len, set_cell_size
 
-from foxvideo._journal import RecordStatus, TaskRecord
+from foxvideo._journal import Place, RecordStatus, TaskRecord
 from foxvideo.cli import command, spans
-from foxvideo.cli.journal import journal_option, place, read, undecided
+from foxvideo.cli.journal import journal_option, place, read, shown, there, undecided
 
 _NONE, _GAP = "-", "  "
 _BY_WORTH = ("ID", "STATE", "KEY", "AGE", "PROMPT", "FILE", "CREDITS", "MODEL", "HOST")  # what is left out last first
@@ -27,7 +27,7 @@ _SHORTEST_PROMPT = 12
 @click.option("--last", type=click.IntRange(min=1), metavar="N", help="Only the newest N.")
 @journal_option
 @command.json_option
-def tasks(*, uncertain: bool, status: str | None, last: int | None, journal: Path | None, as_json: bool) -> None:
+def tasks(*, uncertain: bool, status: str | None, last: int | None, journal: Place | None, as_json: bool) -> None:
     """Show what was submitted from here. Needs no key and no network.
 
     What is `accepted` had not ended when it was last polled: `foxvideo resume` finishes and saves it. What is
@@ -41,7 +41,7 @@ def tasks(*, uncertain: bool, status: str | None, last: int | None, journal: Pat
       foxvideo tasks --status failed
     """  # noqa: D301 - click wants the control character itself
     path = place(journal)
-    records = command.run(read(path)) if path.exists() else ()
+    records = command.run(read(path)) if there(path) else ()
     open_ones = undecided(records)
     wanted = [record for record in (open_ones if uncertain else records) if status in (None, record.status)]
     wanted = wanted[-last:] if last is not None else wanted
@@ -57,9 +57,9 @@ def tasks(*, uncertain: bool, status: str | None, last: int | None, journal: Pat
         click.echo(f"{len(open_ones)} uncertain: foxvideo tasks --uncertain", err=True)
 
 
-def _told_of(path: Path, records: Sequence[TaskRecord], open_ones: Sequence[TaskRecord]) -> Iterator[str]:
+def _told_of(path: Place, records: Sequence[TaskRecord], open_ones: Sequence[TaskRecord]) -> Iterator[str]:
     if not records:
-        yield f"nothing in {path}" if path.exists() else f"there is no journal at {path} yet"
+        yield f"nothing in {shown(path)}" if there(path) else f"there is no journal at {shown(path)} yet"
     for record in open_ones:
         why = _printable(record.error or "no reply")
         yield f"{record.key}: sent {_moment(record.sent or record.planned)}, {why}"

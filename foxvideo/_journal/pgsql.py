@@ -1,0 +1,533 @@
+"""The verbs of ``store.py`` in PostgreSQL: generators that yield one statement after another and are sent its rows.
+
+Every statement is a transaction of its own, so no client holds one open while it computes or is stopped. What was
+decided on rows that another client may have changed meanwhile stands in the WHERE clause once more; where it does not
+hold any more, the verb looks again. A statement whose reply was lost is sent again with ``again`` set, and finds its
+own first try. The rules are those of ``record.py``; where a move is one statement, its WHERE clause is ``MOVES``.
+
+All times are the database's, since the clocks of machines differ.
+"""
+
+import os
+import uuid
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import attrs
+
+from foxvideo._journal.record import SOURCES, Claim, Mine, RecordStatus, Right, TaskRecord, effects_of, right
+from foxvideo.errors import JournalError, KeyStateError
+from foxvideo.media import SavedFile
+
+T = TypeVar("T")
+Row = Mapping[str, Any]
+Statement = tuple[str, Mapping[str, object]]
+Verb = Generator[Statement, Sequence[Row], T]
+
+VERSION = 1
+SCHEMA = Path(__file__).with_name("postgres.sql")
+
+_NOW = "extract(epoch FROM clock_timestamp())::float8"
+# Whatever role, database or pooler say, what is about money is on the disk when it is said to be.
+_DURABLE = "durable AS MATERIALIZED (SELECT set_config('synchronous_commit', 'on', true) AS it)"
+# And it is written by one that lives; the lock keeps whoever would take it for dead until this is committed.
+_ALIVE = f"""me AS MATERIALIZED (
+    SELECT id, {_NOW} AS at FROM foxvideo.owners WHERE id = %(me)s AND until > clock_timestamp() FOR SHARE
+)"""
+_RECORD = """
+    t.number, t.key, t.attempt, t.origin, t.fingerprint, t.model, t.request, t.token, t.status, t.owner, t.task_id,
+    t.adopted, t.credits_reserved, t.reply, t.error, t.links, t.planned, t.sent, t.accepted, t.ended,
+    (SELECT path FROM foxvideo.files f WHERE f.task_id = t.task_id ORDER BY place LIMIT 1) AS file,
+    (SELECT count(*) FROM foxvideo.files f WHERE f.task_id = t.task_id) AS saved"""
+_NOTHING_MADE = "(t.status IN ('refused', 'withdrawn') OR (t.status = 'planned' AND t.owner IS NULL))"
+_LOOKS = 100  # at a key that others change; each time one of them was quicker
+_DEAD_SECONDS = 48 * 3600.0  # after that nothing is left of a task that could be fetched: links live 24 hours
+_UPLOAD_SECONDS = 72 * 3600.0  # as long as the service keeps an upload
+_MOST_DURATIONS = 1000
+_DIED = "submit: the client that sent it died before the reply"
+# What a record needs to be forgotten; a comparison with NULL is not true, so what is not known stays.
+_MAY_GO = f"""(
+    t.status IN ('refused', 'withdrawn') AND coalesce(t.ended, t.planned) < %(before)s
+    OR t.status = 'planned' AND t.owner IS NULL AND t.planned < %(before)s
+    OR t.status IN ('failed', 'cancelled') AND t.ended < %(before)s
+    OR t.status = 'completed' AND t.ended < %(before)s AND (
+        t.ended < {_NOW} - {_DEAD_SECONDS}
+        OR (SELECT count(*) FROM foxvideo.files f WHERE f.task_id = t.task_id) >= t.links
+    )
+    OR t.status = 'accepted' AND t.accepted < %(before)s AND t.accepted < {_NOW} - {_DEAD_SECONDS}
+    OR t.status = 'uncertain' AND t.planned < %(before)s AND EXISTS (
+        SELECT 1 FROM foxvideo.tasks AS later WHERE later.key = t.key AND later.attempt > t.attempt
+        AND later.status IN ('accepted', 'completed', 'failed', 'cancelled')
+    )
+)"""
+
+
+class Away(Exception):
+    """The database could not be reached for as long as the store has patience."""
+
+
+class _Now(float):
+    """A time that the database fills in."""
+
+
+_AT = _Now()
+
+
+def _changes(columns: Mapping[str, object]) -> tuple[str, dict[str, object]]:
+    """Return the SET clause of a change, and what it is given; the names are ours."""
+    names = ", ".join(f"{name} = {_NOW if isinstance(to, _Now) else f'%(set_{name})s'}" for name, to in columns.items())
+    return names, {f"set_{name}": to for name, to in columns.items() if not isinstance(to, _Now)}
+
+
+def identity() -> Verb[str]:
+    """Return the name of the journal itself."""
+    (found,) = yield "SELECT identity FROM foxvideo.journal", {}
+    return str(found["identity"])
+
+
+_ACCEPTED_APART = f"""
+    WITH {_DURABLE}, had AS (SELECT * FROM foxvideo.tasks WHERE number = %(number)s),
+    known AS (
+        SELECT had.number FROM had JOIN foxvideo.tasks t ON t.key = had.key WHERE t.task_id = %(task_id)s
+    ),
+    made AS (
+        INSERT INTO foxvideo.tasks
+        (key, attempt, origin, fingerprint, model, request, token, status, task_id, planned, sent, accepted)
+        SELECT key, (SELECT max(attempt) + 1 FROM foxvideo.tasks t WHERE t.key = had.key), origin, fingerprint,
+            model, request, token, 'accepted', %(task_id)s, planned, sent, {_NOW}
+        FROM had, durable WHERE durable.it = 'on' AND NOT EXISTS (SELECT 1 FROM known)
+        ON CONFLICT (key, attempt) DO NOTHING RETURNING number
+    )
+    SELECT number FROM made UNION ALL SELECT number FROM known
+"""
+
+# --- Owners ---
+
+BEAT = f"""
+    WITH {_DURABLE}
+    UPDATE foxvideo.owners SET since = CASE WHEN until < clock_timestamp() THEN clock_timestamp() ELSE since END,
+        until = clock_timestamp() + make_interval(secs => %(lease)s)
+    FROM durable WHERE id = %(me)s AND durable.it = 'on' RETURNING id
+"""
+JOIN = """
+    INSERT INTO foxvideo.owners VALUES
+        (%(me)s, clock_timestamp(), clock_timestamp() + make_interval(secs => %(lease)s)) RETURNING id
+"""
+_BURY = f"""
+    UPDATE foxvideo.tasks t SET owner = NULL,
+        status = CASE t.status WHEN 'sending' THEN 'uncertain' ELSE t.status END,
+        error = CASE t.status WHEN 'sending' THEN '{_DIED}' ELSE t.error END
+    FROM gone, durable WHERE t.owner = gone.id AND durable.it = 'on' RETURNING t.number
+"""
+LEAVE = f"WITH {_DURABLE}, gone AS (DELETE FROM foxvideo.owners WHERE id = %(me)s RETURNING id) {_BURY}"
+# Who judges must itself have been heard without a gap for a whole lease: else the first one that comes back after the
+# database was away would take everybody for dead.
+_REAP = f"""
+    WITH {_DURABLE},
+    judge AS MATERIALIZED (
+        SELECT 1 FROM foxvideo.owners WHERE id = %(me)s AND until > clock_timestamp()
+        AND since < clock_timestamp() - make_interval(secs => %(lease)s) FOR SHARE
+    ),
+    dead AS (
+        DELETE FROM foxvideo.owners WHERE until < clock_timestamp() AND EXISTS (SELECT 1 FROM judge) RETURNING id
+    ),
+    gone AS (
+        SELECT id FROM dead UNION
+        SELECT owner FROM foxvideo.tasks WHERE owner IS NOT NULL AND EXISTS (SELECT 1 FROM judge)
+        AND NOT EXISTS (SELECT 1 FROM foxvideo.owners WHERE id = owner)
+    )
+    {_BURY}
+"""
+
+
+def reap() -> Verb[int]:
+    """Take their records from the dead: what was planned is free, what was being sent is uncertain."""
+    return len((yield _REAP, {}))
+
+
+# --- Submissions ---
+
+
+def claim(claim: Claim) -> Verb[Mine | TaskRecord]:
+    """Make an attempt under a key the owner's to send, or return the record that stands for the key.
+
+    Raises:
+        KeyConflict: The key is another request's, or another origin's.
+        JournalError: This client was taken for dead, and is about to be a new owner.
+    """
+    token = uuid.uuid4().hex
+    for _ in range(_LOOKS):
+        found = yield from _standing(claim.key)
+        record = _record(found) if found else None
+        if found is None or record is None:
+            mine = yield from _plan(claim, 1, token)
+        elif record.token == token and record.status.under_way:  # the reply to the first try was lost
+            return Mine(record.number, token)
+        else:
+            match right(record, claim):
+                case Right.READ:
+                    return record
+                case Right.TAKE:
+                    mine = yield from _take(record)
+                case _:
+                    # The token of an uncertain attempt goes out again: the service may see that this is a repeat.
+                    undecided = record.status is RecordStatus.UNCERTAIN
+                    again = record.token if undecided else token
+                    mine = yield from _plan(claim, found["last"] + 1, again, after=record)
+                    mine = mine and attrs.evolve(mine, before="unknown" if undecided else "no")
+        if mine is not None:
+            return mine
+    raise _silent()
+
+
+def _silent() -> JournalError:
+    return JournalError("this client was not heard of for too long", submitted="no", hint="submit it again")
+
+
+def _plan(
+    claim: Claim,
+    attempt: int,
+    token: str,
+    *,
+    after: TaskRecord | None = None,
+    status: RecordStatus = RecordStatus.PLANNED,
+) -> Verb[Mine | None]:
+    """Make a record, if nobody has made that attempt, and the record after which it comes still stands as it did."""
+    given = {name: getattr(claim, name) for name in ("key", "origin", "fingerprint", "model", "request")}
+    sent = status is RecordStatus.SENDING
+    before = "SELECT number FROM foxvideo.tasks WHERE number = %(after)s AND status = %(stood)s FOR SHARE"
+    found = yield (
+        f"""WITH {_DURABLE}, {_ALIVE}, before AS MATERIALIZED ({"SELECT 0 AS number" if after is None else before})
+        INSERT INTO foxvideo.tasks AS t
+            (key, attempt, origin, fingerprint, model, request, token, status, owner, sender, planned, sent)
+        SELECT %(key)s, %(attempt)s, %(origin)s, %(fingerprint)s, %(model)s, %(request)s, %(token)s, %(status)s,
+            me.id, {"me.id" if sent else "NULL"}, me.at, {"me.at" if sent else "NULL"}
+        FROM me, durable, before WHERE durable.it = 'on'
+        ON CONFLICT (key, attempt) DO UPDATE SET token = t.token
+            WHERE t.token = excluded.token AND t.owner = excluded.owner AND %(again)s
+        RETURNING number""",
+        given
+        | {"attempt": attempt, "token": token, "status": status}
+        | ({} if after is None else {"after": after.number, "stood": after.status}),
+    )
+    return Mine(found[0]["number"], token) if found else None
+
+
+def _take(record: TaskRecord) -> Verb[Mine | None]:
+    """Make a record that was never sent, and is nobody's, the owner's to send."""
+    found = yield (
+        f"""WITH {_DURABLE}, {_ALIVE}
+        UPDATE foxvideo.tasks SET status = 'planned', owner = me.id, error = NULL, ended = NULL FROM me, durable
+        WHERE number = %(number)s AND durable.it = 'on' AND sent IS NOT DISTINCT FROM %(sent)s
+        AND (owner IS NULL OR (owner = me.id AND %(again)s)) AND status IN ('planned', 'refused', 'withdrawn')
+        RETURNING number""",
+        {"number": record.number, "sent": record.sent},
+    )
+    return Mine(record.number, record.token) if found else None
+
+
+def begin(claim: Claim, token: str) -> Verb[Mine]:
+    """Note that the request of a submission under a new key is about to leave.
+
+    Raises:
+        JournalError: This client was taken for dead, and is about to be a new owner.
+    """
+    mine = yield from _plan(claim, 1, token, status=RecordStatus.SENDING)
+    if mine is None:
+        raise _silent()
+    return mine
+
+
+def sending(number: int) -> Verb[bool]:
+    """Note that a request is about to leave; False where the record is not the owner's to send any more."""
+    found = yield (
+        f"""WITH {_DURABLE}, {_ALIVE}
+        UPDATE foxvideo.tasks SET status = 'sending', sender = me.id, sent = {_NOW} FROM me, durable
+        WHERE number = %(number)s AND owner = me.id AND durable.it = 'on'
+        AND (status = 'planned' OR (%(again)s AND status = 'sending' AND sender = me.id)) RETURNING number""",
+        {"number": number},
+    )
+    return bool(found)
+
+
+def move(number: int, to: RecordStatus, *, error: str | None, task_id: str | None) -> Verb[bool]:
+    """Change the status of a record along ``MOVES`` while it is the owner's or nobody's; return whether it moved.
+
+    Of one that was taken from it as *uncertain*, its very sender may bear witness that nothing was made.
+    """
+    if to is RecordStatus.SENDING:  # what is nobody's is nobody's to send
+        return (yield from sending(number))
+    sources = ", ".join(f"'{status}'" for status in sorted(SOURCES[to]) if not status.nothing_made) or "NULL"
+    columns: dict[str, object] = {**effects_of(to, owner=None, now=_AT), "error": error}
+    del columns["owner"]
+    if task_id is not None:
+        columns["task_id"] = task_id
+    changes, given = _changes(columns)
+    witness = f"""OR (
+        t.status = 'uncertain' AND t.error = '{_DIED}' AND t.sender = ANY(%(names)s) AND t.task_id IS NULL
+        AND NOT EXISTS (SELECT 1 FROM foxvideo.tasks later WHERE later.key = t.key AND later.attempt > t.attempt)
+    )"""
+    found = yield (
+        f"""WITH {_DURABLE}
+        UPDATE foxvideo.tasks t SET owner = {"%(me)s" if to.under_way else "NULL"}, {changes} FROM durable
+        WHERE number = %(number)s AND durable.it = 'on' AND (
+            ((t.status IN ({sources}) OR (%(again)s AND t.status = %(set_status)s))
+                AND (t.owner IS NULL OR t.owner = ANY(%(names)s)))
+            {witness if to in _NOT_MADE else ""}
+        ) {"AND t.task_id IS NOT NULL" if to is RecordStatus.ACCEPTED and task_id is None else ""}
+        RETURNING number""",
+        given | {"number": number},
+    )
+    return bool(found)
+
+
+_NOT_MADE = frozenset({RecordStatus.PLANNED, RecordStatus.REFUSED, RecordStatus.WITHDRAWN})
+
+
+def accepted(number: int, *, task_id: str, credits_reserved: float | None, reply: bytes | None) -> Verb[None]:
+    """Note the id that a reply brought, whoever has the record.
+
+    Raises:
+        JournalError: There is no such record.
+    """
+    try:
+        found = yield _acceptance(number, task_id, {"credits_reserved": credits_reserved, "reply": reply})
+    except Away:
+        raise
+    except Exception:  # noqa: BLE001 - whatever else cannot be stored, the id can
+        found = yield _acceptance(number, task_id, {})
+    while not found:  # the record has come to another end: the id is one more attempt, since it is worth money, too
+        found = yield _ACCEPTED_APART, {"number": number, "task_id": task_id}
+        if not found and not (yield "SELECT 1 AS it FROM foxvideo.tasks WHERE number = %(number)s", {"number": number}):
+            raise JournalError(f"the journal has no record {number}", task_id=task_id, submitted="yes")
+
+
+def _acceptance(number: int, task_id: str, told: Mapping[str, object]) -> Statement:
+    known = {"task_id": task_id, "adopted": False, "error": None, **told}
+    changes, given = _changes({**effects_of(RecordStatus.ACCEPTED, owner=None, now=_AT), **known})
+    return (
+        f"""WITH {_DURABLE} UPDATE foxvideo.tasks SET {changes} FROM durable
+        WHERE number = %(number)s AND durable.it = 'on' AND (status IN ('sending', 'uncertain')
+            OR (status = 'accepted' AND (task_id = %(set_task_id)s OR (adopted AND reply IS NULL))))
+        RETURNING number""",
+        given | {"number": number},
+    )
+
+
+def ended(to: RecordStatus, told: Mapping[str, object], *, task_id: str, error: str | None) -> Verb[None]:
+    """Note how a task ended in every record that has its id, or refresh what is noted there."""
+    known = {name: value for name, value in told.items() if value is not None and name != "credits_reserved"}
+    try:
+        yield _end(to, known, told["credits_reserved"], task_id=task_id, error=error)
+    except Away:
+        raise
+    except Exception:  # noqa: BLE001 - the end is noted, whatever cannot be stored beside it
+        yield _end(to, {}, None, task_id=task_id, error=error)
+
+
+def _end(
+    to: RecordStatus, known: Mapping[str, object], credits_: object, *, task_id: str, error: str | None
+) -> Statement:
+    changes, given = _changes(known)
+    # What was reserved once stays so: nobody promises that a task which failed costs nothing.
+    return (
+        f"""WITH {_DURABLE} UPDATE foxvideo.tasks SET {changes}{", " if changes else ""}
+            status = %(to)s, owner = NULL, accepted = coalesce(accepted, {_NOW}), ended = coalesce(ended, {_NOW}),
+            error = %(error)s,
+            credits_reserved = CASE WHEN %(credits)s::float8 IS NULL THEN credits_reserved ELSE greatest(
+                %(credits)s, (SELECT max(t.credits_reserved) FROM foxvideo.tasks t WHERE t.task_id = %(task_id)s)
+            ) END
+        FROM durable WHERE task_id = %(task_id)s AND durable.it = 'on'
+        AND status IN ('accepted', 'uncertain', %(to)s) RETURNING number""",
+        given | {"to": to, "task_id": task_id, "error": error, "credits": credits_},
+    )
+
+
+# --- What only a person can decide ---
+
+
+def uncertain(key: str, *, origin: str) -> Verb[TaskRecord]:
+    """Return the record that stands for a key, which is uncertain.
+
+    Raises:
+        KeyStateError: It is not, there is none, its owner may still hear the reply, or it is another origin's.
+    """
+    return (yield from _to_decide(key, origin, adopted=False))
+
+
+def adopt(key: str, task_id: str, *, origin: str) -> Verb[TaskRecord]:
+    """Note that an uncertain submission made a task, or put the id right that a person gave it before.
+
+    Raises:
+        KeyStateError: As in ``uncertain``, or the id is in a record of another key.
+    """
+    while True:
+        record = yield from _to_decide(key, origin, adopted=True)
+        other = yield (
+            "SELECT key FROM foxvideo.tasks WHERE task_id = %(task_id)s AND key != %(key)s",
+            {"task_id": task_id, "key": key},
+        )
+        if other:
+            what = f"the task {task_id} was made by the submission {other[0]['key']!r}"
+            raise KeyStateError(what, key=key, submitted=record.status.submitted)
+        found = yield (
+            f"""WITH {_DURABLE} UPDATE foxvideo.tasks SET status = 'accepted', owner = NULL, error = NULL, ended = NULL,
+                task_id = %(task_id)s, accepted = {_NOW}, adopted = true
+            FROM durable WHERE number = %(number)s AND status = %(status)s AND durable.it = 'on'
+            AND reply IS NOT DISTINCT FROM %(reply)s RETURNING number""",
+            {"number": record.number, "status": record.status, "task_id": task_id, "reply": record.reply},
+        )
+        if found:
+            made = yield from look(key)
+            assert made is not None  # noqa: S101 - for the type checker: it was changed just now
+            return made
+
+
+def _to_decide(key: str, origin: str, *, adopted: bool) -> Verb[TaskRecord]:
+    record = yield from look(key)
+    if record is None:
+        raise KeyStateError("the submission is not in the journal", key=key, submitted="no")
+    if record.status is not RecordStatus.UNCERTAIN and not (adopted and record.unconfirmed):
+        what = f"the submission is {record.status}, not uncertain"
+    elif record.origin != origin:
+        what = f"the submission went to {record.origin}"
+    else:
+        return record
+    raise KeyStateError(what, key=key, task_id=record.task_id, submitted=record.status.submitted)
+
+
+# --- Reading ---
+
+
+def look(key: str) -> Verb[TaskRecord | None]:
+    """Return the record that stands for a key, with what its owner's death makes of it; None if there is none.
+
+    That is the newest attempt, but one that made nothing hides no earlier one that did, or may have.
+    """
+    found = yield from _standing(key)
+    return _record(found) if found else None
+
+
+def _standing(key: str) -> Verb[Row | None]:
+    query = f"""SELECT {_RECORD}, max(t.attempt) OVER () AS last, t.owner IS NULL OR EXISTS (
+            SELECT 1 FROM foxvideo.owners o WHERE o.id = t.owner AND o.until > clock_timestamp()
+        ) AS lives FROM foxvideo.tasks t WHERE t.key = %(key)s ORDER BY {_NOTHING_MADE}, t.attempt DESC LIMIT 1"""
+    found = yield query, {"key": key}
+    if found and not found[0]["lives"] and (yield from reap()):
+        found = yield query, {"key": key}  # and another attempt may stand for the key now
+    return found[0] if found else None
+
+
+def _record(row: Row) -> TaskRecord:
+    return TaskRecord(**{name: value for name, value in row.items() if name not in {"lives", "last"}})
+
+
+def records(
+    *, running: bool, key: str | None, status: RecordStatus | None, limit: int | None
+) -> Verb[tuple[TaskRecord, ...]]:
+    """Return records in the order of planning, the newest of them where there is a limit."""
+    yield from reap()
+    standing = RecordStatus.ACCEPTED if running else status
+    conditions = [
+        *([] if standing is None else [f"t.status = '{standing}'"]),  # in the text, so that the index is used
+        *([] if key is None else ["t.key = %(key)s"]),
+    ]
+    where, most = " AND ".join(conditions) or "true", {"key": key, "limit": limit}
+    query = f"SELECT {_RECORD} FROM foxvideo.tasks t WHERE {where} ORDER BY t.number DESC LIMIT %(limit)s"
+    found = yield query, most
+    return tuple(map(_record, reversed(found)))
+
+
+# --- Forgetting ---
+
+
+def forget(before: float) -> Verb[int]:
+    """Delete what was settled before a time and can be neither fetched nor decided; return how many records that were.
+
+    The attempts under a key go together or not at all, or an earlier one would stand for the key again.
+    """
+    yield from reap()
+    found = yield (
+        f"""WITH gone AS (
+            DELETE FROM foxvideo.tasks d WHERE NOT EXISTS (
+                SELECT 1 FROM foxvideo.tasks t WHERE t.key = d.key AND {_MAY_GO} IS NOT TRUE
+            ) RETURNING task_id
+        ), files AS (
+            DELETE FROM foxvideo.files f WHERE f.task_id IN (SELECT task_id FROM gone) OR (
+                f.saved < %(before)s AND NOT EXISTS (SELECT 1 FROM foxvideo.tasks t WHERE t.task_id = f.task_id)
+            )
+        ), uploads AS (DELETE FROM foxvideo.uploads WHERE uploaded < %(before)s)
+        SELECT count(*) AS gone FROM gone""",
+        {"before": before},
+    )
+    return int(found[0]["gone"])
+
+
+# --- Files, uploads, durations ---
+
+
+def saved(task_id: str, place: int, file: SavedFile) -> Verb[None]:
+    """Note where a result of a task was saved."""
+    yield (
+        f"""INSERT INTO foxvideo.files VALUES (%(task_id)s, %(place)s, %(path)s, %(size)s, %(sha256)s, {_NOW})
+        ON CONFLICT (task_id, place) DO UPDATE SET path = excluded.path, size = excluded.size, sha256 = excluded.sha256,
+            saved = excluded.saved RETURNING place""",
+        {
+            "task_id": task_id,
+            "place": place,
+            "path": os.fsencode(file.path),
+            "size": file.size,
+            "sha256": file.sha256,
+        },
+    )
+
+
+def files(task_id: str) -> Verb[Mapping[int, SavedFile]]:
+    """Return what was saved of a task, by the number of the result."""
+    query = "SELECT place, path, size, sha256 FROM foxvideo.files WHERE task_id = %(task_id)s"
+    found = yield query, {"task_id": task_id}
+    return {row["place"]: SavedFile(Path(os.fsdecode(row["path"])), row["size"], row["sha256"]) for row in found}
+
+
+def uploaded(sha256: str, origin: str, url: str) -> Verb[None]:
+    """Note under which URL a content was uploaded, and drop what the service has dropped."""
+    yield (
+        f"""WITH old AS (DELETE FROM foxvideo.uploads WHERE uploaded < {_NOW} - {_UPLOAD_SECONDS}
+            AND (sha256, origin) IS DISTINCT FROM (%(sha256)s, %(origin)s))
+        INSERT INTO foxvideo.uploads VALUES (%(sha256)s, %(origin)s, %(url)s, {_NOW})
+        ON CONFLICT (sha256, origin) DO UPDATE SET url = excluded.url, uploaded = excluded.uploaded RETURNING sha256""",
+        {"sha256": sha256, "origin": origin, "url": url},
+    )
+
+
+def upload(sha256: str, origin: str, since: float) -> Verb[str | None]:
+    """Return the URL of a content that was uploaded after a time; None if there is none."""
+    query = (
+        "SELECT url FROM foxvideo.uploads WHERE sha256 = %(sha256)s AND origin = %(origin)s AND uploaded > %(since)s"
+    )
+    found = yield query, {"sha256": sha256, "origin": origin, "since": since}
+    return found[0]["url"] if found else None
+
+
+def forget_uploads(names: Iterable[str]) -> Verb[None]:
+    """Forget uploads that the service may not find any more, by their URLs or by their contents."""
+    query = "DELETE FROM foxvideo.uploads WHERE url = ANY(%(gone)s) OR sha256 = ANY(%(gone)s) RETURNING sha256"
+    yield query, {"gone": list(names)}
+
+
+def learn(model: str, record: str) -> Verb[None]:
+    """Note how a task of a model went, and drop the oldest of such notes."""
+    yield (
+        f"""WITH old AS (DELETE FROM foxvideo.durations WHERE number <= (
+            SELECT max(number) FROM foxvideo.durations) + 1 - {_MOST_DURATIONS})
+        INSERT INTO foxvideo.durations (model, record, ended) VALUES (%(model)s, %(record)s, {_NOW})
+        RETURNING number""",
+        {"model": model, "record": record},
+    )
+
+
+def learned(most: int) -> Verb[tuple[str, ...]]:
+    """Return the newest notes, the oldest of them first."""
+    found = yield "SELECT record FROM foxvideo.durations ORDER BY number DESC LIMIT %(most)s", {"most": most}
+    return tuple(row["record"] for row in reversed(found))

@@ -1,0 +1,69 @@
+-- The journal of foxvideo in PostgreSQL, version 1. Made by `foxvideo journal init`, or by anybody who may create a
+-- schema: a role that submits needs USAGE on the schema, and SELECT, INSERT, UPDATE and DELETE on its tables.
+CREATE SCHEMA foxvideo;
+
+CREATE TABLE foxvideo.journal (
+    identity text NOT NULL,
+    version integer NOT NULL
+);
+INSERT INTO foxvideo.journal VALUES (replace(gen_random_uuid()::text, '-', ''), 1);
+
+-- Who lives: a client that was heard of lately. An id never comes back once it was taken for dead.
+CREATE TABLE foxvideo.owners (
+    id text PRIMARY KEY,
+    since timestamptz NOT NULL, -- from when on it was heard without a gap
+    until timestamptz NOT NULL  -- the end of its lease
+);
+
+CREATE TABLE foxvideo.tasks (
+    number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    key text NOT NULL,
+    attempt integer NOT NULL,
+    origin text NOT NULL,
+    fingerprint text NOT NULL,
+    model text NOT NULL,
+    request text NOT NULL,
+    token text NOT NULL,
+    status text NOT NULL,
+    owner text,
+    sender text, -- who wrote "sending" last: the one that can bear witness that nothing left
+    task_id text,
+    adopted boolean NOT NULL DEFAULT false,
+    credits_reserved double precision,
+    reply bytea,
+    error text,
+    links integer,
+    planned double precision NOT NULL,
+    sent double precision,
+    accepted double precision,
+    ended double precision,
+    UNIQUE (key, attempt)
+);
+CREATE INDEX tasks_by_id ON foxvideo.tasks (task_id) WHERE task_id IS NOT NULL;
+CREATE INDEX tasks_owned ON foxvideo.tasks (owner) WHERE owner IS NOT NULL;
+CREATE INDEX tasks_running ON foxvideo.tasks (number) WHERE status = 'accepted';
+
+CREATE TABLE foxvideo.files (
+    task_id text NOT NULL,
+    place integer NOT NULL,
+    path bytea NOT NULL,
+    size bigint NOT NULL,
+    sha256 text NOT NULL,
+    saved double precision NOT NULL,
+    PRIMARY KEY (task_id, place)
+);
+
+CREATE TABLE foxvideo.uploads (
+    sha256 text NOT NULL,
+    origin text NOT NULL,
+    url text NOT NULL,
+    uploaded double precision NOT NULL,
+    PRIMARY KEY (sha256, origin)
+);
+
+CREATE TABLE foxvideo.durations (
+    number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    model text NOT NULL,
+    record text NOT NULL,
+    ended double precision NOT NULL
+);

@@ -1,0 +1,285 @@
+"""One connection to PostgreSQL, in one thread, and the lease by which this client is known to live.
+
+All that waits goes out together, in a pipeline: one way to the server and one commit for sixteen statements. A
+connection that breaks is made anew, and what was not answered is asked again, for as long as ``patience``: every
+statement finds its own first try.
+
+The lease is renewed by the thread, so a busy event loop loses it no more than a busy database does. What it is worth is
+counted here on a clock that runs while the machine sleeps, and from *before* the database was asked: a process that was
+stopped for longer knows that others may have taken it for dead, before it sends anything.
+"""
+
+import asyncio
+import concurrent.futures
+import contextlib
+import logging
+import threading
+import time
+import uuid
+import weakref
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from foxvideo._journal import pgsql
+from foxvideo._journal.pgsql import Row, Statement
+from foxvideo._journal.schema import storable
+from foxvideo._journal.work import Work, deliver
+from foxvideo.errors import FoxError, JournalError
+
+if TYPE_CHECKING:
+    import psycopg
+
+_log = logging.getLogger("foxvideo")
+
+_PIPELINE = 16  # statements: more would wait for each other's locks in one transaction
+_BEATS = 5  # in each lease
+_MARGIN = 0.9  # of a lease, after which nothing is sent any more
+_FIRST_PAUSE = 0.05  # seconds until a connection is tried once more; doubles
+_INIT = "a role that may create a schema runs: foxvideo journal init"
+
+
+def boot_time() -> float:
+    """Return seconds that also pass while this process is stopped or this machine sleeps."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)  # Linux; the monotonic clock stands still in a suspended machine
+    return time.monotonic() if clock is None else time.clock_gettime(clock)
+
+
+@attrs.define(eq=False)
+class Session:
+    """What one process has open of a journal in PostgreSQL.
+
+    Attributes:
+        options: How to connect, as ``psycopg.connect`` takes it.
+        where: The database, as an error shows it.
+        lease: Seconds without a word after which others take this client for dead.
+        patience: Seconds to wait for a database that is away.
+        owner: The name under which this client owns records; a new one once it was taken for dead.
+        used: Whether anything was begun.
+    """
+
+    options: Mapping[str, Any] = attrs.field(repr=False)
+    where: str
+    lease: float
+    patience: float
+    owner: str = attrs.field(factory=lambda: uuid.uuid4().hex, init=False)
+    used: bool = attrs.field(default=False, init=False)
+    _names: list[str] = attrs.field(factory=list, init=False)
+    _valid_until: float = attrs.field(default=0.0, init=False)
+    _renew_at: float = attrs.field(default=0.0, init=False)
+    _connection: "psycopg.Connection[dict[str, Any]] | None" = attrs.field(default=None, init=False)
+    _waiting: list[Work] = attrs.field(factory=list, init=False)
+    _scheduled: asyncio.AbstractEventLoop | None = attrs.field(default=None, init=False)
+    _mutex: threading.Lock = attrs.field(factory=threading.Lock, init=False)
+    _closing: threading.Event = attrs.field(factory=threading.Event, init=False)
+    _thread: concurrent.futures.ThreadPoolExecutor = attrs.field(
+        factory=lambda: concurrent.futures.ThreadPoolExecutor(1, "foxvideo-journal"), init=False
+    )
+
+    def still_mine(self) -> bool:
+        """Whether nobody can have taken this client for dead."""
+        return boot_time() < self._valid_until
+
+    # --- On the event loop ---
+
+    def do(self, work: Work) -> None:
+        """Run an operation together with all that waits."""
+        if not self.used:
+            self.used = True
+            threading.Thread(target=_keep_alive, args=(weakref.ref(self), self._closing), daemon=True).start()
+        loop = work.future.get_loop()
+        with self._mutex:
+            self._waiting.append(work)
+            begin, self._scheduled = self._scheduled is not loop, loop
+        if begin:  # once everything that is ready now has asked, too
+            loop.call_soon(loop.run_in_executor, self._thread, self._work)
+
+    async def close(self) -> None:
+        """Write what waits, and let go of everything; not cut by cancelling."""
+        self._closing.set()
+        await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._thread, self._shut))
+
+    # --- In the thread ---
+
+    def _work(self) -> None:
+        while batch := self._taken():
+            try:
+                outcomes = self._outcomes(batch)
+            except Exception as error:  # noqa: BLE001 - whatever it is, somebody waits for an answer
+                outcomes = [self._failed(work, error) for work in batch]
+            deliver(batch, outcomes)
+
+    def _failed(self, work: Work, error: Exception) -> JournalError:
+        what, hint = told(error)
+        return work.failed(f"{self.where}: {what}", hint)
+
+    def _taken(self) -> Sequence[Work]:
+        with self._mutex:
+            batch, self._waiting = self._waiting, []
+            if not batch:
+                self._scheduled = None
+            return batch
+
+    def _outcomes(self, batch: Sequence[Work]) -> Sequence[object]:
+        """Run operations side by side, each in its own order, and return what each comes to."""
+        outcomes: dict[int, object] = {}
+        running = {number: work.operation(*work.args, **work.kwargs) for number, work in enumerate(batch)}
+        asked: dict[int, Sequence[Row] | Exception | None] = dict.fromkeys(running)
+        while asked:
+            statements: dict[int, Statement] = {}
+            for number, answer in asked.items():
+                try:
+                    go_on = running[number].throw if isinstance(answer, Exception) else running[number].send
+                    statements[number] = go_on(answer)
+                except StopIteration as end:
+                    outcomes[number] = end.value
+                except FoxError as error:
+                    outcomes[number] = error.fresh()
+                except Exception as error:  # noqa: BLE001 - whatever it is, somebody waits for an answer
+                    outcomes[number] = self._failed(batch[number], error)
+            asked = dict(zip(statements, self._ask(list(statements.values())), strict=True))
+        return [outcomes[number] for number in range(len(batch))]
+
+    def _ask(self, statements: Sequence[Statement]) -> "Sequence[Sequence[Row] | Exception]":
+        answers: list[Sequence[Row] | Exception] = []
+        for place in range(0, len(statements), _PIPELINE):
+            answers += self._answered(statements[place : place + _PIPELINE])
+        return answers
+
+    def _answered(self, statements: Sequence[Statement]) -> "Sequence[Sequence[Row] | Exception]":
+        """Run statements, again and again while the database is away; each ends with its rows or with an error."""
+        try:
+            import psycopg  # noqa: PLC0415 - an extra
+        except ImportError as error:
+            return [error] * len(statements)
+        end, again, pause = time.monotonic() + self.patience, False, 0.0
+        while True:
+            try:
+                connection = self._ready()
+                try:
+                    with connection.pipeline():
+                        cursors = [connection.execute(*self._filled(one, again=again)) for one in statements]
+                    return [cursor.fetchall() for cursor in cursors]
+                except psycopg.OperationalError:
+                    again = True  # the reply may be lost of what was done
+                    raise
+                except psycopg.Error as error:
+                    if len(statements) == 1:
+                        return [error]
+                    # One of them fails, and with it all: each for itself, which does no harm twice.
+                    return [found for one in statements for found in self._answered([one])]
+            except psycopg.OperationalError as error:
+                self._drop()
+                if self._closing.is_set() or time.monotonic() >= end:
+                    away = pgsql.Away()
+                    away.__cause__ = error
+                    return [away] * len(statements)
+                if pause > _FIRST_PAUSE:  # what is back at once is not worth a word
+                    _log.warning("%s: %s; submissions wait until it is back", self.where, told(error)[0])
+                pause = min(max(2 * pause, _FIRST_PAUSE), self.lease / _BEATS)
+                self._closing.wait(pause)
+            except (psycopg.Error, JournalError) as error:
+                self._drop()
+                return [error] * len(statements)
+
+    def _filled(self, statement: Statement, *, again: bool) -> tuple[Any, Mapping[str, object]]:
+        query, values = statement
+        given = {name: storable(value) for name, value in values.items()}
+        return query, {"me": self.owner, "names": self._names, "lease": self.lease, "again": again} | given
+
+    # --- The connection, and the lease ---
+
+    def _ready(self) -> "psycopg.Connection[dict[str, Any]]":
+        connection = self._connection
+        if connection is None:
+            connection = self._connection = self._connected()
+        if boot_time() >= self._renew_at:
+            self._beat(connection)
+        return connection
+
+    def _connected(self) -> "psycopg.Connection[dict[str, Any]]":
+        import psycopg  # noqa: PLC0415 - an extra
+        from psycopg.rows import dict_row  # noqa: PLC0415
+
+        with contextlib.ExitStack() as undo:
+            connection = psycopg.connect(**self.options, autocommit=True, row_factory=dict_row)
+            undo.callback(connection.close)
+            found = connection.execute(
+                "SELECT version, pg_is_in_recovery() AS standby FROM foxvideo.journal"
+            ).fetchone()
+            if found is None or found["standby"]:
+                raise JournalError("the database is a standby", submitted="no", hint="name the primary")
+            if (version := found["version"]) != pgsql.VERSION:
+                newer = version > pgsql.VERSION
+                what = f"the journal there is of {'a newer' if newer else 'an older'} foxvideo (version {version})"
+                raise JournalError(what, submitted="no", hint="update foxvideo" if newer else "name another database")
+            undo.pop_all()
+        return connection
+
+    def _beat(self, connection: "psycopg.Connection[dict[str, Any]]") -> None:
+        """Renew the lease; a client that was taken for dead meanwhile becomes a new owner."""
+        asked_at = boot_time()  # before, so that the lease is never believed to be longer than it is
+        if not self._names or not connection.execute(*self._filled((pgsql.BEAT, {}), again=False)).fetchall():
+            if self._names:
+                self.owner = uuid.uuid4().hex
+            connection.execute(*self._filled((pgsql.JOIN, {}), again=False))
+            self._names.append(self.owner)
+        self._valid_until = asked_at + self.lease * _MARGIN
+        self._renew_at = asked_at + self.lease / _BEATS
+
+    def keep_alive(self) -> None:
+        """Renew the lease in the thread, unless what is going on there does."""
+        with contextlib.suppress(RuntimeError):  # it was closed meanwhile
+            self._thread.submit(self._renew)
+
+    def _renew(self) -> None:
+        if self._connection is None or self._closing.is_set():
+            return
+        try:
+            self._ready()
+        except Exception:  # noqa: BLE001 - whoever wants something next will hear of it
+            self._drop()
+
+    def _shut(self) -> None:
+        self._work()
+        if self._connection is not None and self._names:
+            with contextlib.suppress(Exception):  # else others find out, a lease later
+                self._connection.execute(*self._filled((pgsql.LEAVE, {}), again=True))
+        self._drop()
+        self._valid_until = 0.0
+        self._thread.shutdown(wait=False)
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            with contextlib.suppress(Exception):
+                self._connection.close()
+            self._connection = None
+
+
+def _keep_alive(session: "weakref.ref[Session]", closing: threading.Event) -> None:
+    """Have the lease of a session renewed for as long as somebody holds it."""
+    while (held := session()) is not None:
+        pause = held.lease / _BEATS
+        held.keep_alive()
+        del held
+        if closing.wait(pause):
+            return
+
+
+def told(error: Exception) -> tuple[str, str]:
+    """Return what happened, and what to do next."""
+    if isinstance(error, pgsql.Away) and isinstance(error.__cause__, Exception):
+        return told(error.__cause__)
+    if isinstance(error, JournalError):
+        return error.what, error.hint
+    if isinstance(error, ImportError):
+        return "a journal in PostgreSQL needs psycopg", "pip install 'foxvideo[postgres]'"
+    name, words = type(error).__name__, " ".join(str(error).split())
+    known = {
+        "UndefinedTable": ("the database has no journal of foxvideo", _INIT),
+        "InvalidSchemaName": ("the database has no journal of foxvideo", _INIT),
+        "InsufficientPrivilege": (words, "grant it to this role: foxvideo journal init --print shows what there is"),
+        "ReadOnlySqlTransaction": ("the database takes no writes", "name the primary"),
+    }
+    return known.get(name, (f"{name}: {words}", "check the database, and try again"))

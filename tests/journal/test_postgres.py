@@ -1,0 +1,490 @@
+"""A journal in PostgreSQL: who lives, who may send, and what is true when the database or a client goes away."""
+
+import asyncio
+import contextlib
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from databases import execute, old
+from forking import forked
+from journals import CLAIM, bring, claiming, newest
+
+from foxvideo import Client, Every, GrokTextToVideo, JournalError, RecordStatus, SubmitUncertain, Video
+from foxvideo._journal import Mine, PostgresStore, session
+from foxvideo._journal.postgres import Database, init
+from foxvideo._journal.session import Session
+from foxvideo.emulator import Emulator, Fault
+
+Make = Callable[..., Client]
+
+KEY = "sk-emulator"
+SHOT = GrokTextToVideo(prompt="A kite")
+
+
+def _session(store: PostgresStore) -> Session:
+    return store._session()
+
+
+def die(url: str, store: PostgresStore) -> None:
+    """Let the lease of a client run out, in the eyes of others who have been heard for long."""
+    execute(url, "UPDATE owners SET until = clock_timestamp() - interval '1 s' WHERE id = ?", store.owner)
+    execute(url, "UPDATE owners SET since = since - interval '1 hour' WHERE id != ?", store.owner)
+
+
+@pytest.fixture
+def client(fox: Emulator) -> Callable[..., Client]:
+    """Return what makes a client of the emulator."""
+
+    def make(journal: str, **options: Any) -> Client:  # noqa: ANN401 - of all types
+        return Client(KEY, fox.base_url, journal=journal, schedule=Every(1.0), **options)
+
+    return make
+
+
+@pytest.fixture
+async def fox() -> Any:  # noqa: ANN401 - an emulator, in time
+    """Run an emulator."""
+    async with Emulator(render=False) as running:
+        yield running
+
+
+# --- Who lives -------------------------------------------------------------------------------------------------------
+
+
+async def test_the_living_keep_what_they_are_sending(database: str) -> None:
+    """Whoever looks, and however often."""
+    async with PostgresStore(database) as one, PostgresStore(database) as other:
+        record = await bring(one, RecordStatus.SENDING)
+        await other.records()
+        old(database)
+        assert await newest(other) == record
+        assert not await other.sending(record.number)
+
+
+@pytest.mark.parametrize("status", [RecordStatus.PLANNED, RecordStatus.SENDING])
+async def test_what_a_silent_client_had_is_free_or_uncertain(status: RecordStatus, database: str) -> None:
+    """Once another who was heard of for a whole lease looks."""
+    async with PostgresStore(database) as silent, PostgresStore(database) as other:
+        record = await bring(silent, status)
+        await other.identity()
+        die(database, silent)
+        after = await newest(other)
+        assert after.number == record.number
+        assert after.owner is None
+        assert after.status is (RecordStatus.UNCERTAIN if status is RecordStatus.SENDING else RecordStatus.PLANNED)
+        claimed = await other.claim(CLAIM)
+        assert isinstance(claimed, Mine) is (status is RecordStatus.PLANNED)
+
+
+async def test_nobody_judges_who_was_not_heard_for_a_whole_lease(database: str) -> None:
+    """The first one that comes back after the database was away would take all others for dead."""
+    async with PostgresStore(database) as silent, PostgresStore(database) as newcomer:
+        record = await bring(silent, RecordStatus.SENDING)
+        execute(database, "UPDATE owners SET until = clock_timestamp() - interval '1 s'")
+        await newcomer.identity()
+        assert await newest(newcomer) == record
+        assert await newcomer.records() == (record,)
+
+
+async def test_a_gap_begins_the_time_of_a_judge_anew(database: str) -> None:
+    """It is not heard of without a gap then."""
+    async with PostgresStore(database) as store:
+        await store.identity()
+        execute(database, "UPDATE owners SET since = since - interval '1 hour', until = until - interval '1 hour'")
+        _session(store)._renew_at = 0.0
+        await store.identity()
+        ((heard,),) = execute(database, "SELECT clock_timestamp() - since < interval '1 minute' FROM owners")
+        assert heard
+
+
+async def test_a_client_that_was_taken_for_dead_becomes_a_new_owner(database: str) -> None:
+    """Its old name never comes back, and what it had planned is anybody's."""
+    async with PostgresStore(database) as store, PostgresStore(database) as other:
+        record, before = await bring(store, RecordStatus.PLANNED), store.owner
+        await other.identity()
+        die(database, store)
+        await other.records()
+        _session(store)._renew_at = 0.0
+        assert not await store.sending(record.number)
+        assert store.owner != before
+        assert isinstance(await store.claim(CLAIM), Mine)
+        assert await store.sending(record.number)
+
+
+async def test_who_did_not_send_may_say_so_as_long_as_nobody_decided(database: str) -> None:
+    """The sender alone: a lost reply of another is not for it to judge."""
+    async with PostgresStore(database) as store, PostgresStore(database) as other:
+        record = await bring(store, RecordStatus.SENDING)
+        await other.identity()
+        die(database, store)
+        assert (await newest(other)).status is RecordStatus.UNCERTAIN
+        assert not await other.move(record.number, RecordStatus.PLANNED)
+        _session(store)._renew_at = 0.0
+        assert await store.move(record.number, RecordStatus.PLANNED)
+        assert (await newest(other)).owner == store.owner
+
+        await store.sending(record.number)
+        die(database, store)
+        claim = claiming(risk=True)
+        assert isinstance(await other.claim(claim), Mine | type(record))
+        assert isinstance(await other.claim(claim), Mine | type(record))
+        _session(store)._renew_at = 0.0
+        assert not await store.move(record.number, RecordStatus.PLANNED)
+
+
+async def test_closing_gives_up_what_a_client_has(database: str) -> None:
+    """Nobody has to wait for its lease to run out."""
+    async with PostgresStore(database) as store:
+        await bring(store, RecordStatus.PLANNED)
+    async with PostgresStore(database) as other:
+        assert isinstance(await other.claim(CLAIM), Mine)
+    assert execute(database, "SELECT * FROM owners") == []
+
+
+# --- Who may send ----------------------------------------------------------------------------------------------------
+
+
+async def test_one_key_is_one_task_on_however_many_machines(database: str, client: Make, fox: Emulator) -> None:
+    """All of them hear of its end."""
+    async with contextlib.AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(client(database)) for _ in range(6)]
+        videos = await asyncio.gather(*(one.generate(SHOT, key="order-17") for one in clients))
+    assert fox.ledger.charged == 1
+    assert len({video.id for video in videos}) == 1
+
+
+@pytest.mark.parametrize("held_back", [True, False])
+async def test_a_client_that_was_stopped_before_it_sent_sends_no_more(
+    held_back: bool, database: str, client: Make, fox: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A person has had it made meanwhile. Without the look at its own clock, it is paid for twice."""
+    if not held_back:
+        monkeypatch.setattr(PostgresStore, "still_mine", lambda _: True)
+    async with client(database) as zombie, client(database) as person:
+        store = zombie.journal
+        assert isinstance(store, PostgresStore)
+        sending = store.sending
+        made: list[Video] = []
+
+        def stopped(number: int) -> "asyncio.Future[bool]":
+            async def while_it_was_stopped() -> bool:
+                assert await sending(number)
+                await person.history()
+                die(database, store)
+                assert [record.key for record in await person.uncertain()] == ["order-17"]
+                made.append(await (await person.resubmit("order-17", SHOT)))
+                _session(store)._valid_until = 0.0
+                return True
+
+            object.__setattr__(store, "sending", sending)
+            return asyncio.ensure_future(while_it_was_stopped())
+
+        monkeypatch.setattr(store, "sending", stopped)
+        end = await zombie.generate(SHOT, key="order-17")
+
+    assert fox.ledger.charged == (1 if held_back else 2)
+    assert (end.id == made[0].id) is held_back
+
+
+async def test_a_client_that_was_stopped_and_not_taken_for_dead_sends_once(
+    database: str, client: Make, fox: Emulator
+) -> None:
+    """It bears witness that nothing left, renews its lease, and goes on."""
+    async with client(database) as stopped:
+        await stopped.history()
+        store = stopped.journal
+        ask, asked = PostgresStore.still_mine, 0
+
+        def once(self: PostgresStore) -> bool:
+            nonlocal asked
+            asked += 1
+            return asked > 1 and ask(self)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(type(store), "still_mine", once)
+            await stopped.generate(SHOT, key="order-17")
+    assert (fox.ledger.charged, asked) == (1, 2)
+
+
+# --- When the database goes away -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def losing(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Return what loses the next reply of the database: all was done, and the connection breaks."""
+    real = psycopg.Connection.pipeline
+
+    def lose() -> None:
+        @contextlib.contextmanager
+        def pipeline(self: "psycopg.Connection[Any]") -> Iterator[object]:
+            with real(self) as running:
+                yield running
+            monkeypatch.setattr(psycopg.Connection, "pipeline", real)
+            self.close()
+            raise psycopg.OperationalError("the connection is lost")
+
+        monkeypatch.setattr(psycopg.Connection, "pipeline", pipeline)
+
+    return lose
+
+
+VERBS: dict[str, tuple[RecordStatus | None, Callable[[PostgresStore], Any], RecordStatus]] = {
+    "claim": (None, lambda store: store.claim(CLAIM), RecordStatus.PLANNED),
+    "take": (RecordStatus.WITHDRAWN, lambda store: store.claim(CLAIM), RecordStatus.PLANNED),
+    "again": (RecordStatus.REFUSED, lambda store: store.claim(CLAIM), RecordStatus.PLANNED),
+    "risk": (RecordStatus.UNCERTAIN, lambda store: store.claim(claiming(risk=True)), RecordStatus.PLANNED),
+    "begin": (None, lambda store: store.begin(CLAIM, "t" * 32), RecordStatus.SENDING),
+    "sending": (RecordStatus.PLANNED, lambda store: store.sending(1), RecordStatus.SENDING),
+    "planned": (RecordStatus.SENDING, lambda store: store.move(1, RecordStatus.PLANNED), RecordStatus.PLANNED),
+    "refused": (RecordStatus.SENDING, lambda store: store.move(1, RecordStatus.REFUSED), RecordStatus.REFUSED),
+    "accepted": (
+        RecordStatus.SENDING,
+        lambda store: store.accepted(1, "task-1", credits_reserved=1.0, reply=b"{}"),
+        RecordStatus.ACCEPTED,
+    ),
+    "too late": (
+        RecordStatus.COMPLETED,
+        lambda store: store.accepted(1, "task-2", credits_reserved=1.0, reply=b"{}"),
+        RecordStatus.ACCEPTED,
+    ),
+    "adopt": (
+        RecordStatus.UNCERTAIN,
+        lambda store: store.adopt("shot-1", "task-1", CLAIM.origin),
+        RecordStatus.ACCEPTED,
+    ),
+}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+async def test_a_verb_whose_reply_was_lost_finds_its_own_first_try(
+    verb: str, database: str, losing: Callable[[], None]
+) -> None:
+    """It comes to what it would have come to, and makes nothing twice."""
+    before, act, after = VERBS[verb]
+    async with PostgresStore(database) as store:
+        if before is not None:
+            await bring(store, before)
+        if verb == "take":
+            execute(database, "UPDATE tasks SET sent = NULL")
+        before_all = len(await store.records())
+        losing()
+        came_to = await act(store)
+        assert came_to is None or came_to is True or isinstance(came_to, Mine) or came_to.status is after
+        records = await store.records()
+        assert records[-1].status is after
+        assert len(records) - before_all == (1 if verb in {"claim", "begin", "again", "risk", "too late"} else 0)
+        if isinstance(came_to, Mine):
+            assert records[-1].owner == store.owner
+            assert came_to.number == records[-1].number
+
+
+async def test_a_connection_that_broke_is_made_anew_unnoticed(database: str) -> None:
+    """A restart of the database costs a moment."""
+    async with PostgresStore(database, patience=5.0) as store:
+        await store.claim(CLAIM)
+        execute(database, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'foxvideo'")
+        assert await store.sending(1)
+
+
+async def test_an_id_that_comes_while_the_database_is_away_is_written_later(
+    database: str, client: Make, fox: Emulator, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And following goes on meanwhile; nothing is submitted that could not be written down."""
+    name, admin = database.rpartition("/")[2], f"{database.rpartition('/')[0]}/postgres"
+
+    def allow(*, connections: bool) -> None:
+        execute(admin, f"ALTER DATABASE {name} ALLOW_CONNECTIONS {connections}")
+        execute(admin, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = ?", name)
+
+    monkeypatch.setattr("foxvideo._journal.postgres._PATIENCE", 0.05)
+    async with client(database) as one:
+        store = one.journal
+        assert store is not None
+        real, gone = store.accepted, asyncio.Event()
+
+        def away(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the verb has it
+            if not gone.is_set():  # as the reply comes; it is written again later
+                allow(connections=False)
+            gone.set()
+            return real(*args, **kwargs)
+
+        monkeypatch.setattr(store, "accepted", away)
+        video = await one.generate(SHOT, key="order-17")
+        with pytest.raises(JournalError) as refused:
+            await one.generate(GrokTextToVideo(prompt="Another"), key="order-18")
+        assert refused.value.submitted == "unknown"  # what came of the key before cannot be looked up
+        assert fox.ledger.charged == 1
+        allow(connections=True)
+        await asyncio.sleep(120)
+        (record,) = await one.history(key="order-17")
+        assert (record.status, record.task_id) == (RecordStatus.COMPLETED, video.id)
+    assert any("but the journal cannot be written" in line.message for line in caplog.records)
+
+
+async def test_what_counts_is_on_the_disk_whatever_the_role_is_set_to(database: str) -> None:
+    """Only a commit that was synced may let a request leave; that of the role is overruled for each statement."""
+    name = database.rpartition("/")[2]
+    execute(
+        database,
+        """
+        ALTER DATABASE %s SET synchronous_commit = 'off';
+        CREATE TABLE seen (said text);
+        CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS
+            'BEGIN INSERT INTO foxvideo.seen VALUES (current_setting(''synchronous_commit'')); RETURN NULL; END';
+        CREATE TRIGGER see AFTER INSERT OR UPDATE ON tasks FOR EACH STATEMENT EXECUTE FUNCTION see();
+        """.replace("%s", name),
+    )
+    async with PostgresStore(database) as store:
+        for status in RecordStatus:
+            await bring(store, status, status)
+        await store.begin(claiming(key="auto-1"), "t" * 32)
+        await store.adopt("uncertain", "task-1", CLAIM.origin)
+    assert {said for (said,) in execute(database, "SELECT said FROM seen")} == {"on"}
+    assert execute(database, "SHOW synchronous_commit") == [("off",)]
+
+
+# --- What is no journal ----------------------------------------------------------------------------------------------
+
+
+def _plain(url: str) -> str:
+    execute(url, "DROP SCHEMA foxvideo CASCADE")
+    return url
+
+
+def _newer(url: str) -> str:
+    execute(url, "UPDATE journal SET version = 99")
+    return url
+
+
+def _unknown(url: str) -> str:
+    return f"{url}_gone"
+
+
+def _nobody(url: str) -> str:
+    execute(url, "DROP ROLE IF EXISTS guest", *())
+    execute(url, "CREATE ROLE guest LOGIN PASSWORD 'hush'")
+    return url.replace("fox@", "guest:hush@")
+
+
+UNFIT: dict[str, tuple[Callable[[str], str], str, str]] = {
+    "no tables": (_plain, "has no journal", "foxvideo journal init"),
+    "of a newer foxvideo": (_newer, "a newer foxvideo (version 99)", "update foxvideo"),
+    "no such database": (_unknown, "does not exist", "check the database"),
+    "no rights": (_nobody, "permission denied", "grant it"),
+}
+
+
+@pytest.mark.parametrize("case", UNFIT)
+async def test_a_database_that_is_no_journal_says_so_before_anything_is_sent(
+    case: str, databases: Callable[[], str], client: Make, fox: Emulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In one sentence with the next step, and without the password."""
+    spoil, what, hint = UNFIT[case]
+    caplog.set_level(logging.DEBUG)
+    url = spoil(databases())
+    store = PostgresStore(url, patience=0.05)
+    with pytest.raises(JournalError) as caught:
+        await store.claim(CLAIM)
+    await store.close()
+    assert what in caught.value.what
+    assert hint in caught.value.hint
+    assert caught.value.submitted == "no"
+    assert "hush" not in str(caught.value) + repr(store) + repr(caught.value) + caplog.text
+    assert fox.ledger.charged == 0
+
+
+async def test_without_psycopg_the_extra_is_named(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The four packages of the base are enough for everything else."""
+    async with PostgresStore(database) as store:
+        monkeypatch.setitem(sys.modules, "psycopg", None)
+        with pytest.raises(JournalError, match="needs psycopg") as caught:
+            await store.claim(CLAIM)
+        monkeypatch.undo()
+    assert caught.value.hint == "pip install 'foxvideo[postgres]'"
+
+
+@pytest.mark.parametrize(
+    ("query", "what"),
+    [("lease=soon", "seconds"), ("lease=0.1", "1 to 3600"), ("lease=nan", "1 to"), ("prepare=1", "yes")],
+)
+def test_options_that_are_none_are_refused_at_once(query: str, what: str) -> None:
+    """When the client is made."""
+    with pytest.raises(ValueError, match=what) as caught:
+        Client(KEY, journal=f"postgresql://fox:hush@db.internal/studio?{query}")
+    assert "hush" not in str(caught.value)
+
+
+def test_a_url_may_say_how_long_a_lease_is_and_that_nothing_is_prepared() -> None:
+    """What is libpq's stays in it."""
+    found = Database.of("postgres://fox:hush@db/studio?sslmode=require&lease=5&prepare=no")
+    assert (found.url, found.lease, found.prepare) == ("postgres://fox:hush@db/studio?sslmode=require", 5.0, False)
+    assert found.where == "postgres://fox@db/studio"
+    assert "hush" not in repr(found)
+
+
+def test_tables_are_made_once(database: str) -> None:
+    """A second time changes nothing."""
+    with pytest.raises(JournalError, match="has a journal already"):
+        init(database)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.real_clock
+def test_a_store_that_was_opened_before_a_fork_says_so_in_the_child(database: str) -> None:
+    """The connection is its parent's, and so is the lease."""
+
+    async def main() -> None:
+        async with PostgresStore(database) as store:
+            await store.claim(CLAIM)
+
+            def child() -> object:
+                async def look() -> str:
+                    with pytest.raises(JournalError) as caught:
+                        await store.look("shot-1")
+                    return caught.value.what
+
+                return asyncio.run(look())
+
+            said = await asyncio.to_thread(forked, child)
+            assert "before this process was forked" in str(said)
+            assert await store.sending(1)
+
+    asyncio.run(main())
+
+
+async def test_the_lease_is_renewed_though_the_loop_is_busy(database: str) -> None:
+    """The thread does it, on its own clock."""
+    async with PostgresStore(f"{database}?lease=1") as store:
+        await store.identity()
+        first = _session(store)._valid_until
+        end = session.boot_time() + 5
+        while _session(store)._valid_until == first:
+            assert session.boot_time() < end
+        assert store.still_mine()
+
+
+def test_nothing_is_connected_before_the_first_use(tmp_path: Path) -> None:
+    """A URL of a database that is not there harms nobody who does not use it."""
+    Client(KEY, journal="postgresql://nobody@127.0.0.1:1/none")
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_an_uncertain_submission_is_decided_on_another_machine(
+    database: str, client: Make, fox: Emulator
+) -> None:
+    """With its key, its request and its error."""
+    fox.fail_next("submit", Fault("reset", after=True))
+    async with client(database) as one:
+        with pytest.raises(SubmitUncertain):
+            await one.generate(SHOT, key="order-17")
+    async with client(database) as other:
+        (record,) = await other.uncertain()
+        assert (record.key, record.model) == ("order-17", SHOT.model)
+        (task_id,) = fox.ledger.tasks
+        video = await (await other.adopt("order-17", task_id))
+    assert video.id == task_id
