@@ -179,8 +179,8 @@ def _name(work: Work) -> str:
 def _patch_reply(at: Callable[[str], None]) -> None:
     submit = Transport.submit
 
-    async def patched(transport: Transport, body: bytes, idempotency_key: str) -> Answer:
-        answer = await submit(transport, body, idempotency_key)
+    async def patched(transport: Transport, body: bytes, key: str, may_leave: Callable[[], bool]) -> Answer:
+        answer = await submit(transport, body, key, may_leave)
         at("after reply")
         return answer
 
