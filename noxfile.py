@@ -70,6 +70,13 @@ def crash(session: nox.Session) -> None:
     session.run("pytest", "--numprocesses=auto", "tests/crash/durability.py", "tests/crash/rounds.py", *session.posargs)
 
 
+@nox.session(python=NEWEST, default=False, tags=["all"])
+def farm(session: nox.Session) -> None:
+    """Kill and stop three workers that share a journal in PostgreSQL; takes some minutes."""
+    session.install(EXTRAS, *_group("test"))
+    session.run("pytest", "--numprocesses=auto", "--timeout=300", "tests/crash/farm.py", *session.posargs)
+
+
 @nox.session(python=OLDEST, default=False, tags=["all"])
 def lowest(session: nox.Session) -> None:
     """Run the tests with the oldest versions that pyproject.toml promises to work with."""

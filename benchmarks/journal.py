@@ -9,12 +9,15 @@ sides alternate, and a ratio is the median of the ratios within the rounds.
 The server (``server.py``) answers at once, from another process. That is the dearest case for the wall time: with a
 service that takes 50 ms to answer, syncing a disk hides behind that.
 
+With ``--postgres URL``, an empty database in which ``foxvideo journal init`` was run, the same with the journal there.
+
 Not measured: polls, which write nothing, and several processes that share a journal. A disk that is slow to sync shows
 in the wall time, hardly in the CPU; a folder in memory shows what the disk has no part in.
 """
 
 import argparse
 import asyncio
+import contextlib
 import platform
 import sqlite3
 import statistics
@@ -30,10 +33,12 @@ from benchmarks import server
 from benchmarks.plan import API_KEY, REQUEST
 from benchmarks.process import Usage, fresh, use
 from benchmarks.table import table
-from foxvideo._journal import SqliteStore
+from foxvideo._journal import PostgresStore, SqliteStore, is_postgres
 
 _SIDES = ("journal", "journal, keys", "without")
+_DATABASE_SIDES = ("postgres", "postgres, keys")
 _WARM_UP = 20
+_EMPTY = "TRUNCATE foxvideo.tasks, foxvideo.files, foxvideo.uploads, foxvideo.durations"
 _KNOWN = 200  # keys that are asked for again
 
 
@@ -68,6 +73,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jobs", type=int, default=1000, help="submits of each run (default: %(default)s)")
     parser.add_argument("--pairs", type=int, default=9, help="runs of each side (default: %(default)s)")
     parser.add_argument("--max-requests", type=int, default=32, help="requests in flight (default: %(default)s)")
+    parser.add_argument("--postgres", metavar="URL", default=None, help="an empty journal in PostgreSQL, too")
     parser.add_argument("--folder", type=Path, default=None, help="where the journals lie (default: the system's)")
 
 
@@ -77,12 +83,16 @@ def run(options: argparse.Namespace) -> Mapping[str, object]:
     Raises:
         RuntimeError: The server got other submits than were planned, or the journal has not all of them.
     """
-    runs: dict[str, list[Run]] = {side: [] for side in _SIDES}
+    if options.postgres is not None and _in_database(options.postgres, "SELECT count(*) FROM foxvideo.tasks"):
+        raise RuntimeError("the journal in the database is not empty, and would be emptied")
+    sides = _SIDES if options.postgres is None else (*_DATABASE_SIDES, *_SIDES)
+    runs: dict[str, list[Run]] = {side: [] for side in sides}
     with server.running(1) as port, tempfile.TemporaryDirectory(dir=options.folder) as folder:
         for number in range(options.pairs):
             for side, done in runs.items():
-                journal = None if side == "without" else str(Path(folder) / f"{number} {side}.db")
-                plan = _Plan(journal, port, options.jobs, options.max_requests, keys=side == "journal, keys")
+                file = None if side == "without" else str(Path(folder) / f"{number} {side}.db")
+                journal = options.postgres if side in _DATABASE_SIDES else file
+                plan = _Plan(journal, port, options.jobs, options.max_requests, keys=side.endswith(", keys"))
                 done.append(fresh(measure, plan))
                 if done[-1].submits != options.jobs:
                     raise RuntimeError(f"{side} sent {done[-1].submits} submits, not {options.jobs}")
@@ -111,8 +121,11 @@ def _summary(runs: list[Run], without: list[Run], jobs: int) -> dict[str, object
 
 def measure(plan: _Plan) -> Run:
     """Run one side in this process, warm-up first."""
-    warm_up = None if plan.journal is None else f"{plan.journal}.warm-up"
+    database = plan.journal is not None and is_postgres(plan.journal)
+    warm_up = plan.journal if plan.journal is None or database else f"{plan.journal}.warm-up"
     use(_submit(attrs.evolve(plan, journal=warm_up, jobs=_WARM_UP)))
+    if database and plan.journal is not None:
+        _in_database(plan.journal, _EMPTY)
     server.ledger(plan.port, clear=True)
     commits: list[int] = []
     usage = use(_submit(plan, commits))
@@ -120,7 +133,10 @@ def measure(plan: _Plan) -> Run:
     if plan.journal is None:
         return Run(usage, submits, 0, 0.0)
     _check(plan.journal, plan.jobs)
-    return Run(usage, submits, sum(commits), asyncio.run(_ask_again(plan.journal, plan.port)))
+    known = asyncio.run(_ask_again(plan.journal, plan.port))
+    if database:
+        _in_database(plan.journal, _EMPTY)
+    return Run(usage, submits, sum(commits), known)
 
 
 async def _submit(plan: _Plan, commits: list[int] | None = None) -> None:
@@ -133,17 +149,29 @@ async def _submit(plan: _Plan, commits: list[int] | None = None) -> None:
         await asyncio.gather(*(task.wait_accepted() for task in tasks))
         for task in tasks:
             task.abandon()
-        if commits is not None and isinstance(client._store, SqliteStore):  # noqa: SLF001 - nobody else wants to know
+        if commits is not None and isinstance(client._store, SqliteStore | PostgresStore):  # noqa: SLF001 - ours
             commits.append(client._store.commits)  # noqa: SLF001 - as above
 
 
 def _check(journal: str, jobs: int) -> None:
     """Make sure that every submit is in the journal with an id of its own."""
-    with sqlite3.connect(journal) as db:
-        (found,) = db.execute("SELECT count(DISTINCT task_id) FROM tasks WHERE task_id IS NOT NULL").fetchone()
-    db.close()
+    count = "SELECT count(DISTINCT task_id) FROM {}tasks WHERE task_id IS NOT NULL"
+    if is_postgres(journal):
+        found = _in_database(journal, count.format("foxvideo."))
+    else:
+        with contextlib.closing(sqlite3.connect(journal)) as db:
+            (found,) = db.execute(count.format("")).fetchone()
     if found != jobs:
         raise RuntimeError(f"the journal knows {found} of {jobs} submits")
+
+
+def _in_database(url: str, statement: str) -> int:
+    import psycopg  # noqa: PLC0415 - an extra
+
+    with psycopg.connect(url, autocommit=True) as connection:
+        cursor = connection.execute(statement.encode())
+        found = cursor.fetchone() if cursor.description else None
+    return int(found[0]) if found else 0
 
 
 async def _ask_again(journal: str, port: int) -> float:

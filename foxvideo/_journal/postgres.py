@@ -116,6 +116,11 @@ class PostgresStore(Verbs):
     def owner(self) -> str:
         return self._session().owner
 
+    @property
+    def commits(self) -> int:
+        """How many transactions were sent."""
+        return self._session().commits
+
     def still_mine(self) -> bool:
         return self._session().still_mine()
 

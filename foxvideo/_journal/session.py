@@ -57,6 +57,7 @@ class Session:
         patience: Seconds to wait for a database that is away.
         owner: The name under which this client owns records; a new one once it was taken for dead.
         used: Whether anything was begun.
+        commits: How many transactions were sent.
     """
 
     options: Mapping[str, Any] = attrs.field(repr=False)
@@ -65,6 +66,7 @@ class Session:
     patience: float
     owner: str = attrs.field(factory=lambda: uuid.uuid4().hex, init=False)
     used: bool = attrs.field(default=False, init=False)
+    commits: int = attrs.field(default=0, init=False)
     _names: list[str] = attrs.field(factory=list, init=False)
     _valid_until: float = attrs.field(default=0.0, init=False)
     _renew_at: float = attrs.field(default=0.0, init=False)
@@ -159,6 +161,7 @@ class Session:
                 connection = self._ready()
                 try:
                     with connection.pipeline():
+                        self.commits += 1
                         cursors = [connection.execute(*self._filled(one, again=again)) for one in statements]
                     return [cursor.fetchall() for cursor in cursors]
                 except psycopg.OperationalError:

@@ -25,6 +25,7 @@ import attrs
 
 from foxvideo import Client, Every, GrokTextToVideo, RecordStatus, SubmitUncertain, Video, VideoTask
 from foxvideo._http import Transport
+from foxvideo._journal.session import Session
 from foxvideo._journal.work import Work
 from foxvideo._journal.writer import Writer
 from foxvideo._wire.reply import Answer
@@ -129,8 +130,8 @@ def _tell(job: dict[str, Any], key: str, task_id: str | None) -> None:
 def _arm(fault: str | None, nth: int, number: int) -> None:
     """Let this process get a signal the ``nth`` time that it comes to a point.
 
-    The points are ``before``, ``inside`` and ``after`` the transaction of a write (``before claim``), and
-    ``after reply``, ``before publish`` and ``after publish``.
+    The points are ``before``, ``inside`` and ``after`` the transaction of a write (``before claim``), where there is
+    an inside, and ``after reply``, ``before publish`` and ``after publish``.
     """
     if fault is None:
         return
@@ -169,6 +170,18 @@ def _patch_journal(at: Callable[[str], None]) -> None:
         return outcome
 
     Writer._transact = patched  # type: ignore[method-assign,assignment]
+    outcomes = Session._outcomes
+
+    def asked(session: Session, batch: Sequence[Work]) -> Sequence[object]:
+        names = list(dict.fromkeys(map(_name, batch)))
+        for name in names:
+            at(f"before {name}")
+        answers = outcomes(session, batch)
+        for name in names:
+            at(f"after {name}")
+        return answers
+
+    Session._outcomes = asked  # type: ignore[method-assign,assignment]
 
 
 def _name(work: Work) -> str:

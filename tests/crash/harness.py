@@ -36,7 +36,7 @@ class Job:
     Attributes:
         base_url: The emulator.
         folder: Where videos are saved.
-        journal: The file that it remembers in.
+        journal: The file that it remembers in, or the URL of a database.
         shown: The file that it tells what it was told, one JSON line each: key and id, or null where it is uncertain.
         keys: What it asks for; each is the prompt as well.
         how: Whether it waits for ids first, or calls ``generate``, or calls ``resume`` before that.

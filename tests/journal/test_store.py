@@ -24,7 +24,9 @@ def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.mark.parametrize(("made", "own"), [(SqliteStore, {"path", "commits"}), (PostgresStore, {"url", "database"})])
+@pytest.mark.parametrize(
+    ("made", "own"), [(SqliteStore, {"path", "commits"}), (PostgresStore, {"url", "database", "commits"})]
+)
 def test_every_store_is_a_store(made: type[Store], own: set[str]) -> None:
     """Its verbs are all there, and none beside them that nobody described."""
     verbs, shared = {name for name in vars(Store) if not name.startswith("_")}, {"operations", "place", "patience"}
