@@ -78,8 +78,9 @@ await client.resubmit("shot-18")  # the console does not show it; if it was made
   submissions wait for half a minute and then fail, following goes on, and ids that arrive are written later.
 - **A standby that follows asynchronously, and a restore to an earlier moment, forget commits**, and what was forgotten
   can be bought again. Set ``synchronous_standby_names``, or look at the console of your account after a failover.
-- Not there yet: limits for all machines together, and clients that take over by themselves what a dead one followed.
-  ``await client.resume()`` follows all that is unfinished, also what another follows, which costs polls alone.
+- What a dead client had accepted is followed by another: ``async with client.working():`` takes up by itself what no
+  living client follows, on this machine or another; ``await client.resume()`` does so once, and returns the handles.
+- Not there yet: limits for all machines together, and a queue of its own.
 - Behind a PgBouncer before 1.21 say ``?prepare=no``.
 - A journal that is copied, restored from a backup, or deleted forgets what came since. What it forgot can be bought
   again.
@@ -116,7 +117,7 @@ from foxvideo._engine.submission import Submissions
 from foxvideo._http import USER_AGENT, ConnectorFactory, Transport
 from foxvideo._journal import is_postgres, store_at
 from foxvideo._journal.record import RecordStatus, TaskRecord, undecided
-from foxvideo._journal.recorder import JournalRecorder, NullRecorder, Recorder, expired, recalled_request
+from foxvideo._journal.recorder import JournalRecorder, NullRecorder, Recorder, recalled_request
 from foxvideo._journal.store import Store
 from foxvideo._options import count, flag, path, seconds, text
 from foxvideo._transfer.target import Target
@@ -124,13 +125,21 @@ from foxvideo._transfer.upload import Uploads
 from foxvideo._wire.decode import read_models
 from foxvideo._wire.structure import is_task_id
 from foxvideo.account import Balance, Prices
-from foxvideo.errors import AuthenticationError, FoxError, KeyStateError, Submitted, SubmitUncertain, TaskNotFound
+from foxvideo.errors import (
+    AuthenticationError,
+    FoxError,
+    JournalError,
+    KeyStateError,
+    Submitted,
+    SubmitUncertain,
+    TaskNotFound,
+)
 from foxvideo.media import LocalMedia
 from foxvideo.requests import generic
 from foxvideo.requests.generic import Request, VideoRequest
 from foxvideo.schedule.adaptive import Learned
 from foxvideo.schedule.base import Schedule, check as check_schedule, learning
-from foxvideo.state import Stats, TaskState
+from foxvideo.state import LINK_SECONDS, Stats, TaskState
 from foxvideo.task import VideoTask
 from foxvideo.video import Source, Video
 
@@ -140,6 +149,7 @@ if TYPE_CHECKING:
 __all__ = ["Client"]
 
 DEFAULT_BASE_URL = "https://api.foxapi.cc"
+_TAKE_UP_SECONDS = 1.0  # between two looks at what nobody follows
 """Where the service answers, unless the client or the environment says otherwise."""
 
 
@@ -509,8 +519,9 @@ class Client:
     async def resume(self) -> tuple[VideoTask, ...]:
         """Return handles of all tasks at this host that are accepted and not known to have ended; submits nothing.
 
-        Where the client has ``save_to``, they are followed at once, and with them those of the last 24 hours that were
-        completed and not saved; a download that was cut goes on where it was.
+        What another living client follows is left out: it is that one's. Where the client has ``save_to``, they are
+        followed at once, and with them those of the last 24 hours that were completed and not saved; a download that
+        was cut goes on where it was.
 
         An *uncertain* submission is not among them, since it has no id: see ``uncertain()``.
 
@@ -518,20 +529,53 @@ class Client:
             JournalError: The journal cannot be read.
             ValueError: There is no journal.
         """
+        return tuple(VideoTask(job, self._engine) for job in await self._taken_up(None, mine=True))
+
+    @contextlib.asynccontextmanager
+    async def working(self, *, most: int = 10_000) -> AsyncIterator[None]:
+        """While this is entered, follow by itself every task of the journal that no living client follows.
+
+        A service of several processes or machines enters it in each of them: then what a dead one had accepted is
+        followed by another, within seconds after its death is certain, and with ``save_to`` saved. Nothing is
+        submitted. The ends are in the journal, so ``task(key=...)`` in any client has them.
+
+        Args:
+            most: Tasks that this client follows at most before it takes up another one, at least 1.
+
+        Raises:
+            ValueError: There is no journal.
+        """
+        count("most", most)
+        self._journal()
+        self._engine.bind()
+        taking = asyncio.get_running_loop().create_task(self._take_up(most), name="foxvideo working")
+        try:
+            yield
+        finally:
+            taking.cancel()
+            await asyncio.wait({taking})
+
+    async def _take_up(self, most: int) -> None:
+        """Take up what nobody follows, again and again; a journal that cannot be used is tried again."""
+        while True:
+            with contextlib.suppress(JournalError):  # whoever submits hears of it, and the store says so
+                if (room := most - self.stats().running) > 0:
+                    for job in await self._taken_up(room, mine=False):
+                        self._engine.follow(job)
+            await asyncio.sleep(_TAKE_UP_SECONDS)
+
+    async def _taken_up(self, most: int | None, *, mine: bool) -> list[Job]:
+        """Become the follower of what no living client follows; what goes into a folder is followed at once."""
         store = self._journal()
         self._engine.bind()
-        records, now = await store.records(running=self._save_to is None), time.time()
-        jobs = [
-            self._lookup.remembered(record, self._task_timeout)
-            for record in records
-            if record.origin == self.base_url
-            and (record.status is RecordStatus.ACCEPTED or (record.unsaved and not expired(record, now)))
-        ]
+        since = None if self._save_to is None else time.time() - LINK_SECONDS
+        records = await store.follow(self.base_url, most=most, unsaved_since=since, mine=mine)
+        jobs = [self._lookup.remembered(record, self._task_timeout) for record in records]
         if self._save_to is not None:
             for job in jobs:
                 self._autosave.when_done(job, self._save_to)
                 self._engine.follow(job)
-        return tuple(VideoTask(job, self._engine) for job in jobs)
+        return jobs
 
     async def adopt(self, key: str, task_id: str) -> VideoTask:
         """Say that an uncertain submission made this task, as you found it in the console, and return its handle.

@@ -36,8 +36,8 @@ _ALIVE = f"""me AS MATERIALIZED (
     SELECT id, {_NOW} AS at FROM foxvideo.owners WHERE id = %(me)s AND until > clock_timestamp() FOR SHARE
 )"""
 _RECORD = """
-    t.number, t.key, t.attempt, t.origin, t.fingerprint, t.model, t.request, t.token, t.status, t.owner, t.task_id,
-    t.adopted, t.credits_reserved, t.reply, t.error, t.links, t.planned, t.sent, t.accepted, t.ended,
+    t.number, t.key, t.attempt, t.origin, t.fingerprint, t.model, t.request, t.token, t.status, t.owner, t.follower,
+    t.task_id, t.adopted, t.credits_reserved, t.reply, t.error, t.links, t.planned, t.sent, t.accepted, t.ended,
     (SELECT path FROM foxvideo.files f WHERE f.task_id = t.task_id ORDER BY place LIMIT 1) AS file,
     (SELECT count(*) FROM foxvideo.files f WHERE f.task_id = t.task_id) AS saved"""
 _NOTHING_MADE = "(t.status IN ('refused', 'withdrawn') OR (t.status = 'planned' AND t.owner IS NULL))"
@@ -93,9 +93,9 @@ _ACCEPTED_APART = f"""
     ),
     made AS (
         INSERT INTO foxvideo.tasks
-        (key, attempt, origin, fingerprint, model, request, token, status, task_id, planned, sent, accepted)
+        (key, attempt, origin, fingerprint, model, request, token, status, follower, task_id, planned, sent, accepted)
         SELECT key, (SELECT max(attempt) + 1 FROM foxvideo.tasks t WHERE t.key = had.key), origin, fingerprint,
-            model, request, token, 'accepted', %(task_id)s, planned, sent, {_NOW}
+            model, request, token, 'accepted', %(me)s, %(task_id)s, planned, sent, {_NOW}
         FROM had, durable WHERE durable.it = 'on' AND NOT EXISTS (SELECT 1 FROM known)
         ON CONFLICT (key, attempt) DO NOTHING RETURNING number
     )
@@ -306,6 +306,7 @@ def accepted(number: int, *, task_id: str, credits_reserved: float | None, reply
 def _acceptance(number: int, task_id: str, told: Mapping[str, object]) -> Statement:
     known = {"task_id": task_id, "adopted": False, "error": None, **told}
     changes, given = _changes({**effects_of(RecordStatus.ACCEPTED, owner=None, now=_AT), **known})
+    changes += ", follower = %(me)s"
     return (
         f"""WITH {_DURABLE} UPDATE foxvideo.tasks SET {changes} FROM durable
         WHERE number = %(number)s AND durable.it = 'on' AND (status IN ('sending', 'uncertain')
@@ -420,7 +421,7 @@ def _standing(key: str) -> Verb[Row | None]:
 
 
 def _record(row: Row) -> TaskRecord:
-    return TaskRecord(**{name: value for name, value in row.items() if name not in {"lives", "last"}})
+    return TaskRecord(**{name: value for name, value in row.items() if name not in {"lives", "last", "taker"}})
 
 
 def records(
@@ -437,6 +438,27 @@ def records(
     query = f"SELECT {_RECORD} FROM foxvideo.tasks t WHERE {where} ORDER BY t.number DESC LIMIT %(limit)s"
     found = yield query, most
     return tuple(map(_record, reversed(found)))
+
+
+def follow(origin: str, *, most: int | None, unsaved_since: float | None, mine: bool) -> Verb[tuple[TaskRecord, ...]]:
+    """Make the owner the follower of records that no other living client follows, and return them."""
+    found = yield (
+        f"""WITH {_DURABLE}, {_ALIVE}, free AS MATERIALIZED (
+            SELECT t.number FROM foxvideo.tasks t WHERE t.origin = %(origin)s AND (
+                t.status = 'accepted' OR t.status = 'completed' AND t.ended > %(since)s AND (t.links IS NULL OR
+                    (SELECT count(*) FROM foxvideo.files f WHERE f.task_id = t.task_id) < t.links)
+            ) AND (t.follower IS NULL OR (%(mine)s AND t.follower = ANY(%(names)s)) OR NOT EXISTS (
+                SELECT 1 FROM foxvideo.owners o WHERE o.id = t.follower AND o.until > clock_timestamp()
+            )) ORDER BY t.number LIMIT %(most)s FOR UPDATE SKIP LOCKED
+        ), taken AS (
+            UPDATE foxvideo.tasks SET follower = me.id FROM me, free, durable
+            WHERE foxvideo.tasks.number = free.number AND durable.it = 'on'
+            RETURNING foxvideo.tasks.number, foxvideo.tasks.follower AS taker
+        )
+        SELECT {_RECORD}, taken.taker FROM foxvideo.tasks t JOIN taken ON taken.number = t.number ORDER BY t.number""",
+        {"origin": origin, "most": most, "since": unsaved_since, "mine": mine},
+    )
+    return tuple(attrs.evolve(_record(row), follower=row["taker"]) for row in found)
 
 
 # --- Forgetting ---

@@ -26,6 +26,7 @@ CREATE TABLE foxvideo.tasks (
     token text NOT NULL,
     status text NOT NULL,
     owner text,
+    follower text, -- who waits for its end
     sender text, -- who wrote "sending" last: the one that can bear witness that nothing left
     task_id text,
     adopted boolean NOT NULL DEFAULT false,

@@ -128,6 +128,7 @@ class TaskRecord:
         token: The idempotency key that goes out with it.
         status: Where it stands.
         owner: The client that will send or is sending it; None where no client is.
+        follower: The client that waits for its end, or did; None where none does.
         task_id: The task's id; None while there is none.
         adopted: Whether a person gave it its id.
         credits_reserved: Credits that the service reserved; None if not told.
@@ -152,6 +153,7 @@ class TaskRecord:
     token: str = attrs.field(repr=False)
     status: RecordStatus = attrs.field(converter=RecordStatus)
     owner: str | None
+    follower: str | None = None
     task_id: str | None
     adopted: bool = attrs.field(default=False, converter=bool)
     credits_reserved: float | None

@@ -21,7 +21,7 @@ from foxvideo.errors import JournalError
 if TYPE_CHECKING:
     import sqlite3
 
-VERSION = 2
+VERSION = 3
 _OLDEST = (3, 31, 0)  # of 2020
 APPLICATION = 0x464F5856  # "FOXV": this file is no other program's
 SCHEMA = """
@@ -39,6 +39,7 @@ CREATE TABLE tasks (
     token TEXT NOT NULL,
     status TEXT NOT NULL,
     owner TEXT,
+    follower TEXT,
     task_id TEXT,
     adopted INTEGER NOT NULL DEFAULT 0,
     credits_reserved REAL,

@@ -37,6 +37,7 @@ _PIPELINE = 16  # statements: more would wait for each other's locks in one tran
 _BEATS = 5  # in each lease
 _MARGIN = 0.9  # of a lease, after which nothing is sent any more
 _FIRST_PAUSE = 0.05  # seconds until a connection is tried once more; doubles
+_POOLER = "behind a PgBouncer before 1.21 the URL needs ?prepare=no"
 _INIT = "a role that may create a schema runs: foxvideo journal init"
 
 
@@ -284,5 +285,7 @@ def told(error: Exception) -> tuple[str, str]:
         "InvalidSchemaName": ("the database has no journal of foxvideo", _INIT),
         "InsufficientPrivilege": (words, "grant it to this role: foxvideo journal init --print shows what there is"),
         "ReadOnlySqlTransaction": ("the database takes no writes", "name the primary"),
+        "InvalidSqlStatementName": (words, _POOLER),
+        "DuplicatePreparedStatement": (words, _POOLER),
     }
     return known.get(name, (f"{name}: {words}", "check the database, and try again"))

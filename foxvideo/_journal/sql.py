@@ -148,7 +148,7 @@ def accepted(
 
 def _accept(tx: Transaction, number: int, task_id: str, told: Mapping[str, object]) -> bool:
     effects = effects_of(RecordStatus.ACCEPTED, owner=None, now=tx.now)
-    columns = {**effects, "task_id": task_id, "adopted": False, "error": None, **told}
+    columns = {**effects, "follower": tx.owner, "task_id": task_id, "adopted": False, "error": None, **told}
     again = "status = 'accepted' AND (task_id = ? OR (adopted AND reply IS NULL))"  # a person's word yields to a reply
     return tx.update(columns, f"number = ? AND (status IN ('sending', 'uncertain') OR {again})", number, task_id)
 
@@ -162,7 +162,7 @@ def _accept_apart(tx: Transaction, number: int, task_id: str) -> None:
         return
     names = ("key", "origin", "fingerprint", "model", "request", "token", "planned", "sent")
     columns = {name: getattr(record, name) for name in names}
-    columns |= {"attempt": _last_attempt(tx, record.key) + 1, "task_id": task_id}
+    columns |= {"attempt": _last_attempt(tx, record.key) + 1, "task_id": task_id, "follower": tx.owner}
     tx.insert({**columns, **effects_of(RecordStatus.ACCEPTED, owner=None, now=tx.now)})
 
 
@@ -253,6 +253,25 @@ def records(
     query = f"{_RECORDS} WHERE {where} AND (? IS NULL OR key = ?) ORDER BY number DESC LIMIT ?"
     found = tx.run(query, key, key, -1 if limit is None else limit).fetchall()
     return tuple(TaskRecord(**row) for row in reversed(found))
+
+
+def follow(
+    tx: Transaction, origin: str, *, most: int | None, unsaved_since: float | None, mine: bool
+) -> tuple[TaskRecord, ...]:
+    """Make the owner the follower of records that no other living client follows, and return them."""
+    open_ones = """origin = :origin AND (status = 'accepted' OR status = 'completed' AND ended > :since AND (
+        links IS NULL OR (SELECT count(*) FROM files WHERE files.task_id = tasks.task_id) < links))"""
+    given = {"origin": origin, "since": unsaved_since, "me": tx.owner}  # nothing is later than NULL
+    followers = f"SELECT DISTINCT follower FROM tasks WHERE {open_ones} AND follower != :me"  # noqa: S608 - ours
+    for (follower,) in tx.db.execute(followers, given).fetchall():
+        if not tx.lives(follower):
+            tx.run("UPDATE tasks SET follower = NULL WHERE follower = ?", follower)
+    query = (
+        f"{_RECORDS} WHERE {open_ones} AND (follower IS NULL OR :mine AND follower = :me) ORDER BY number LIMIT :most"
+    )
+    found = tx.db.execute(query, given | {"most": -1 if most is None else most, "mine": mine}).fetchall()
+    tx.db.executemany("UPDATE tasks SET follower = ? WHERE number = ?", [(tx.owner, row["number"]) for row in found])
+    return tuple(attrs.evolve(TaskRecord(**row), follower=tx.owner) for row in found)
 
 
 def _bury_the_dead(tx: Transaction) -> None:

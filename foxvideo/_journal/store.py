@@ -162,6 +162,22 @@ class Store(Protocol):
             limit: The newest of them, at most so many; None for all.
         """
 
+    def follow(
+        self, origin: str, *, most: int | None, unsaved_since: float | None, mine: bool
+    ) -> asyncio.Future[tuple[TaskRecord, ...]]:
+        """Make this client the one that follows records which no other living client does, and return them.
+
+        These are tasks that were accepted and are not known to have ended. A client also follows what it had accepted
+        itself, until it is closed or dies.
+
+        Args:
+            origin: Only those that were sent there.
+            most: The oldest of them, at most so many; None for all.
+            unsaved_since: Also those that were completed after this time (Unix seconds) and of which a result was not
+                saved; None for none of these.
+            mine: Also those that this client follows already.
+        """
+
     def identity(self) -> asyncio.Future[str]:
         """Return the name of the journal itself: one that was lost and made anew has another."""
 

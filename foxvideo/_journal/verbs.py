@@ -96,6 +96,11 @@ class Verbs(Store):
     ) -> asyncio.Future[tuple[TaskRecord, ...]]:
         return self._do("no", self.operations.records, running=running, key=key, status=status, limit=limit)
 
+    def follow(
+        self, origin: str, *, most: int | None, unsaved_since: float | None, mine: bool
+    ) -> asyncio.Future[tuple[TaskRecord, ...]]:
+        return self._do("no", self.operations.follow, origin, most=most, unsaved_since=unsaved_since, mine=mine)
+
     def identity(self) -> asyncio.Future[str]:
         return self._do("no", self.operations.identity)
 

@@ -16,6 +16,7 @@ from journals import CLAIM, bring, claiming, newest
 
 from foxvideo import Client, Every, GrokTextToVideo, JournalError, RecordStatus, SubmitUncertain, Video
 from foxvideo._journal import Mine, PostgresStore, session
+from foxvideo._journal.inspection import findings, inspect
 from foxvideo._journal.postgres import Database, init
 from foxvideo._journal.session import Session
 from foxvideo.emulator import Emulator, Fault
@@ -488,3 +489,55 @@ async def test_an_uncertain_submission_is_decided_on_another_machine(
         (task_id,) = fox.ledger.tasks
         video = await (await other.adopt("order-17", task_id))
     assert video.id == task_id
+
+
+# --- What doctor finds -----------------------------------------------------------------------------------------------
+
+FINE = {"version": "15.1", "major": 15, "now": 1000.0, "synchronous": "", "standbys": 0, "closed": None}
+FINDINGS: dict[str, tuple[dict[str, Any], str, bool]] = {
+    "too old": ({"version": "12.4", "major": 12}, "12.4 is too old", True),
+    "no rights": ({"closed": "owners, tasks"}, "may not change owners, tasks", True),
+    "an asynchronous standby": ({"standbys": 1}, "forgets the last commits", False),
+    "a clock that is late": ({"now": 1060.0}, "-60 s off", False),
+    "a clock that is early": ({"now": 940.0}, "+60 s off", False),
+}
+
+
+@pytest.mark.parametrize("case", FINDINGS)
+def test_what_may_cost_money_some_day_is_found(case: str) -> None:
+    """And what to do about it is said."""
+    told, what, fatal = FINDINGS[case]
+    (finding,) = findings(FINE | told, 1000.0)
+    assert what in finding.what
+    assert (bool(finding.advice), finding.fatal) == (True, fatal)
+
+
+def test_a_database_that_is_fine_is_fine(database: str) -> None:
+    """A standby that is waited for, too."""
+    assert inspect(database) == ()
+    assert list(findings(FINE | {"standbys": 1, "synchronous": "*"}, 1004.0)) == []
+
+
+def test_the_rights_of_a_role_are_looked_at(database: str) -> None:
+    """Before the first submission needs them."""
+    url = _nobody(database)
+    execute(database, "GRANT USAGE ON SCHEMA foxvideo TO guest; GRANT SELECT ON ALL TABLES IN SCHEMA foxvideo TO guest")
+    (finding,) = inspect(url)
+    assert finding.what == "this role may not change durations, files, owners, tasks, uploads"
+    execute(database, "GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA foxvideo TO guest")
+    assert inspect(url) == ()
+
+
+async def test_a_role_with_these_rights_can_do_all(database: str) -> None:
+    """They are what the tables' file says."""
+    url = _nobody(database)
+    execute(
+        database,
+        "GRANT USAGE ON SCHEMA foxvideo TO guest;"
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA foxvideo TO guest",
+    )
+    async with PostgresStore(url) as store:
+        for status in RecordStatus:
+            assert (await bring(store, status, status)).status is status
+        await store.learn("m", "{}")
+        await store.forget(0.0)

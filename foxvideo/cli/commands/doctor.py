@@ -17,6 +17,7 @@ import yarl
 
 from foxvideo._http.proxy import ProxyUnusable, of_environment
 from foxvideo._journal import Place, TaskRecord
+from foxvideo._journal.inspection import Finding, inspect
 from foxvideo._wire.redact import without_credentials
 from foxvideo.cli import outcome
 from foxvideo.cli.command import Command, base_url_option, json_option, print_json, run
@@ -159,9 +160,20 @@ def journal_check(path: Place) -> Check:
             return Check("journal", "fail", f"{path} cannot be made", _OTHER_JOURNAL)
         return Check("journal", "ok", f"{path} will be made")
     try:
-        return rows_check(path, run(read(path)))
+        check = rows_check(path, run(read(path)))
+        return _with_findings(check, inspect(path)) if isinstance(path, str) else check
     except JournalError as error:
-        return Check("journal", "fail", error.what, _OTHER_JOURNAL)
+        return Check("journal", "fail", error.what, error.hint if isinstance(path, str) else _OTHER_JOURNAL)
+
+
+def _with_findings(check: Check, found: Sequence[Finding]) -> Check:
+    """Add to what is in a journal what was found about its database."""
+    if not found:
+        return check
+    verdict: Literal["warn", "fail"] = "fail" if any(finding.fatal for finding in found) else "warn"
+    what = "; ".join((check.detail, *(finding.what for finding in found)))
+    advice = "; ".join(filter(None, (*(finding.advice for finding in found), check.advice)))
+    return attrs.evolve(check, verdict=verdict, detail=what, advice=advice)
 
 
 def rows_check(path: Place, rows: Sequence[TaskRecord]) -> Check:
