@@ -22,7 +22,7 @@ pytest_plugins = ["foxvideo.testing", "pytester", "databases", "journals"]
 def pytest_configure(config: pytest.Config) -> None:
     """Name the markers of the tests that wait for another process, and of those that take long."""
     config.addinivalue_line("markers", "real_clock: runs on the real clock, since it talks to another process")
-    config.addinivalue_line("markers", "slow: takes minutes; left out unless asked for by -m slow")
+    config.addinivalue_line("markers", "slow: takes long; left out unless asked for by -m slow")
 
 
 def pytest_asyncio_loop_factories(

@@ -37,6 +37,7 @@ def figures_of(*arguments: str) -> dict[str, Any]:
     return figures
 
 
+@pytest.mark.slow
 @pytest.mark.real_clock
 def test_overhead_compares_equal_requests_of_all_sides() -> None:
     """Twenty jobs of two queries are twenty submits and forty polls on each side, and there is a ratio."""
@@ -52,6 +53,7 @@ def test_overhead_compares_equal_requests_of_all_sides() -> None:
     assert "foxvideo vs." in overhead.show(figures)
 
 
+@pytest.mark.slow
 @pytest.mark.real_clock
 def test_journal_compares_submits_with_and_without_a_journal(tmp_path: Path) -> None:
     """Every submit is in the journal, several share a commit, and a key that is complete is not sent again."""
@@ -65,6 +67,7 @@ def test_journal_compares_submits_with_and_without_a_journal(tmp_path: Path) -> 
     assert "CPU vs. without" in journal.show(figures)
 
 
+@pytest.mark.slow
 @pytest.mark.real_clock
 def test_imports_compares_foxvideo_with_what_it_stands_on() -> None:
     """Two fresh interpreters a pair, and a ratio for each."""
@@ -83,6 +86,7 @@ def test_an_import_that_reads_what_it_must_not_stops_the_comparison() -> None:
         imports.refuse(["sqlite3"])
 
 
+@pytest.mark.slow
 @pytest.mark.real_clock
 def test_transfer_compares_the_same_video_on_all_sides() -> None:
     """Alone and some at once, with the lag of the event loop meanwhile."""
@@ -128,6 +132,7 @@ def test_a_table_aligns_names_to_the_left_and_figures_to_the_right() -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_optimum_asks_less_the_later_it_may_come() -> None:
     """And a fixed interval of twice the lateness asks more."""
     narrow = DURATIONS["narrow"]
@@ -160,6 +165,7 @@ def test_schedules_are_simulated_to_the_end_of_each_task() -> None:
     assert 1 / 40 < busiest < 1 / 10
 
 
+@pytest.mark.slow
 @pytest.mark.real_clock
 def test_pending_counts_bytes_and_microseconds() -> None:
     """For each size, in a process of its own."""
@@ -172,6 +178,7 @@ def test_pending_counts_bytes_and_microseconds() -> None:
     assert "B each" in pending.show(figures)
 
 
+@pytest.mark.slow
 @pytest.mark.real_clock
 def test_fanout_compares_submits_growth_and_equal_lateness() -> None:
     """All jobs are done on each side, and asked for once."""
@@ -187,6 +194,7 @@ def test_fanout_compares_submits_growth_and_equal_lateness() -> None:
     assert "most connections" in fanout.show(figures)
 
 
+@pytest.mark.slow
 @pytest.mark.real_clock
 def test_profile_explains_a_query_step_by_step() -> None:
     """And names what it cannot explain."""
