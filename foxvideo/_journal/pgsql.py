@@ -46,6 +46,13 @@ _DEAD_SECONDS = 48 * 3600.0  # after that nothing is left of a task that could b
 _UPLOAD_SECONDS = 72 * 3600.0  # as long as the service keeps an upload
 _MOST_DURATIONS = 1000
 _DIED = "submit: the client that sent it died before the reply"
+# Whether a record is as the first try of the same statement left it, or as the death of its owner did since, under a
+# name that this client had: nothing has left for it then, and nobody has decided anything.
+_FIRST_TRY = f"""(
+    %(again)s AND t.task_id IS NULL AND (t.owner IS NULL OR t.owner = ANY(%(names)s))
+    AND (t.status != 'uncertain' OR (t.error = '{_DIED}' AND t.sender = ANY(%(names)s)))
+    AND NOT EXISTS (SELECT 1 FROM foxvideo.tasks later WHERE later.key = t.key AND later.attempt > t.attempt)
+)"""
 # What a record needs to be forgotten; a comparison with NULL is not true, so what is not known stays.
 _MAY_GO = f"""(
     t.status IN ('refused', 'withdrawn') AND coalesce(t.ended, t.planned) < %(before)s
@@ -204,8 +211,9 @@ def _plan(
         SELECT %(key)s, %(attempt)s, %(origin)s, %(fingerprint)s, %(model)s, %(request)s, %(token)s, %(status)s,
             me.id, {"me.id" if sent else "NULL"}, me.at, {"me.at" if sent else "NULL"}
         FROM me, durable, before WHERE durable.it = 'on'
-        ON CONFLICT (key, attempt) DO UPDATE SET token = t.token
-            WHERE t.token = excluded.token AND t.owner = excluded.owner AND %(again)s
+        ON CONFLICT (key, attempt) DO UPDATE
+            SET status = excluded.status, owner = excluded.owner, sender = excluded.sender, error = NULL
+            WHERE t.token = excluded.token AND {_FIRST_TRY} AND (t.status = excluded.status OR t.status = 'uncertain')
         RETURNING number""",
         given
         | {"attempt": attempt, "token": token, "status": status}
@@ -220,7 +228,7 @@ def _take(record: TaskRecord) -> Verb[Mine | None]:
         f"""WITH {_DURABLE}, {_ALIVE}
         UPDATE foxvideo.tasks SET status = 'planned', owner = me.id, error = NULL, ended = NULL FROM me, durable
         WHERE number = %(number)s AND durable.it = 'on' AND sent IS NOT DISTINCT FROM %(sent)s
-        AND (owner IS NULL OR (owner = me.id AND %(again)s)) AND status IN ('planned', 'refused', 'withdrawn')
+        AND (owner IS NULL OR (owner = ANY(%(names)s) AND %(again)s)) AND status IN ('planned', 'refused', 'withdrawn')
         RETURNING number""",
         {"number": record.number, "sent": record.sent},
     )
@@ -243,9 +251,10 @@ def sending(number: int) -> Verb[bool]:
     """Note that a request is about to leave; False where the record is not the owner's to send any more."""
     found = yield (
         f"""WITH {_DURABLE}, {_ALIVE}
-        UPDATE foxvideo.tasks SET status = 'sending', sender = me.id, sent = {_NOW} FROM me, durable
-        WHERE number = %(number)s AND owner = me.id AND durable.it = 'on'
-        AND (status = 'planned' OR (%(again)s AND status = 'sending' AND sender = me.id)) RETURNING number""",
+        UPDATE foxvideo.tasks t SET status = 'sending', owner = me.id, sender = me.id, sent = {_NOW}, error = NULL
+        FROM me, durable WHERE t.number = %(number)s AND durable.it = 'on'
+        AND (t.status = 'planned' AND t.owner = me.id OR {_FIRST_TRY} AND t.status IN ('sending', 'uncertain')
+            AND t.sender = ANY(%(names)s)) RETURNING t.number""",
         {"number": number},
     )
     return bool(found)

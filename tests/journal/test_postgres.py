@@ -15,7 +15,7 @@ from forking import forked
 from journals import CLAIM, bring, claiming, newest
 
 from foxvideo import Client, Every, GrokTextToVideo, JournalError, RecordStatus, SubmitUncertain, Video
-from foxvideo._journal import Mine, PostgresStore, session
+from foxvideo._journal import Mine, PostgresStore, pgsql, session
 from foxvideo._journal.inspection import findings, inspect
 from foxvideo._journal.postgres import Database, init
 from foxvideo._journal.session import Session
@@ -216,17 +216,22 @@ async def test_a_client_that_was_stopped_and_not_taken_for_dead_sends_once(
 
 
 @pytest.fixture
-def losing(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Return what loses the next reply of the database: all was done, and the connection breaks."""
+def losing(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Return what loses a reply of the database, the next or a later one: all was done, and the connection breaks."""
     real = psycopg.Connection.pipeline
 
-    def lose() -> None:
+    def lose(later: int = 0, meanwhile: Callable[[], None] = lambda: None) -> None:
         @contextlib.contextmanager
         def pipeline(self: "psycopg.Connection[Any]") -> Iterator[object]:
+            nonlocal later
             with real(self) as running:
                 yield running
+            later -= 1
+            if later >= 0:
+                return
             monkeypatch.setattr(psycopg.Connection, "pipeline", real)
             self.close()
+            meanwhile()
             raise psycopg.OperationalError("the connection is lost")
 
         monkeypatch.setattr(psycopg.Connection, "pipeline", pipeline)
@@ -261,9 +266,10 @@ VERBS: dict[str, tuple[RecordStatus | None, Callable[[PostgresStore], Any], Reco
 }
 
 
+@pytest.mark.parametrize("later", [0, 1])
 @pytest.mark.parametrize("verb", VERBS)
 async def test_a_verb_whose_reply_was_lost_finds_its_own_first_try(
-    verb: str, database: str, losing: Callable[[], None]
+    verb: str, later: int, database: str, losing: Callable[..., None]
 ) -> None:
     """It comes to what it would have come to, and makes nothing twice."""
     before, act, after = VERBS[verb]
@@ -273,7 +279,7 @@ async def test_a_verb_whose_reply_was_lost_finds_its_own_first_try(
         if verb == "take":
             execute(database, "UPDATE tasks SET sent = NULL")
         before_all = len(await store.records())
-        losing()
+        losing(later)
         came_to = await act(store)
         assert came_to is None or came_to is True or isinstance(came_to, Mine) or came_to.status is after
         records = await store.records()
@@ -282,6 +288,38 @@ async def test_a_verb_whose_reply_was_lost_finds_its_own_first_try(
         if isinstance(came_to, Mine):
             assert records[-1].owner == store.owner
             assert came_to.number == records[-1].number
+
+
+@pytest.mark.parametrize("verb", ["claim", "take", "again", "risk", "begin", "sending"])
+async def test_a_first_try_is_found_though_its_client_was_taken_for_dead_since(
+    verb: str, database: str, losing: Callable[..., None]
+) -> None:
+    """The database was away for longer than the lease; nothing has left, so nothing is uncertain."""
+    before, act, after = VERBS[verb]
+    async with PostgresStore(database) as store:
+        if before is not None:
+            await bring(store, before)
+        if verb == "take":
+            execute(database, "UPDATE tasks SET sent = NULL")
+
+        def bury() -> None:
+            execute(database, "DELETE FROM owners")
+            execute(
+                database,
+                """UPDATE tasks SET owner = NULL, error = CASE status WHEN 'sending' THEN ? END,
+                status = CASE status WHEN 'sending' THEN 'uncertain' ELSE status END WHERE owner IS NOT NULL""",
+                pgsql._DIED,
+            )
+            _session(store)._renew_at = 0.0
+
+        former = store.owner
+        losing(0 if verb in {"begin", "sending"} else 1, bury)
+        came_to = await act(store)
+        assert came_to is True or isinstance(came_to, Mine)
+        assert store.owner != former
+        record = (await store.records())[-1]
+        assert (record.status, record.owner, record.error) == (after, store.owner, None)
+        assert record.status is RecordStatus.SENDING or await store.sending(record.number)
 
 
 async def test_a_connection_that_broke_is_made_anew_unnoticed(database: str) -> None:
