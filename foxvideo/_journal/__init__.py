@@ -4,9 +4,10 @@
 when.
 The store in SQLite is ``sqlite.py``: its verbs are functions of a transaction (``sql.py``, ``schema.py``), which one
 thread carries out (``writer.py``) in a file whose place it watches (``place.py``), under the names of living owners
-(``owners.py``). The store in PostgreSQL is ``postgres.py``: its verbs yield statements (``pgsql.py``), which one thread
-sends over one connection, under a lease (``session.py``). Both hand on their verbs in the same way (``verbs.py``,
-``work.py``).
+(``owners.py``).
+The store in PostgreSQL is ``postgres.py``: its verbs yield statements (``pgsql.py``), which one thread sends over one
+connection (``session.py``), under a lease that says who lives (``lease.py``).
+Both hand on their verbs in the same way (``verbs.py``, ``work.py``).
 """
 
 from pathlib import Path

@@ -10,31 +10,30 @@ All times are the database's, since the clocks of machines differ.
 
 import os
 import uuid
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
 
 import attrs
 
-from foxvideo._journal.record import SOURCES, Claim, Mine, RecordStatus, Right, TaskRecord, effects_of, right
-from foxvideo.errors import JournalError, KeyStateError
+from foxvideo._journal.lease import ALIVE, DIED, DURABLE, NOW, Away, Row, Statement, Verb, reap
+from foxvideo._journal.record import (
+    SOURCES,
+    Claim,
+    Mine,
+    RecordStatus,
+    Right,
+    TaskRecord,
+    effects_of,
+    made_by,
+    right,
+    to_decide,
+)
+from foxvideo.errors import JournalError
 from foxvideo.media import SavedFile
-
-T = TypeVar("T")
-Row = Mapping[str, Any]
-Statement = tuple[str, Mapping[str, object]]
-Verb = Generator[Statement, Sequence[Row], T]
 
 VERSION = 1
 SCHEMA = Path(__file__).with_name("postgres.sql")
 
-_NOW = "extract(epoch FROM clock_timestamp())::float8"
-# Whatever role, database or pooler say, what is about money is on the disk when it is said to be.
-_DURABLE = "durable AS MATERIALIZED (SELECT set_config('synchronous_commit', 'on', true) AS it)"
-# And it is written by one that lives; the lock keeps whoever would take it for dead until this is committed.
-_ALIVE = f"""me AS MATERIALIZED (
-    SELECT id, {_NOW} AS at FROM foxvideo.owners WHERE id = %(me)s AND until > clock_timestamp() FOR SHARE
-)"""
 _RECORD = """
     t.number, t.key, t.attempt, t.origin, t.fingerprint, t.model, t.request, t.token, t.status, t.owner, t.follower,
     t.task_id, t.adopted, t.credits_reserved, t.reply, t.error, t.links, t.planned, t.sent, t.accepted, t.ended,
@@ -45,12 +44,11 @@ _LOOKS = 100  # at a key that others change; each time one of them was quicker
 _DEAD_SECONDS = 48 * 3600.0  # after that nothing is left of a task that could be fetched: links live 24 hours
 _UPLOAD_SECONDS = 72 * 3600.0  # as long as the service keeps an upload
 _MOST_DURATIONS = 1000
-_DIED = "submit: the client that sent it died before the reply"
 # Whether a record is as the first try of the same statement left it, or as the death of its owner did since, under a
 # name that this client had: nothing has left for it then, and nobody has decided anything.
 _FIRST_TRY = f"""(
     %(again)s AND t.task_id IS NULL AND (t.owner IS NULL OR t.owner = ANY(%(names)s))
-    AND (t.status != 'uncertain' OR (t.error = '{_DIED}' AND t.sender = ANY(%(names)s)))
+    AND (t.status != 'uncertain' OR (t.error = '{DIED}' AND t.sender = ANY(%(names)s)))
     AND NOT EXISTS (SELECT 1 FROM foxvideo.tasks later WHERE later.key = t.key AND later.attempt > t.attempt)
 )"""
 # What a record needs to be forgotten; a comparison with NULL is not true, so what is not known stays.
@@ -59,19 +57,15 @@ _MAY_GO = f"""(
     OR t.status = 'planned' AND t.owner IS NULL AND t.planned < %(before)s
     OR t.status IN ('failed', 'cancelled') AND t.ended < %(before)s
     OR t.status = 'completed' AND t.ended < %(before)s AND (
-        t.ended < {_NOW} - {_DEAD_SECONDS}
+        t.ended < {NOW} - {_DEAD_SECONDS}
         OR (SELECT count(*) FROM foxvideo.files f WHERE f.task_id = t.task_id) >= t.links
     )
-    OR t.status = 'accepted' AND t.accepted < %(before)s AND t.accepted < {_NOW} - {_DEAD_SECONDS}
+    OR t.status = 'accepted' AND t.accepted < %(before)s AND t.accepted < {NOW} - {_DEAD_SECONDS}
     OR t.status = 'uncertain' AND t.planned < %(before)s AND EXISTS (
         SELECT 1 FROM foxvideo.tasks AS later WHERE later.key = t.key AND later.attempt > t.attempt
         AND later.status IN ('accepted', 'completed', 'failed', 'cancelled')
     )
 )"""
-
-
-class Away(Exception):
-    """The database could not be reached for as long as the store has patience."""
 
 
 class _Now(float):
@@ -83,7 +77,7 @@ _AT = _Now()
 
 def _changes(columns: Mapping[str, object]) -> tuple[str, dict[str, object]]:
     """Return the SET clause of a change, and what it is given; the names are ours."""
-    names = ", ".join(f"{name} = {_NOW if isinstance(to, _Now) else f'%(set_{name})s'}" for name, to in columns.items())
+    names = ", ".join(f"{name} = {NOW if isinstance(to, _Now) else f'%(set_{name})s'}" for name, to in columns.items())
     return names, {f"set_{name}": to for name, to in columns.items() if not isinstance(to, _Now)}
 
 
@@ -94,7 +88,7 @@ def identity() -> Verb[str]:
 
 
 _ACCEPTED_APART = f"""
-    WITH {_DURABLE}, had AS (SELECT * FROM foxvideo.tasks WHERE number = %(number)s),
+    WITH {DURABLE}, had AS (SELECT * FROM foxvideo.tasks WHERE number = %(number)s),
     known AS (
         SELECT had.number FROM had JOIN foxvideo.tasks t ON t.key = had.key WHERE t.task_id = %(task_id)s
     ),
@@ -102,56 +96,12 @@ _ACCEPTED_APART = f"""
         INSERT INTO foxvideo.tasks
         (key, attempt, origin, fingerprint, model, request, token, status, follower, task_id, planned, sent, accepted)
         SELECT key, (SELECT max(attempt) + 1 FROM foxvideo.tasks t WHERE t.key = had.key), origin, fingerprint,
-            model, request, token, 'accepted', %(me)s, %(task_id)s, planned, sent, {_NOW}
+            model, request, token, 'accepted', %(me)s, %(task_id)s, planned, sent, {NOW}
         FROM had, durable WHERE durable.it = 'on' AND NOT EXISTS (SELECT 1 FROM known)
         ON CONFLICT (key, attempt) DO NOTHING RETURNING number
     )
     SELECT number FROM made UNION ALL SELECT number FROM known
 """
-
-# --- Owners ---
-
-BEAT = f"""
-    WITH {_DURABLE}
-    UPDATE foxvideo.owners SET since = CASE WHEN until < clock_timestamp() THEN clock_timestamp() ELSE since END,
-        until = clock_timestamp() + make_interval(secs => %(lease)s)
-    FROM durable WHERE id = %(me)s AND durable.it = 'on' RETURNING id
-"""
-JOIN = """
-    INSERT INTO foxvideo.owners VALUES
-        (%(me)s, clock_timestamp(), clock_timestamp() + make_interval(secs => %(lease)s)) RETURNING id
-"""
-_BURY = f"""
-    UPDATE foxvideo.tasks t SET owner = NULL,
-        status = CASE t.status WHEN 'sending' THEN 'uncertain' ELSE t.status END,
-        error = CASE t.status WHEN 'sending' THEN '{_DIED}' ELSE t.error END
-    FROM gone, durable WHERE t.owner = gone.id AND durable.it = 'on' RETURNING t.number
-"""
-LEAVE = f"WITH {_DURABLE}, gone AS (DELETE FROM foxvideo.owners WHERE id = %(me)s RETURNING id) {_BURY}"
-# Who judges must itself have been heard without a gap for a whole lease: else the first one that comes back after the
-# database was away would take everybody for dead.
-_REAP = f"""
-    WITH {_DURABLE},
-    judge AS MATERIALIZED (
-        SELECT 1 FROM foxvideo.owners WHERE id = %(me)s AND until > clock_timestamp()
-        AND since < clock_timestamp() - make_interval(secs => %(lease)s) FOR SHARE
-    ),
-    dead AS (
-        DELETE FROM foxvideo.owners WHERE until < clock_timestamp() AND EXISTS (SELECT 1 FROM judge) RETURNING id
-    ),
-    gone AS (
-        SELECT id FROM dead UNION
-        SELECT owner FROM foxvideo.tasks WHERE owner IS NOT NULL AND EXISTS (SELECT 1 FROM judge)
-        AND NOT EXISTS (SELECT 1 FROM foxvideo.owners WHERE id = owner)
-    )
-    {_BURY}
-"""
-
-
-def reap() -> Verb[int]:
-    """Take their records from the dead: what was planned is free, what was being sent is uncertain."""
-    return len((yield _REAP, {}))
-
 
 # --- Submissions ---
 
@@ -205,7 +155,7 @@ def _plan(
     sent = status is RecordStatus.SENDING
     before = "SELECT number FROM foxvideo.tasks WHERE number = %(after)s AND status = %(stood)s FOR SHARE"
     found = yield (
-        f"""WITH {_DURABLE}, {_ALIVE}, before AS MATERIALIZED ({"SELECT 0 AS number" if after is None else before})
+        f"""WITH {DURABLE}, {ALIVE}, before AS MATERIALIZED ({"SELECT 0 AS number" if after is None else before})
         INSERT INTO foxvideo.tasks AS t
             (key, attempt, origin, fingerprint, model, request, token, status, owner, sender, planned, sent)
         SELECT %(key)s, %(attempt)s, %(origin)s, %(fingerprint)s, %(model)s, %(request)s, %(token)s, %(status)s,
@@ -225,7 +175,7 @@ def _plan(
 def _take(record: TaskRecord) -> Verb[Mine | None]:
     """Make a record that was never sent, and is nobody's, the owner's to send."""
     found = yield (
-        f"""WITH {_DURABLE}, {_ALIVE}
+        f"""WITH {DURABLE}, {ALIVE}
         UPDATE foxvideo.tasks SET status = 'planned', owner = me.id, error = NULL, ended = NULL FROM me, durable
         WHERE number = %(number)s AND durable.it = 'on' AND sent IS NOT DISTINCT FROM %(sent)s
         AND (owner IS NULL OR (owner = ANY(%(names)s) AND %(again)s)) AND status IN ('planned', 'refused', 'withdrawn')
@@ -250,8 +200,8 @@ def begin(claim: Claim, token: str) -> Verb[Mine]:
 def sending(number: int) -> Verb[bool]:
     """Note that a request is about to leave; False where the record is not the owner's to send any more."""
     found = yield (
-        f"""WITH {_DURABLE}, {_ALIVE}
-        UPDATE foxvideo.tasks t SET status = 'sending', owner = me.id, sender = me.id, sent = {_NOW}, error = NULL
+        f"""WITH {DURABLE}, {ALIVE}
+        UPDATE foxvideo.tasks t SET status = 'sending', owner = me.id, sender = me.id, sent = {NOW}, error = NULL
         FROM me, durable WHERE t.number = %(number)s AND durable.it = 'on'
         AND (t.status = 'planned' AND t.owner = me.id OR {_FIRST_TRY} AND t.status IN ('sending', 'uncertain')
             AND t.sender = ANY(%(names)s)) RETURNING t.number""",
@@ -274,11 +224,11 @@ def move(number: int, to: RecordStatus, *, error: str | None, task_id: str | Non
         columns["task_id"] = task_id
     changes, given = _changes(columns)
     witness = f"""OR (
-        t.status = 'uncertain' AND t.error = '{_DIED}' AND t.sender = ANY(%(names)s) AND t.task_id IS NULL
+        t.status = 'uncertain' AND t.error = '{DIED}' AND t.sender = ANY(%(names)s) AND t.task_id IS NULL
         AND NOT EXISTS (SELECT 1 FROM foxvideo.tasks later WHERE later.key = t.key AND later.attempt > t.attempt)
     )"""
     found = yield (
-        f"""WITH {_DURABLE}
+        f"""WITH {DURABLE}
         UPDATE foxvideo.tasks t SET owner = {"%(me)s" if to.under_way else "NULL"}, {changes} FROM durable
         WHERE number = %(number)s AND durable.it = 'on' AND (
             ((t.status IN ({sources}) OR (%(again)s AND t.status = %(set_status)s))
@@ -317,7 +267,7 @@ def _acceptance(number: int, task_id: str, told: Mapping[str, object]) -> Statem
     changes, given = _changes({**effects_of(RecordStatus.ACCEPTED, owner=None, now=_AT), **known})
     changes += ", follower = %(me)s"
     return (
-        f"""WITH {_DURABLE} UPDATE foxvideo.tasks SET {changes} FROM durable
+        f"""WITH {DURABLE} UPDATE foxvideo.tasks SET {changes} FROM durable
         WHERE number = %(number)s AND durable.it = 'on' AND (status IN ('sending', 'uncertain')
             OR (status = 'accepted' AND (task_id = %(set_task_id)s OR (adopted AND reply IS NULL))))
         RETURNING number""",
@@ -342,8 +292,8 @@ def _end(
     changes, given = _changes(known)
     # What was reserved once stays so: nobody promises that a task which failed costs nothing.
     return (
-        f"""WITH {_DURABLE} UPDATE foxvideo.tasks SET {changes}{", " if changes else ""}
-            status = %(to)s, owner = NULL, accepted = coalesce(accepted, {_NOW}), ended = coalesce(ended, {_NOW}),
+        f"""WITH {DURABLE} UPDATE foxvideo.tasks SET {changes}{", " if changes else ""}
+            status = %(to)s, owner = NULL, accepted = coalesce(accepted, {NOW}), ended = coalesce(ended, {NOW}),
             error = %(error)s,
             credits_reserved = CASE WHEN %(credits)s::float8 IS NULL THEN credits_reserved ELSE greatest(
                 %(credits)s, (SELECT max(t.credits_reserved) FROM foxvideo.tasks t WHERE t.task_id = %(task_id)s)
@@ -363,7 +313,7 @@ def uncertain(key: str, *, origin: str) -> Verb[TaskRecord]:
     Raises:
         KeyStateError: It is not, there is none, its owner may still hear the reply, or it is another origin's.
     """
-    return (yield from _to_decide(key, origin, adopted=False))
+    return to_decide((yield from look(key)), key, origin)
 
 
 def adopt(key: str, task_id: str, *, origin: str) -> Verb[TaskRecord]:
@@ -373,17 +323,16 @@ def adopt(key: str, task_id: str, *, origin: str) -> Verb[TaskRecord]:
         KeyStateError: As in ``uncertain``, or the id is in a record of another key.
     """
     while True:
-        record = yield from _to_decide(key, origin, adopted=True)
+        record = to_decide((yield from look(key)), key, origin, adopted=True)
         other = yield (
             "SELECT key FROM foxvideo.tasks WHERE task_id = %(task_id)s AND key != %(key)s",
             {"task_id": task_id, "key": key},
         )
         if other:
-            what = f"the task {task_id} was made by the submission {other[0]['key']!r}"
-            raise KeyStateError(what, key=key, submitted=record.status.submitted)
+            raise made_by(other[0]["key"], record, task_id)
         found = yield (
-            f"""WITH {_DURABLE} UPDATE foxvideo.tasks SET status = 'accepted', owner = NULL, error = NULL, ended = NULL,
-                task_id = %(task_id)s, accepted = {_NOW}, adopted = true
+            f"""WITH {DURABLE} UPDATE foxvideo.tasks SET status = 'accepted', owner = NULL, error = NULL, ended = NULL,
+                task_id = %(task_id)s, accepted = {NOW}, adopted = true
             FROM durable WHERE number = %(number)s AND status = %(status)s AND durable.it = 'on'
             AND reply IS NOT DISTINCT FROM %(reply)s RETURNING number""",
             {"number": record.number, "status": record.status, "task_id": task_id, "reply": record.reply},
@@ -392,19 +341,6 @@ def adopt(key: str, task_id: str, *, origin: str) -> Verb[TaskRecord]:
             made = yield from look(key)
             assert made is not None  # noqa: S101 - for the type checker: it was changed just now
             return made
-
-
-def _to_decide(key: str, origin: str, *, adopted: bool) -> Verb[TaskRecord]:
-    record = yield from look(key)
-    if record is None:
-        raise KeyStateError("the submission is not in the journal", key=key, submitted="no")
-    if record.status is not RecordStatus.UNCERTAIN and not (adopted and record.unconfirmed):
-        what = f"the submission is {record.status}, not uncertain"
-    elif record.origin != origin:
-        what = f"the submission went to {record.origin}"
-    else:
-        return record
-    raise KeyStateError(what, key=key, task_id=record.task_id, submitted=record.status.submitted)
 
 
 # --- Reading ---
@@ -452,7 +388,7 @@ def records(
 def follow(origin: str, *, most: int | None, unsaved_since: float | None, mine: bool) -> Verb[tuple[TaskRecord, ...]]:
     """Make the owner the follower of records that no other living client follows, and return them."""
     found = yield (
-        f"""WITH {_DURABLE}, {_ALIVE}, free AS MATERIALIZED (
+        f"""WITH {DURABLE}, {ALIVE}, free AS MATERIALIZED (
             SELECT t.number FROM foxvideo.tasks t WHERE t.origin = %(origin)s AND (
                 t.status = 'accepted' OR t.status = 'completed' AND t.ended > %(since)s AND (t.links IS NULL OR
                     (SELECT count(*) FROM foxvideo.files f WHERE f.task_id = t.task_id) < t.links)
@@ -501,7 +437,7 @@ def forget(before: float) -> Verb[int]:
 def saved(task_id: str, place: int, file: SavedFile) -> Verb[None]:
     """Note where a result of a task was saved."""
     yield (
-        f"""INSERT INTO foxvideo.files VALUES (%(task_id)s, %(place)s, %(path)s, %(size)s, %(sha256)s, {_NOW})
+        f"""INSERT INTO foxvideo.files VALUES (%(task_id)s, %(place)s, %(path)s, %(size)s, %(sha256)s, {NOW})
         ON CONFLICT (task_id, place) DO UPDATE SET path = excluded.path, size = excluded.size, sha256 = excluded.sha256,
             saved = excluded.saved RETURNING place""",
         {
@@ -524,9 +460,9 @@ def files(task_id: str) -> Verb[Mapping[int, SavedFile]]:
 def uploaded(sha256: str, origin: str, url: str) -> Verb[None]:
     """Note under which URL a content was uploaded, and drop what the service has dropped."""
     yield (
-        f"""WITH old AS (DELETE FROM foxvideo.uploads WHERE uploaded < {_NOW} - {_UPLOAD_SECONDS}
+        f"""WITH old AS (DELETE FROM foxvideo.uploads WHERE uploaded < {NOW} - {_UPLOAD_SECONDS}
             AND (sha256, origin) IS DISTINCT FROM (%(sha256)s, %(origin)s))
-        INSERT INTO foxvideo.uploads VALUES (%(sha256)s, %(origin)s, %(url)s, {_NOW})
+        INSERT INTO foxvideo.uploads VALUES (%(sha256)s, %(origin)s, %(url)s, {NOW})
         ON CONFLICT (sha256, origin) DO UPDATE SET url = excluded.url, uploaded = excluded.uploaded RETURNING sha256""",
         {"sha256": sha256, "origin": origin, "url": url},
     )
@@ -552,7 +488,7 @@ def learn(model: str, record: str) -> Verb[None]:
     yield (
         f"""WITH old AS (DELETE FROM foxvideo.durations WHERE number <= (
             SELECT max(number) FROM foxvideo.durations) + 1 - {_MOST_DURATIONS})
-        INSERT INTO foxvideo.durations (model, record, ended) VALUES (%(model)s, %(record)s, {_NOW})
+        INSERT INTO foxvideo.durations (model, record, ended) VALUES (%(model)s, %(record)s, {NOW})
         RETURNING number""",
         {"model": model, "record": record},
     )

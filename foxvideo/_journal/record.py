@@ -30,7 +30,7 @@ from typing import Required, TypedDict
 
 import attrs
 
-from foxvideo.errors import KeyConflict, Submitted
+from foxvideo.errors import KeyConflict, KeyStateError, Submitted
 from foxvideo.state import moment, shown
 
 
@@ -326,3 +326,33 @@ def right(record: TaskRecord, claim: Claim) -> Right:
     again |= claim.retry_failed and record.status.lost
     again |= claim.risk and record.status is RecordStatus.UNCERTAIN
     return Right.ANEW if again else Right.READ
+
+
+def to_decide(record: TaskRecord | None, key: str, origin: str, *, adopted: bool = False) -> TaskRecord:
+    """Return the record that stands for a key, if it is for a person to decide.
+
+    Args:
+        record: The record; None where there is none.
+        key: The key.
+        origin: Where the person's client works.
+        adopted: Whether an id that a person gave before may be put right.
+
+    Raises:
+        KeyStateError: It is not uncertain, there is none, its owner may still hear the reply, or it is another
+            origin's.
+    """
+    if record is None:
+        raise KeyStateError("the submission is not in the journal", key=key, submitted="no")
+    if record.status is not RecordStatus.UNCERTAIN and not (adopted and record.unconfirmed):
+        what = f"the submission is {record.status}, not uncertain"
+    elif record.origin != origin:
+        what = f"the submission went to {record.origin}"
+    else:
+        return record
+    raise KeyStateError(what, key=key, task_id=record.task_id, submitted=record.status.submitted)
+
+
+def made_by(other: str, record: TaskRecord, task_id: str) -> KeyStateError:
+    """Return the error that an id is in a record of another key than the one that it was given for."""
+    what = f"the task {task_id} was made by the submission {other!r}"
+    return KeyStateError(what, key=record.key, submitted=record.status.submitted)

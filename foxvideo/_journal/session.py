@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from foxvideo._journal import pgsql
-from foxvideo._journal.pgsql import Row, Statement
+from foxvideo._journal import lease, pgsql
+from foxvideo._journal.lease import Row, Statement
 from foxvideo._journal.schema import storable
 from foxvideo._journal.work import Work, deliver
 from foxvideo.errors import FoxError, JournalError
@@ -176,7 +176,7 @@ class Session:
             except psycopg.OperationalError as error:
                 self._drop()
                 if self._closing.is_set() or time.monotonic() >= end:
-                    away = pgsql.Away()
+                    away = lease.Away()
                     away.__cause__ = error
                     return [away] * len(statements)
                 if pause > _FIRST_PAUSE:  # what is back at once is not worth a word
@@ -224,10 +224,10 @@ class Session:
     def _beat(self, connection: "psycopg.Connection[dict[str, Any]]") -> None:
         """Renew the lease; a client that was taken for dead meanwhile becomes a new owner."""
         asked_at = boot_time()  # before, so that the lease is never believed to be longer than it is
-        if not self._names or not connection.execute(*self._filled((pgsql.BEAT, {}), again=False)).fetchall():
+        if not self._names or not connection.execute(*self._filled((lease.BEAT, {}), again=False)).fetchall():
             if self._names:
                 self.owner = uuid.uuid4().hex
-            connection.execute(*self._filled((pgsql.JOIN, {}), again=False))
+            connection.execute(*self._filled((lease.JOIN, {}), again=False))
             self._names.append(self.owner)
         self._valid_until = asked_at + self.lease * _MARGIN
         self._renew_at = asked_at + self.lease / _BEATS
@@ -249,7 +249,7 @@ class Session:
         self._work()
         if self._connection is not None and self._names:
             with contextlib.suppress(Exception):  # else others find out, a lease later
-                self._connection.execute(*self._filled((pgsql.LEAVE, {}), again=True))
+                self._connection.execute(*self._filled((lease.LEAVE, {}), again=True))
         self._drop()
         self._valid_until = 0.0
         self._thread.shutdown(wait=False)
@@ -273,7 +273,7 @@ def _keep_alive(session: "weakref.ref[Session]", closing: threading.Event) -> No
 
 def told(error: Exception) -> tuple[str, str]:
     """Return what happened, and what to do next."""
-    if isinstance(error, pgsql.Away) and isinstance(error.__cause__, Exception):
+    if isinstance(error, lease.Away) and isinstance(error.__cause__, Exception):
         return told(error.__cause__)
     if isinstance(error, JournalError):
         return error.what, error.hint

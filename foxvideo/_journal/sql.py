@@ -19,11 +19,13 @@ from foxvideo._journal.record import (
     Right,
     TaskRecord,
     effects_of,
+    made_by,
     move_of,
     right,
+    to_decide,
 )
 from foxvideo._journal.schema import Transaction, storable
-from foxvideo.errors import JournalError, KeyStateError
+from foxvideo.errors import JournalError
 from foxvideo.media import SavedFile
 
 _RECORDS = """
@@ -195,7 +197,7 @@ def uncertain(tx: Transaction, key: str, *, origin: str) -> TaskRecord:
     Raises:
         KeyStateError: It is not, there is none, its owner may still hear the reply, or it is another origin's.
     """
-    return _to_decide(tx, key, origin, adopted=False)
+    return to_decide(look(tx, key), key, origin)
 
 
 def adopt(tx: Transaction, key: str, task_id: str, *, origin: str) -> TaskRecord:
@@ -204,27 +206,13 @@ def adopt(tx: Transaction, key: str, task_id: str, *, origin: str) -> TaskRecord
     Raises:
         KeyStateError: As in ``uncertain``, or the id is in a record of another key.
     """
-    record = _to_decide(tx, key, origin, adopted=True)
+    record = to_decide(look(tx, key), key, origin, adopted=True)
     other = tx.run("SELECT key FROM tasks WHERE task_id = ? AND key != ?", task_id, key).fetchone()
     if other is not None:
-        what = f"the task {task_id} was made by the submission {other[0]!r}"
-        raise KeyStateError(what, key=key, submitted=record.status.submitted)
+        raise made_by(other[0], record, task_id)
     if record.status is RecordStatus.UNCERTAIN:
         record = move_of(record, RecordStatus.ACCEPTED, owner=None, now=tx.now, task_id=task_id)
     return tx.write(attrs.evolve(record, task_id=task_id, accepted=tx.now, adopted=True))
-
-
-def _to_decide(tx: Transaction, key: str, origin: str, *, adopted: bool) -> TaskRecord:
-    record = look(tx, key)
-    if record is None:
-        raise KeyStateError("the submission is not in the journal", key=key, submitted="no")
-    if record.status is not RecordStatus.UNCERTAIN and not (adopted and record.unconfirmed):
-        what = f"the submission is {record.status}, not uncertain"
-    elif record.origin != origin:
-        what = f"the submission went to {record.origin}"
-    else:
-        return record
-    raise KeyStateError(what, key=key, task_id=record.task_id, submitted=record.status.submitted)
 
 
 # --- Reading ---

@@ -15,7 +15,7 @@ from forking import forked
 from journals import CLAIM, bring, claiming, newest
 
 from foxvideo import Client, Every, GrokTextToVideo, JournalError, RecordStatus, SubmitUncertain, Video
-from foxvideo._journal import Mine, PostgresStore, pgsql, session
+from foxvideo._journal import Mine, PostgresStore, lease, session
 from foxvideo._journal.inspection import findings, inspect
 from foxvideo._journal.postgres import Database, init
 from foxvideo._journal.session import Session
@@ -308,7 +308,7 @@ async def test_a_first_try_is_found_though_its_client_was_taken_for_dead_since(
                 database,
                 """UPDATE tasks SET owner = NULL, error = CASE status WHEN 'sending' THEN ? END,
                 status = CASE status WHEN 'sending' THEN 'uncertain' ELSE status END WHERE owner IS NOT NULL""",
-                pgsql._DIED,
+                lease.DIED,
             )
             _session(store)._renew_at = 0.0
 
