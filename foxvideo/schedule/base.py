@@ -128,8 +128,9 @@ class Forgetful(Learning):
 
 
 def learning(schedule: Schedule) -> Learning:
-    """Return a schedule as one that may learn."""
-    return cast("Learning", schedule) if callable(getattr(schedule, "step", None)) else Forgetful(schedule)
+    """Return a schedule as one that may learn; one that has not all that this takes learns nothing."""
+    learns = all(callable(getattr(schedule, verb, None)) for verb in ("step", "ended", "learn"))
+    return cast("Learning", schedule) if learns else Forgetful(schedule)
 
 
 def check(schedule: object) -> None:

@@ -39,6 +39,19 @@ def test_a_schedule_of_ones_own_needs_one_method() -> None:
     assert schedule.ended(ASKED, 30.0, b"") is None
 
 
+def test_a_method_of_ones_own_is_not_taken_for_a_part_of_learning() -> None:
+    """A schedule may have a ``step`` that means something else."""
+
+    class Stepping(Schedule):
+        def next_age(self, asked: Asked, age: float, state: TaskState | None) -> float:
+            return self.step(age)
+
+        def step(self, age: float) -> float:
+            return age + 5.0
+
+    assert learning(Stepping()).step(ASKED, 10.0, PENDING, b"") == (15.0, b"")
+
+
 def test_the_schedule_that_learns_is_used_as_it_is() -> None:
     """It keeps something of each task, so nothing may stand between it and the engine."""
     schedule = Learned()
