@@ -19,6 +19,7 @@ from foxvideo._aio import in_thread
 from foxvideo._journal import Store
 from foxvideo._options import count, flag, path, seconds
 from foxvideo._transfer.target import Target
+from foxvideo.batch import naming
 from foxvideo.batch.budget import Budget, Verdict, count_earlier
 from foxvideo.batch.results import Ending, Outcome, Results
 from foxvideo.batch.row import Context, RowRun, Watch, quiet
@@ -58,6 +59,7 @@ class Batch(AsyncIterable[Outcome]):
     _folder: Path
     _max_active: int
     _max_credits: float | None
+    _name: str
     _retry_failed: bool
     _check: bool
     _timeout: float | EllipsisType | None
@@ -151,6 +153,7 @@ class Batch(AsyncIterable[Outcome]):
             client=self._client,
             journal=self._journal,
             folder=self._folder,
+            name=self._name,
             results=results,
             budget=budget,
             retry_failed=self._retry_failed,
@@ -288,6 +291,7 @@ def run(
     retry_failed: bool = False,
     timeout: float | EllipsisType | None = ...,
     check: bool = True,
+    name: str = naming.DEFAULT,
     watch: Watch | None = None,
 ) -> Batch:
     """Make a video of each row and save it in a folder.
@@ -314,6 +318,9 @@ def run(
         retry_failed: Whether rows whose task failed in a former run are tried anew: new, paid tasks.
         timeout: Seconds for each task, None for no limit; the client's ``task_timeout`` if not given.
         check: Whether requests are checked against the documentation; a manifest has its own word on that.
+        name: What the videos are called: a template of ``{row}``, ``{key}``, ``{words}`` (of the picture's name, or
+            else the first of the prompt), ``{model}`` and columns such as ``{#scene}``; ``{row:03}`` counts 001, 002.
+            A digest of the task's id is always added. A row that is complete keeps its file's name.
         watch: Is told where a row stands: the row, a word such as ``saving``, and per cent or None.
 
     Raises:
@@ -334,5 +341,6 @@ def run(
         retry_failed=flag("retry_failed", retry_failed),
         timeout=timeout,
         check=flag("check", check),
+        name=naming.template(name),
         watch=watch or quiet,
     )

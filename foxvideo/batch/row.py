@@ -68,6 +68,7 @@ class Context:
         client: Submits and follows.
         journal: The client's.
         folder: Where videos go.
+        name: What they are called, as a template.
         results: What is written down.
         budget: What may be spent.
         retry_failed: Whether a task that failed in a former run is bought again.
@@ -81,6 +82,7 @@ class Context:
     client: "Client"
     journal: Store
     folder: Path
+    name: str
     results: Results
     budget: Budget
     retry_failed: bool
@@ -277,7 +279,8 @@ class RowRun:
             self._tell_watch("saving", 100 * size / whole if whole else None)
 
         try:
-            file = await save(video, self.row, self.context.folder, await self._digest(video.id), told)
+            context, digest = self.context, await self._digest(video.id)
+            file = await save(video, self.row, context.folder, digest, told, name=context.name)
             found["saved"] = (await in_thread(file.path.stat)).st_mtime
         except FoxError as error:
             return found | {"status": Ending.UNSAVED, "error": _line(error.what)}

@@ -1,24 +1,21 @@
 """Where the videos of rows are saved: each under a name that is its task's alone."""
 
-import hashlib
 import itertools
-import re
 import shutil
 from pathlib import Path
 
 from foxvideo._aio import in_thread
 from foxvideo._transfer.content import saved_file
 from foxvideo._transfer.target import suffix_of
+from foxvideo.batch.naming import stem
 from foxvideo.batch.rows import Row
 from foxvideo.media import Progress, SavedFile
-from foxvideo.requests.generic import fields_of, media_of
 from foxvideo.video import Video
 
-_NAME_LENGTH = 40
 _SUFFIX = ".mp4"  # of most videos, where a link has none
 
 
-async def save(video: Video, row: Row, folder: Path, sha256: str | None, progress: Progress) -> SavedFile:
+async def save(video: Video, row: Row, folder: Path, sha256: str | None, progress: Progress, *, name: str) -> SavedFile:
     """Save a row's video, unless it lies there whole; further results of its task are saved beside it.
 
     A file that is damaged, or that somebody changed, is replaced; where it has a byte in it, a copy of it stays.
@@ -29,6 +26,7 @@ async def save(video: Video, row: Row, folder: Path, sha256: str | None, progres
         folder: Where it goes.
         sha256: Of the file when it was saved; None where that is not known.
         progress: Told the bytes so far, and those of the whole video.
+        name: What it is called, as a template.
 
     Raises:
         FoxError: It cannot be fetched.
@@ -36,7 +34,7 @@ async def save(video: Video, row: Row, folder: Path, sha256: str | None, progres
     """
     if len(video.urls) > 1:  # named after the task
         return (await video.save_all(folder, progress=progress))[0]
-    path = folder / f"{_stem(row, video.id)}{suffix_of(video.url) or _SUFFIX}"
+    path = folder / f"{stem(name, row, video.id)}{suffix_of(video.url) or _SUFFIX}"
     there = await in_thread(_there, path)
     if there is None:
         return await video.save(path, progress=progress)
@@ -49,19 +47,6 @@ async def save(video: Video, row: Row, folder: Path, sha256: str | None, progres
         if copy is not None:
             copy.unlink(missing_ok=True)
         raise
-
-
-def _stem(row: Row, task_id: str) -> str:
-    """Return the name of a row's video: its picture's or the first words of its prompt, its key, and its task's digest.
-
-    With the last, a file belongs to one task for good: where a row is bought anew, its video gets another name.
-    """
-    files = (Path(media) for media in media_of(row.request).values() if not isinstance(media, bytes))
-    words = re.findall(
-        r"\w+", next((file.stem for file in files), None) or str(fields_of(row.request).get("prompt") or "")
-    )
-    name = "-".join(words)[:_NAME_LENGTH].strip("-_") or "video"
-    return f"{name}-{row.key.replace('#', '-')}-{hashlib.sha256(task_id.encode()).hexdigest()[:8]}"
 
 
 def _there(path: Path) -> SavedFile | None:

@@ -68,6 +68,7 @@ CALLS: dict[str, Callable[[Client, Video, Any], Awaitable[object] | object]] = {
     "rows of a batch": lambda client, _, wrong: batch.run(client, wrong, "clips"),
     "folder of a batch": lambda client, _, wrong: batch.run(client, [SHOT], wrong),
     "max_active of a batch": lambda client, _, wrong: batch.run(client, [SHOT], "clips", max_active=wrong),
+    "name of a batch": lambda client, _, wrong: batch.run(client, [SHOT], "clips", name=wrong),
     "retry_failed of a batch": lambda client, _, wrong: batch.run(client, [SHOT], "clips", retry_failed=wrong),
 }
 

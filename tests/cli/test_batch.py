@@ -496,3 +496,17 @@ def test_the_second_ctrl_c_leaves_at_once(run: Run) -> None:
         }
         assert run(emulator).exit_code == 0
         assert emulator.ledger.charged == 3
+
+
+def test_videos_are_called_as_the_template_says(run: Run) -> None:
+    """Which is looked at before anything is read or bought."""
+    Path("shots.csv").write_text("prompt,#scene\nA fox,intro\nAn owl,end\n")
+    wrong = run(None, "--name", "{scene}")
+    with served() as emulator:
+        result = run(emulator, "--name", "{row:03}-{#scene}")
+    assert (wrong.exit_code, "no field 'scene'" in wrong.stderr) == (2, True)
+    assert result.exit_code == 0, result.output
+    assert [path.name[: -len("-00000000.mp4")] for path in sorted(Path("clips").glob("*.mp4"))] == [
+        "001-intro",
+        "002-end",
+    ]

@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 
 from foxvideo._journal import SqliteStore
-from foxvideo.batch import BadRow, Batch, Ending, Manifest, Survey, run as run_batch, survey
+from foxvideo.batch import BadRow, Batch, Ending, Manifest, Survey, naming, run as run_batch, survey
 from foxvideo.cli import command, consent, outcome
 from foxvideo.cli.board import Board, printable
 from foxvideo.client import Client
@@ -57,6 +57,13 @@ JOURNAL = "journal.db"
     metavar="N",
     help="Submit nothing that could make all runs in this folder reserve more than N.",
 )
+@click.option(
+    "--name",
+    default=naming.DEFAULT,
+    show_default=True,
+    metavar="TEMPLATE",
+    help="What the videos are called: {row}, {key}, {words}, {model}, {#column}; {row:03} counts 001, 002.",
+)
 @click.option("--strict", is_flag=True, help="Send nothing if one row is bad, instead of leaving it out.")
 @click.option("--retry-failed", is_flag=True, help="Buy rows anew whose task failed.")
 @click.option("--no-check", is_flag=True, help="Do not hold the fields against the documentation.")
@@ -73,6 +80,7 @@ def batch(
     defaults: tuple[str, ...],
     max_active: int,
     max_credits: float | None,
+    name: str,
     strict: bool,
     retry_failed: bool,
     no_check: bool,
@@ -101,6 +109,8 @@ def batch(
 
     Ends with 0 where every row has its video, 1 where some have not, 2 for bad input, 130 after Ctrl-C.
     """  # noqa: D301 - click wants the control character itself
+    with command.bad_input():
+        naming.template(name)
     manifest = _manifest(source, _fields(defaults), check=not no_check)
     counted, journal = command.run(_survey(manifest, source, folder))
     if dry_run:
@@ -125,6 +135,7 @@ def batch(
         max_credits=max_credits,
         retry_failed=retry_failed,
         timeout=timeout,
+        name=name,
         watch=board.watch,
     )
     interrupted = _run(client, running, board)
