@@ -12,6 +12,7 @@ import attrs
 from foxvideo.batch.results import Ending, Outcome
 
 _REASONS = 50  # kept apart; services put ids into their texts, and there may be a million rows
+_ENOUGH = 5  # ends to learn the time from; of fewer rows, a fifth
 _OTHER = "other reasons"
 
 
@@ -71,9 +72,9 @@ class Tally:
             ages: Seconds since each that is under way began.
 
         Returns:
-            None while no task has ended.
+            None as long as too few tasks have ended: the first are the quickest.
         """
-        if not self._timed:
+        if self._timed < min(_ENOUGH, max(1, math.ceil(rows / _ENOUGH))):
             return None
         mean = self._seconds / self._timed
         waiting = max(0, rows - self.rows - len(ages))

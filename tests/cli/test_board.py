@@ -159,14 +159,25 @@ def test_no_text_from_outside_commands_the_terminal(interactive: bool) -> None:
 
 
 def test_the_time_left_is_learned_from_what_has_ended() -> None:
-    """None before the first; then the rest at an even rate, and at least what the last one takes."""
+    """The rest at an even rate, and at least what the last one takes."""
     tally = Tally()
-    assert tally.seconds_left(10, 4, [0.0]) is None
     tally.add(ended(1, seconds=30.0))
 
-    assert tally.seconds_left(9, 4, [0.0, 10.0, 20.0, 30.0]) == pytest.approx((60 + 4 * 30) / 4)
+    assert tally.seconds_left(5, 4, [0.0, 10.0, 20.0, 30.0]) == pytest.approx(30.0)
     assert tally.seconds_left(2, 4, [10.0]) == pytest.approx(20.0)
     assert tally.seconds_left(2, 4, [99.0]) == 0.0
+    tally.add(ended(2, seconds=30.0))
+    assert tally.seconds_left(10, 4, [0.0, 10.0, 20.0, 30.0]) == pytest.approx((60 + 4 * 30) / 4)
+
+
+@pytest.mark.parametrize(("rows", "needed"), [(0, 1), (1, 1), (5, 1), (6, 2), (20, 4), (25, 5), (26, 5), (10_000, 5)])
+def test_no_time_is_told_before_enough_has_ended(rows: int, needed: int) -> None:
+    """The first to end are the quickest, so a time that is learned from them would only grow."""
+    tally = Tally()
+    for number in range(needed):
+        assert tally.seconds_left(rows, 4, [0.0]) is None
+        tally.add(ended(number, seconds=30.0))
+    assert tally.seconds_left(rows, 4, [0.0]) is not None
 
 
 def test_reasons_without_end_take_no_memory_without_end() -> None:
