@@ -68,8 +68,8 @@ await client.resubmit("shot-18")  # the console does not show it; if it was made
 - **One process** follows 100,000 tasks. Each is polled when its end is likely (``foxvideo.schedule``).
 - **Many processes of one machine** may share one journal file. A key is bought once among them. The file must lie on a
   local disk: a network file system does not keep its locks.
-- **Many machines** share a journal in PostgreSQL: ``Client(journal="postgresql://user@host/name")``, with the extra
-  ``postgres``. Whoever may create a schema there runs ``foxvideo journal init`` once, or what ``foxvideo journal init
+- **Many machines** share a journal in PostgreSQL: ``Client(journal="postgresql://user@host/name")``, after ``pip
+  install 'foxvideo[postgres]'``. Whoever may create a schema there runs ``foxvideo journal init`` once, or what ``foxvideo journal init
   --print`` prints. Then a key is bought once among all of them, whatever hands the work out: a queue that delivers
   twice does no harm where its job's name is the key.
 - A client is known to live by its **lease** in the database, ten seconds unless the URL says ``?lease=5``. What a
@@ -77,7 +77,7 @@ await client.resubmit("shot-18")  # the console does not show it; if it was made
   that was stopped for longer looks at its own clock before it sends, and holds itself back. While the database is away,
   submissions wait for half a minute and then fail, following goes on, and ids that arrive are written later.
 - **A standby that follows asynchronously, and a restore to an earlier moment, forget commits**, and what was forgotten
-  can be bought again. Set ``synchronous_standby_names``, or look at the console of your account after a failover.
+  can be bought again. Set ``synchronous_standby_names = '*'``, or look at the console of your account after a failover.
 - What a dead client had accepted is followed by another: ``async with client.working():`` takes up by itself what no
   living client follows, on this machine or another; ``await client.resume()`` does so once, and returns the handles.
 - Not there yet: limits for all machines together, and a queue of its own.
@@ -180,8 +180,8 @@ class Client:
         sync_upstream: Whether polls ask the service to look upstream before it answers.
         journal: The memory on disk, or None for none. With it every submission is written down before it is sent, and
             survives a crash. A file, which several clients and processes of one machine may share; or the URL of a
-            PostgreSQL database, ``postgresql://user@host/name``, which many machines may (the extra ``postgres``;
-            ``foxvideo journal init`` makes its tables).
+            PostgreSQL database, ``postgresql://user@host/name``, which many machines may (``pip install
+            'foxvideo[postgres]'``; ``foxvideo journal init`` makes its tables).
         save_to: A folder, which is made, into which each video is saved as soon as it is done, under its task's id;
             None for none. ``generate`` then waits for its file, ``close`` for all that are on their way; a failure
             that nobody waits for is one WARNING.
