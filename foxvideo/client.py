@@ -68,10 +68,10 @@ await client.resubmit("shot-18")  # the console does not show it; if it was made
 - **One process** follows 100,000 tasks. Each is polled when its end is likely (``foxvideo.schedule``).
 - **Many processes of one machine** may share one journal file. A key is bought once among them. The file must lie on a
   local disk: a network file system does not keep its locks.
-- **Many machines** share a journal in PostgreSQL: ``Client(journal="postgresql://user@host/name")``, after ``pip
-  install 'foxvideo[postgres]'``. Whoever may create a schema there runs ``foxvideo journal init`` once, or what ``foxvideo journal init
-  --print`` prints. Then a key is bought once among all of them, whatever hands the work out: a queue that delivers
-  twice does no harm where its job's name is the key.
+- **Many machines** share a journal in PostgreSQL: ``Client(journal="postgresql://user@host/name")``, after
+  ``pip install 'foxvideo[postgres]'``. Whoever may create a schema there runs ``foxvideo journal init`` once, or what
+  ``foxvideo journal init --print`` prints. Then a key is bought once among all of them, whatever hands the work out: a
+  queue that delivers twice does no harm where its job's name is the key.
 - A client is known to live by its **lease** in the database, ten seconds unless the URL says ``?lease=5``. What a
   silent client had planned is sent by the next one who submits its key; what it was sending is uncertain. A process
   that was stopped for longer looks at its own clock before it sends, and holds itself back. While the database is away,
@@ -180,8 +180,8 @@ class Client:
         sync_upstream: Whether polls ask the service to look upstream before it answers.
         journal: The memory on disk, or None for none. With it every submission is written down before it is sent, and
             survives a crash. A file, which several clients and processes of one machine may share; or the URL of a
-            PostgreSQL database, ``postgresql://user@host/name``, which many machines may (``pip install
-            'foxvideo[postgres]'``; ``foxvideo journal init`` makes its tables).
+            PostgreSQL database, ``postgresql://user@host/name``, which many machines may
+            (``pip install 'foxvideo[postgres]'``; ``foxvideo journal init`` makes its tables).
         save_to: A folder, which is made, into which each video is saved as soon as it is done, under its task's id;
             None for none. ``generate`` then waits for its file, ``close`` for all that are on their way; a failure
             that nobody waits for is one WARNING.
