@@ -56,7 +56,9 @@ def cluster() -> Iterator[str]:
             port = free.getsockname()[1]
         settings = [word for setting in _SETTINGS for word in ("-c", setting)]
         command = [server, "-D", data, "-p", str(port), "-k", folder, *settings]
-        running = subprocess.Popen(command, cwd="/", stderr=subprocess.DEVNULL, **user)  # noqa: S603 - ours
+        # It holds no pipe of ours: should this process be killed, nobody waits for one that is still open.
+        quiet: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+        running = subprocess.Popen(command, cwd="/", **quiet, **user)  # noqa: S603 - ours
         try:
             url = f"postgresql://fox@127.0.0.1:{port}"
             _wait(f"{url}/postgres")
