@@ -6,9 +6,7 @@ from typing import Any
 
 import attrs
 
-from foxvideo._journal.postgres import Database
-from foxvideo._journal.session import told
-from foxvideo.errors import JournalError
+from foxvideo._journal.postgres import Database, connected
 
 _OLDEST = 13  # of PostgreSQL: the first that makes random names by itself
 _CLOCK_SECONDS = 5.0
@@ -46,17 +44,9 @@ def inspect(url: str) -> tuple[Finding, ...]:
     Raises:
         JournalError: It cannot be reached.
     """
-    database = Database.of(url)
-    try:
-        import psycopg  # noqa: PLC0415 - an extra
-        from psycopg.rows import dict_row  # noqa: PLC0415
-
-        with psycopg.connect(**database.options(), row_factory=dict_row) as connection:
-            found = connection.execute(_QUERY.encode()).fetchone()
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is told
-        what, hint = told(error)
-        raise JournalError(f"{database.where}: {what}", submitted="no", hint=hint) from None
-    return tuple(findings(found or {}, time.time()))
+    with connected(Database.of(url)) as connection:
+        found = connection.execute(_QUERY).fetchone()
+    return tuple(findings(found, time.time()))
 
 
 def findings(found: Mapping[str, Any], now: float) -> Iterator[Finding]:

@@ -6,6 +6,8 @@ And what all statements have in common: they are written for the disk, by one th
 from collections.abc import Generator, Mapping, Sequence
 from typing import Any, TypeVar
 
+from foxvideo._journal.record import DIED
+
 T = TypeVar("T")
 Row = Mapping[str, Any]
 Statement = tuple[str, Mapping[str, object]]
@@ -16,7 +18,6 @@ class Away(Exception):
     """The database could not be reached for as long as the store has patience."""
 
 
-DIED = "submit: the client that sent it died before the reply"
 NOW = "extract(epoch FROM clock_timestamp())::float8"
 # Whatever role, database or pooler say, what is about money is on the disk when it is said to be.
 DURABLE = "durable AS MATERIALIZED (SELECT set_config('synchronous_commit', 'on', true) AS it)"

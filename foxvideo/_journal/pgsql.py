@@ -15,9 +15,13 @@ from pathlib import Path
 
 import attrs
 
-from foxvideo._journal.lease import ALIVE, DIED, DURABLE, NOW, Away, Row, Statement, Verb, reap
+from foxvideo._journal.lease import ALIVE, DURABLE, NOW, Away, Row, Statement, Verb, reap
 from foxvideo._journal.record import (
+    DEAD_SECONDS,
+    DIED,
+    MOST_LESSONS,
     SOURCES,
+    UPLOAD_SECONDS,
     Claim,
     Mine,
     RecordStatus,
@@ -41,15 +45,14 @@ _RECORD = """
     (SELECT count(*) FROM foxvideo.files f WHERE f.task_id = t.task_id) AS saved"""
 _NOTHING_MADE = "(t.status IN ('refused', 'withdrawn') OR (t.status = 'planned' AND t.owner IS NULL))"
 _LOOKS = 100  # at a key that others change; each time one of them was quicker
-_DEAD_SECONDS = 48 * 3600.0  # after that nothing is left of a task that could be fetched: links live 24 hours
-_UPLOAD_SECONDS = 72 * 3600.0  # as long as the service keeps an upload
-_MOST_DURATIONS = 1000
+# Whether it was taken from this client as *uncertain*, under whatever name it was sent.
+_TAKEN = f"(t.status = 'uncertain' AND t.error = '{DIED}' AND t.sender = ANY(%(names)s))"
+_LAST = "NOT EXISTS (SELECT 1 FROM foxvideo.tasks later WHERE later.key = t.key AND later.attempt > t.attempt)"
 # Whether a record is as the first try of the same statement left it, or as the death of its owner did since, under a
 # name that this client had: nothing has left for it then, and nobody has decided anything.
 _FIRST_TRY = f"""(
     %(again)s AND t.task_id IS NULL AND (t.owner IS NULL OR t.owner = ANY(%(names)s))
-    AND (t.status != 'uncertain' OR (t.error = '{DIED}' AND t.sender = ANY(%(names)s)))
-    AND NOT EXISTS (SELECT 1 FROM foxvideo.tasks later WHERE later.key = t.key AND later.attempt > t.attempt)
+    AND (t.status != 'uncertain' OR {_TAKEN}) AND {_LAST}
 )"""
 # What a record needs to be forgotten; a comparison with NULL is not true, so what is not known stays.
 _MAY_GO = f"""(
@@ -57,10 +60,10 @@ _MAY_GO = f"""(
     OR t.status = 'planned' AND t.owner IS NULL AND t.planned < %(before)s
     OR t.status IN ('failed', 'cancelled') AND t.ended < %(before)s
     OR t.status = 'completed' AND t.ended < %(before)s AND (
-        t.ended < {NOW} - {_DEAD_SECONDS}
+        t.ended < {NOW} - {DEAD_SECONDS}
         OR (SELECT count(*) FROM foxvideo.files f WHERE f.task_id = t.task_id) >= t.links
     )
-    OR t.status = 'accepted' AND t.accepted < %(before)s AND t.accepted < {NOW} - {_DEAD_SECONDS}
+    OR t.status = 'accepted' AND t.accepted < %(before)s AND t.accepted < {NOW} - {DEAD_SECONDS}
     OR t.status = 'uncertain' AND t.planned < %(before)s AND EXISTS (
         SELECT 1 FROM foxvideo.tasks AS later WHERE later.key = t.key AND later.attempt > t.attempt
         AND later.status IN ('accepted', 'completed', 'failed', 'cancelled')
@@ -223,10 +226,7 @@ def move(number: int, to: RecordStatus, *, error: str | None, task_id: str | Non
     if task_id is not None:
         columns["task_id"] = task_id
     changes, given = _changes(columns)
-    witness = f"""OR (
-        t.status = 'uncertain' AND t.error = '{DIED}' AND t.sender = ANY(%(names)s) AND t.task_id IS NULL
-        AND NOT EXISTS (SELECT 1 FROM foxvideo.tasks later WHERE later.key = t.key AND later.attempt > t.attempt)
-    )"""
+    witness = f"OR ({_TAKEN} AND t.task_id IS NULL AND {_LAST})"
     found = yield (
         f"""WITH {DURABLE}
         UPDATE foxvideo.tasks t SET owner = {"%(me)s" if to.under_way else "NULL"}, {changes} FROM durable
@@ -460,7 +460,7 @@ def files(task_id: str) -> Verb[Mapping[int, SavedFile]]:
 def uploaded(sha256: str, origin: str, url: str) -> Verb[None]:
     """Note under which URL a content was uploaded, and drop what the service has dropped."""
     yield (
-        f"""WITH old AS (DELETE FROM foxvideo.uploads WHERE uploaded < {NOW} - {_UPLOAD_SECONDS}
+        f"""WITH old AS (DELETE FROM foxvideo.uploads WHERE uploaded < {NOW} - {UPLOAD_SECONDS}
             AND (sha256, origin) IS DISTINCT FROM (%(sha256)s, %(origin)s))
         INSERT INTO foxvideo.uploads VALUES (%(sha256)s, %(origin)s, %(url)s, {NOW})
         ON CONFLICT (sha256, origin) DO UPDATE SET url = excluded.url, uploaded = excluded.uploaded RETURNING sha256""",
@@ -487,7 +487,7 @@ def learn(model: str, record: str) -> Verb[None]:
     """Note how a task of a model went, and drop the oldest of such notes."""
     yield (
         f"""WITH old AS (DELETE FROM foxvideo.durations WHERE number <= (
-            SELECT max(number) FROM foxvideo.durations) + 1 - {_MOST_DURATIONS})
+            SELECT max(number) FROM foxvideo.durations) + 1 - {MOST_LESSONS})
         INSERT INTO foxvideo.durations (model, record, ended) VALUES (%(model)s, %(record)s, {NOW})
         RETURNING number""",
         {"model": model, "record": record},

@@ -3,10 +3,11 @@
 Its verbs are in ``pgsql.py``, the connection and the lease in ``session.py``, the tables in ``postgres.sql``.
 """
 
-import os
+import contextlib
 import re
+from collections.abc import Iterator
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeGuard
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import attrs
@@ -14,7 +15,6 @@ import attrs
 from foxvideo._journal import pgsql
 from foxvideo._journal.session import Session, told
 from foxvideo._journal.verbs import Verbs
-from foxvideo._journal.work import Work
 from foxvideo.errors import JournalError
 
 _URL = re.compile(r"postgres(ql)?://")
@@ -23,14 +23,16 @@ _SHORTEST_LEASE = 1.0
 _PATIENCE = 30.0
 
 
-def is_postgres(place: object) -> bool:
+def is_postgres(place: object) -> TypeGuard[str]:
     """Whether what names a journal is the URL of a PostgreSQL database."""
     return isinstance(place, str) and _URL.match(place) is not None
 
 
-def shown(url: str) -> str:
-    """Return the URL of a database without its password, and without what may hold another."""
-    parts = urlsplit(url)
+def shown(place: object) -> str:
+    """Return a place as it may be shown: the URL of a database without its password, and what may hold another."""
+    if not is_postgres(place):
+        return str(place)
+    parts = urlsplit(place)
     user, at, host = parts.netloc.rpartition("@")
     return f"{parts.scheme}://{user.partition(':')[0]}{at}{host}{parts.path}"
 
@@ -83,7 +85,7 @@ class Database:
 
 
 @attrs.define(eq=False)
-class PostgresStore(Verbs):
+class PostgresStore(Verbs[Session]):
     """A ``Store`` in a database; each verb is described there.
 
     Nothing is connected before the first use. What was opened belongs to the process that did it: a child that is
@@ -102,7 +104,6 @@ class PostgresStore(Verbs):
     url: str = attrs.field(repr=False)
     patience: float = attrs.field(factory=lambda: _PATIENCE, kw_only=True)
     database: Database = attrs.field(init=False)
-    _sessions: dict[int, Session] = attrs.field(factory=dict, init=False, repr=False)  # by process
 
     def __attrs_post_init__(self) -> None:
         self.database = Database.of(self.url)
@@ -112,37 +113,26 @@ class PostgresStore(Verbs):
         """The database, as an error shows it."""
         return self.database.where
 
-    @property
-    def owner(self) -> str:
-        return self._session().owner
-
-    @property
-    def commits(self) -> int:
-        """How many transactions were sent."""
-        return self._session().commits
-
     def still_mine(self) -> bool:
-        return self._session().still_mine()
+        return self._here().still_mine()
 
-    def _begin(self, work: Work) -> None:
-        self._session().do(work)
+    def _open(self) -> Session:
+        database = self.database
+        return Session(database.options(), database.where, database.lease, self.patience)
 
-    async def _close(self) -> None:
-        session = self._sessions.get(os.getpid())
-        if session is not None and session.used:
-            await session.close()
 
-    def _session(self) -> Session:
-        """Return what this process has open."""
-        here = self._sessions.get(os.getpid())
-        if here is None:
-            if any(session.used for session in self._sessions.values()):
-                what = "the journal was opened before this process was forked"
-                raise JournalError(what, submitted="no", hint="make a client of its own in each process")
-            database = self.database
-            here = Session(database.options(), database.where, database.lease, self.patience)
-            self._sessions[os.getpid()] = here
-        return here
+@contextlib.contextmanager
+def connected(database: Database) -> Iterator[Any]:
+    """Connect to a database for a moment; rows are mappings. What breaks is a ``JournalError``."""
+    try:
+        import psycopg  # noqa: PLC0415 - an extra
+        from psycopg.rows import dict_row  # noqa: PLC0415
+
+        with psycopg.connect(**database.options(), row_factory=dict_row) as connection:
+            yield connection
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is told
+        what, hint = told(error)
+        raise JournalError(f"{database.where}: {what}", submitted="no", hint=hint) from None
 
 
 def init(url: str) -> None:
@@ -151,14 +141,5 @@ def init(url: str) -> None:
     Raises:
         JournalError: There are some already, the role may not, or the database cannot be reached.
     """
-    database = Database.of(url)
-    try:
-        import psycopg  # noqa: PLC0415 - an extra
-
-        with psycopg.connect(**database.options()) as connection:
-            connection.execute(pgsql.SCHEMA.read_text(encoding="utf-8").encode())
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is told
-        what, hint = told(error)
-        if type(error).__name__ == "DuplicateSchema":
-            what, hint = "the database has a journal already", "use it as it is"
-        raise JournalError(f"{database.where}: {what}", submitted="no", hint=hint) from None
+    with connected(Database.of(url)) as connection:
+        connection.execute(pgsql.SCHEMA.read_text(encoding="utf-8").encode())

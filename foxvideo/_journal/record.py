@@ -33,6 +33,15 @@ import attrs
 from foxvideo.errors import KeyConflict, KeyStateError, Submitted
 from foxvideo.state import moment, shown
 
+DEAD_SECONDS = 48 * 3600.0
+"""After that nothing is left of a task that could be fetched: links live 24 hours."""
+UPLOAD_SECONDS = 72 * 3600.0
+"""As long as the service keeps an upload."""
+MOST_LESSONS = 1000
+"""Of the schedule that are kept."""
+DIED = "submit: the client that sent it died before the reply"
+"""Why a record is uncertain that was taken from a dead owner."""
+
 
 class RecordStatus(enum.StrEnum):
     """Where a submission stands, as far as the disk knows.

@@ -9,23 +9,20 @@ counted here on a clock that runs while the machine sleeps, and from *before* th
 stopped for longer knows that others may have taken it for dead, before it sends anything.
 """
 
-import asyncio
-import concurrent.futures
 import contextlib
 import logging
 import threading
 import time
-import uuid
 import weakref
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from foxvideo._journal import lease, pgsql
+from foxvideo._journal import lease, owners, pgsql
 from foxvideo._journal.lease import Row, Statement
 from foxvideo._journal.schema import storable
-from foxvideo._journal.work import Work, deliver
+from foxvideo._journal.work import Work, Worker
 from foxvideo.errors import FoxError, JournalError
 
 if TYPE_CHECKING:
@@ -48,7 +45,7 @@ def boot_time() -> float:
 
 
 @attrs.define(eq=False)
-class Session:
+class Session(Worker):
     """What one process has open of a journal in PostgreSQL.
 
     Attributes:
@@ -65,64 +62,21 @@ class Session:
     where: str
     lease: float
     patience: float
-    owner: str = attrs.field(factory=lambda: uuid.uuid4().hex, init=False)
-    used: bool = attrs.field(default=False, init=False)
-    commits: int = attrs.field(default=0, init=False)
     _names: list[str] = attrs.field(factory=list, init=False)
+    _kept_alive: bool = attrs.field(default=False, init=False)
     _valid_until: float = attrs.field(default=0.0, init=False)
     _renew_at: float = attrs.field(default=0.0, init=False)
     _connection: "psycopg.Connection[dict[str, Any]] | None" = attrs.field(default=None, init=False)
-    _waiting: list[Work] = attrs.field(factory=list, init=False)
-    _scheduled: asyncio.AbstractEventLoop | None = attrs.field(default=None, init=False)
-    _mutex: threading.Lock = attrs.field(factory=threading.Lock, init=False)
-    _closing: threading.Event = attrs.field(factory=threading.Event, init=False)
-    _thread: concurrent.futures.ThreadPoolExecutor = attrs.field(
-        factory=lambda: concurrent.futures.ThreadPoolExecutor(1, "foxvideo-journal"), init=False
-    )
 
     def still_mine(self) -> bool:
         """Whether nobody can have taken this client for dead."""
         return boot_time() < self._valid_until
 
-    # --- On the event loop ---
-
-    def do(self, work: Work) -> None:
-        """Run an operation together with all that waits."""
-        if not self.used:
-            self.used = True
-            threading.Thread(target=_keep_alive, args=(weakref.ref(self), self._closing), daemon=True).start()
-        loop = work.future.get_loop()
-        with self._mutex:
-            self._waiting.append(work)
-            begin, self._scheduled = self._scheduled is not loop, loop
-        if begin:  # once everything that is ready now has asked, too
-            loop.call_soon(loop.run_in_executor, self._thread, self._work)
-
-    async def close(self) -> None:
-        """Write what waits, and let go of everything; not cut by cancelling."""
-        self._closing.set()
-        await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._thread, self._shut))
-
     # --- In the thread ---
-
-    def _work(self) -> None:
-        while batch := self._taken():
-            try:
-                outcomes = self._outcomes(batch)
-            except Exception as error:  # noqa: BLE001 - whatever it is, somebody waits for an answer
-                outcomes = [self._failed(work, error) for work in batch]
-            deliver(batch, outcomes)
 
     def _failed(self, work: Work, error: Exception) -> JournalError:
         what, hint = told(error)
         return work.failed(f"{self.where}: {what}", hint)
-
-    def _taken(self) -> Sequence[Work]:
-        with self._mutex:
-            batch, self._waiting = self._waiting, []
-            if not batch:
-                self._scheduled = None
-            return batch
 
     def _outcomes(self, batch: Sequence[Work]) -> Sequence[object]:
         """Run operations side by side, each in its own order, and return what each comes to."""
@@ -224,9 +178,12 @@ class Session:
     def _beat(self, connection: "psycopg.Connection[dict[str, Any]]") -> None:
         """Renew the lease; a client that was taken for dead meanwhile becomes a new owner."""
         asked_at = boot_time()  # before, so that the lease is never believed to be longer than it is
+        if not self._kept_alive:
+            threading.Thread(target=_keep_alive, args=(weakref.ref(self), self._closing), daemon=True).start()
+            self._kept_alive = True
         if not self._names or not connection.execute(*self._filled((lease.BEAT, {}), again=False)).fetchall():
             if self._names:
-                self.owner = uuid.uuid4().hex
+                self.owner = owners.new_name()
             connection.execute(*self._filled((lease.JOIN, {}), again=False))
             self._names.append(self.owner)
         self._valid_until = asked_at + self.lease * _MARGIN
@@ -245,14 +202,12 @@ class Session:
         except Exception:  # noqa: BLE001 - whoever wants something next will hear of it
             self._drop()
 
-    def _shut(self) -> None:
-        self._work()
+    def _let_go(self) -> None:
         if self._connection is not None and self._names:
             with contextlib.suppress(Exception):  # else others find out, a lease later
                 self._connection.execute(*self._filled((lease.LEAVE, {}), again=True))
         self._drop()
         self._valid_until = 0.0
-        self._thread.shutdown(wait=False)
 
     def _drop(self) -> None:
         if self._connection is not None:
@@ -283,6 +238,7 @@ def told(error: Exception) -> tuple[str, str]:
     known = {
         "UndefinedTable": ("the database has no journal of foxvideo", _INIT),
         "InvalidSchemaName": ("the database has no journal of foxvideo", _INIT),
+        "DuplicateSchema": ("the database has a journal already", "use it as it is"),
         "InsufficientPrivilege": (words, "grant it to this role: foxvideo journal init --print shows what there is"),
         "ReadOnlySqlTransaction": ("the database takes no writes", "name the primary"),
         "InvalidSqlStatementName": (words, _POOLER),

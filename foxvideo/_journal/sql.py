@@ -12,7 +12,11 @@ from pathlib import Path
 import attrs
 
 from foxvideo._journal.record import (
+    DEAD_SECONDS,
+    DIED,
+    MOST_LESSONS,
     SOURCES,
+    UPLOAD_SECONDS,
     Claim,
     Mine,
     RecordStatus,
@@ -34,9 +38,6 @@ _RECORDS = """
     FROM tasks
 """
 _NOTHING_MADE = "(status IN ('refused', 'withdrawn') OR (status = 'planned' AND owner IS NULL))"
-_DEAD_SECONDS = 48 * 3600.0  # after that nothing is left of a task that could be fetched: links live 24 hours
-_UPLOAD_SECONDS = 72 * 3600.0  # as long as the service keeps an upload
-_MOST_DURATIONS = 1000
 # What a record needs to be forgotten; a comparison with NULL is not true, so what is not known stays.
 _MAY_GO = """(
     status IN ('refused', 'withdrawn') AND coalesce(ended, planned) < :before
@@ -270,9 +271,8 @@ def _bury_the_dead(tx: Transaction) -> None:
 
 def _bury(tx: Transaction, owner: str) -> None:
     """Take its records from a dead owner: what was planned is free, what was being sent is uncertain."""
-    why = "submit: the client that sent it died before the reply"
     uncertain = effects_of(RecordStatus.UNCERTAIN, owner=None, now=tx.now)
-    tx.update({**uncertain, "error": why}, "owner = ? AND status = 'sending'", owner)
+    tx.update({**uncertain, "error": DIED}, "owner = ? AND status = 'sending'", owner)
     tx.update({"owner": None}, "owner = ?", owner)
 
 
@@ -286,7 +286,7 @@ def forget(tx: Transaction, before: float) -> int:
     """
     _bury_the_dead(tx)
     stay = f"SELECT key FROM tasks WHERE {_MAY_GO} IS NOT TRUE"  # noqa: S608 - ours
-    times = {"before": before, "dead": tx.now - _DEAD_SECONDS}
+    times = {"before": before, "dead": tx.now - DEAD_SECONDS}
     gone = tx.db.execute(f"SELECT number, task_id FROM tasks WHERE key NOT IN ({stay})", times).fetchall()  # noqa: S608 - ours
     tx.db.executemany("DELETE FROM tasks WHERE number = ?", [(number,) for number, _ in gone])
     tx.db.executemany("DELETE FROM files WHERE task_id = ?", [(task_id,) for _, task_id in gone if task_id])
@@ -315,7 +315,7 @@ def files(tx: Transaction, task_id: str) -> Mapping[int, SavedFile]:
 
 def uploaded(tx: Transaction, sha256: str, origin: str, url: str) -> None:
     """Note under which URL a content was uploaded, and drop what the service has dropped."""
-    tx.run("DELETE FROM uploads WHERE uploaded < ?", tx.now - _UPLOAD_SECONDS)
+    tx.run("DELETE FROM uploads WHERE uploaded < ?", tx.now - UPLOAD_SECONDS)
     tx.run("INSERT OR REPLACE INTO uploads VALUES (?, ?, ?, ?)", sha256, origin, url, tx.now)
 
 
@@ -335,7 +335,7 @@ def forget_uploads(tx: Transaction, names: Iterable[str]) -> None:
 def learn(tx: Transaction, model: str, record: str) -> None:
     """Note how a task of a model went, and drop the oldest of such notes."""
     tx.run("INSERT INTO durations (model, record, ended) VALUES (?, ?, ?)", model, record, tx.now)
-    tx.run("DELETE FROM durations WHERE number <= (SELECT max(number) FROM durations) - ?", _MOST_DURATIONS)
+    tx.run("DELETE FROM durations WHERE number <= (SELECT max(number) FROM durations) - ?", MOST_LESSONS)
 
 
 def learned(tx: Transaction, most: int) -> tuple[str, ...]:

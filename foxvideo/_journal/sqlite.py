@@ -1,17 +1,17 @@
 """A store in one SQLite file, which clients of many processes of one machine may share."""
 
-import os
 from pathlib import Path
 from types import ModuleType
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import attrs
 
 from foxvideo._journal import sql
 from foxvideo._journal.verbs import Verbs
-from foxvideo._journal.work import Work
 from foxvideo._journal.writer import Writer
-from foxvideo.errors import JournalError
+
+if TYPE_CHECKING:
+    import os
 
 
 def _absolute(path: "str | os.PathLike[str]") -> Path:
@@ -19,7 +19,7 @@ def _absolute(path: "str | os.PathLike[str]") -> Path:
 
 
 @attrs.define(eq=False)
-class SqliteStore(Verbs):
+class SqliteStore(Verbs[Writer]):
     """A ``Store`` in one file; each verb is described there.
 
     The file is made with mode 0600 where there is none; its folder must exist, on a local disk. It goes by its real
@@ -38,39 +38,14 @@ class SqliteStore(Verbs):
     operations: ClassVar[ModuleType] = sql
     path: Path = attrs.field(converter=_absolute)
     patience: float = attrs.field(default=30.0, kw_only=True)
-    _writers: dict[int, Writer] = attrs.field(factory=dict, init=False, repr=False)  # by process
 
     @property
     def place(self) -> str:
         """The path, as an error shows it."""
         return str(self.path)
 
-    @property
-    def owner(self) -> str:
-        return self._writer().owner
-
-    @property
-    def commits(self) -> int:
-        """How often something was synced to the disk."""
-        return self._writer().commits
-
     def still_mine(self) -> bool:
         return True  # the lock of a process that is stopped stays its own
 
-    def _begin(self, work: Work) -> None:
-        self._writer().do(work)
-
-    async def _close(self) -> None:
-        writer = self._writers.get(os.getpid())
-        if writer is not None and writer.used:
-            await writer.close()
-
-    def _writer(self) -> Writer:
-        """Return what this process has open."""
-        here = self._writers.get(os.getpid())
-        if here is None:
-            if any(writer.used for writer in self._writers.values()):
-                what = "the journal was opened before this process was forked"
-                raise JournalError(what, submitted="no", hint="make a client of its own in each process")
-            here = self._writers.setdefault(os.getpid(), Writer(self.path, self.patience))
-        return here
+    def _open(self) -> Writer:
+        return Writer(self.path, self.patience)

@@ -2,22 +2,25 @@
 
 import abc
 import asyncio
+import os
 from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import attrs
 
 from foxvideo._journal.record import MOVES, Claim, Mine, RecordStatus, TaskRecord
 from foxvideo._journal.store import Store
-from foxvideo._journal.work import Work
+from foxvideo._journal.work import Work, Worker
 from foxvideo.errors import JournalError, Submitted
 from foxvideo.media import SavedFile
 
+W = TypeVar("W", bound=Worker)
+
 
 @attrs.define(eq=False)
-class Verbs(Store):
-    """A ``Store`` whose verbs are functions of a module, done by a thread in the order of the calls.
+class Verbs(Store, Generic[W]):
+    """A ``Store`` whose verbs are functions of a module, done by a worker in each process.
 
     Attributes:
         operations: The module; its functions have the names of the verbs.
@@ -26,6 +29,7 @@ class Verbs(Store):
 
     operations: ClassVar[ModuleType]
     closed: bool = attrs.field(default=False, init=False)
+    _workers: dict[int, W] = attrs.field(factory=dict, init=False, repr=False)  # by process
 
     @property
     @abc.abstractmethod
@@ -33,12 +37,17 @@ class Verbs(Store):
         """Where the journal lies, as an error shows it."""
 
     @abc.abstractmethod
-    def _begin(self, work: Work) -> None:
-        """Have an operation done; its error is one of the store or of what it was asked."""
+    def _open(self) -> W:
+        """Return a worker that has not begun anything."""
 
-    @abc.abstractmethod
-    async def _close(self) -> None:
-        """Write what waits, and let go of what this client owned."""
+    @property
+    def owner(self) -> str:
+        return self._here().owner
+
+    @property
+    def commits(self) -> int:
+        """How many transactions there were, each synced to the disk."""
+        return self._here().commits
 
     def claim(self, claim: Claim) -> asyncio.Future[Mine | TaskRecord]:
         return self._do("no", self.operations.claim, claim)
@@ -132,7 +141,9 @@ class Verbs(Store):
     async def close(self) -> None:
         if not self.closed:
             self.closed = True
-            await self._close()
+            worker = self._workers.get(os.getpid())
+            if worker is not None and worker.used:
+                await worker.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -148,7 +159,7 @@ class Verbs(Store):
         work = Work(submitted, operation, args, kwargs, future)
         try:
             self._refuse_closed()
-            self._begin(work)
+            self._here().do(work)
         except JournalError as error:
             future.set_exception(work.failed(f"{self.place}: {error.what}", error.hint))
             future.exception()  # nobody may be left to look at it
@@ -157,3 +168,13 @@ class Verbs(Store):
     def _refuse_closed(self) -> None:
         if self.closed:
             raise JournalError("the journal is closed", submitted="no", hint="make a new client")
+
+    def _here(self) -> W:
+        """Return what this process has open."""
+        here = self._workers.get(os.getpid())
+        if here is None:
+            if any(worker.used for worker in self._workers.values()):
+                what = "the journal was opened before this process was forked"
+                raise JournalError(what, submitted="no", hint="make a client of its own in each process")
+            here = self._workers.setdefault(os.getpid(), self._open())
+        return here

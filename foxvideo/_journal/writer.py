@@ -8,8 +8,6 @@ of its parent, for that connection and for its own ones to the same file. So who
 written and closes all connections first, which the parent opens again when it needs them.
 """
 
-import asyncio
-import concurrent.futures
 import contextlib
 import os
 import threading
@@ -25,7 +23,7 @@ from foxvideo import _locks
 from foxvideo._journal import owners, schema, trouble
 from foxvideo._journal.place import ANEW, Place
 from foxvideo._journal.schema import Transaction
-from foxvideo._journal.work import Work, deliver
+from foxvideo._journal.work import Work, Worker
 from foxvideo.errors import FoxError, JournalError
 
 if TYPE_CHECKING:
@@ -35,90 +33,39 @@ _LONG = 0.05  # seconds after which a check is worth nothing any more: a slow di
 
 
 @attrs.define(eq=False)
-class Writer:
+class Writer(Worker):
     """What one process has open of a journal for one client.
 
     Attributes:
         path: Where the journal was said to be.
         patience: Seconds to wait for another process that writes.
-        owner: The name under which the client owns records.
-        commits: How often something was synced to the disk.
-        used: Whether anything was begun, so that there may be a thread, a lock and a connection.
     """
 
     path: Path
     patience: float
-    owner: str = attrs.field(factory=owners.new_name, init=False)
-    commits: int = attrs.field(default=0, init=False)
-    used: bool = attrs.field(default=False, init=False)
     _place: Place | None = attrs.field(default=None, init=False)
     _identity: str | None = attrs.field(default=None, init=False)
     _lock: int | None = attrs.field(default=None, init=False)
     _lock_path: Path = attrs.field(factory=Path, init=False)
     _connection: "sqlite3.Connection | None" = attrs.field(default=None, init=False)
     _idle: threading.RLock = attrs.field(factory=threading.RLock, init=False)  # or held by the thread while it works
-    _waiting: list[Work] = attrs.field(factory=list, init=False)
-    _closing: bool = attrs.field(default=False, init=False)
-    _scheduled: asyncio.AbstractEventLoop | None = attrs.field(default=None, init=False)
-    _mutex: threading.Lock = attrs.field(factory=threading.Lock, init=False)
-    _thread: concurrent.futures.ThreadPoolExecutor = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._thread = concurrent.futures.ThreadPoolExecutor(1, "foxvideo-journal")
         with _forking:
             _writers.add(self)
 
-    # --- On the event loop ---
-
-    def do(self, work: Work) -> None:
-        """Run an operation in one transaction with all that waits; its error undoes nothing else."""
-        self.used = True
-        loop = work.future.get_loop()
-        with self._mutex:
-            self._waiting.append(work)
-            begin, self._scheduled = self._scheduled is not loop, loop
-        if begin:  # once everything that is ready now has asked, too
-            loop.call_soon(self._begin, loop)
-
-    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self._closing:  # which writes all that waits
-            return
-        try:
-            loop.run_in_executor(self._thread, self._work)
-        except RuntimeError as error:  # the system gives no thread
-            while batch := self._taken():
-                deliver(batch, [self._failed(work, error) for work in batch])
-
-    async def close(self) -> None:
-        """Write what waits, and let go of everything; not cut by cancelling."""
-        self._closing = True
-        await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._thread, self.shut))
-
     # --- In the thread ---
 
-    def _work(self) -> None:
-        while batch := self._taken():
-            with self._idle:
-                outcomes = self._transact(batch)
-            deliver(batch, outcomes)
+    def _outcomes(self, batch: Sequence[Work]) -> Sequence[object]:
+        with self._idle:
+            return self._transact(batch)
 
-    def _taken(self) -> Sequence[Work]:
-        """Take all that waits; once that is nothing, the next who asks begins anew."""
-        with self._mutex:
-            batch, self._waiting = self._waiting, []
-            if not batch:
-                self._scheduled = None
-            return batch
-
-    def shut(self) -> None:
-        """Write what waits, and let go of everything."""
-        self._work()
+    def _let_go(self) -> None:
         with self._idle:
             self._disconnect()
         if self._lock is not None:
             owners.drop(self._lock, self._lock_path)
             self._lock = None
-        self._thread.shutdown(wait=False)
 
     def _transact(self, batch: Sequence[Work]) -> Sequence[object]:
         """Run all that waits in one transaction, and return what each comes to."""

@@ -15,7 +15,6 @@ import platformdirs
 
 from foxvideo._aio import in_thread
 from foxvideo._journal import Place, RecordStatus, TaskRecord, is_postgres, store_at
-from foxvideo._journal.postgres import shown as shown_url
 from foxvideo.cli.command import Option
 
 PLACE = "FOXVIDEO_JOURNAL"
@@ -35,11 +34,6 @@ journal_option: Option = click.option(
     metavar="PATH|URL",
     help=f"What remembers submissions: a file, or a PostgreSQL database. [default: {PLACE}, else a file of yours]",
 )
-
-
-def shown(place: Place) -> str:
-    """Return a place as it may be shown: the URL of a database without its password."""
-    return shown_url(place) if isinstance(place, str) else str(place)
 
 
 def place(given: Place | None) -> Place:

@@ -25,7 +25,7 @@ from typing import Any
 import click
 
 from foxvideo._engine.ends import end_of
-from foxvideo._journal.postgres import is_postgres, shown
+from foxvideo._journal.postgres import shown
 from foxvideo.errors import (
     AuthenticationError,
     ClientClosed,
@@ -129,8 +129,7 @@ def next_command(options: Mapping[str, Any], *words: str) -> str:
     """Return a command that works with the same host and journal as the one with these options."""
     for name in _KEPT:
         if options.get(name):
-            value = options[name]
-            words = (*words, f"--{name.replace('_', '-')}", shown(value) if is_postgres(value) else str(value))
+            words = (*words, f"--{name.replace('_', '-')}", shown(options[name]))
     return shlex.join(["foxvideo", *words])
 
 

@@ -397,7 +397,7 @@ def test_what_was_asked_for_is_written_although_the_loop_has_ended(path: Path) -
         loop.run_until_complete(asyncio.sleep(0))  # it is handed to the thread
         loop.close()
         other.execute("ROLLBACK")
-    writer = store._writer()
+    writer = store._here()
     writer._thread.submit(writer.shut).result()
     assert sql(path, "SELECT key FROM tasks") == [("shot-1",)]
 

@@ -256,7 +256,7 @@ async def test_a_close_that_is_cut_closes_all_the_same(store: SqliteStore, path:
     closing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await closing
-    await asyncio.to_thread(store._writer()._thread.shutdown)
+    await asyncio.to_thread(store._here()._thread.shutdown)
     assert [found.name for found in path.parent.iterdir()] == ["videos.db"]
 
 
@@ -267,7 +267,7 @@ async def test_a_lock_that_cannot_be_removed_is_let_go(store: SqliteStore, path:
     lock.unlink()
     lock.mkdir()
     await store.close()
-    assert store._writer()._lock is None
+    assert store._here()._lock is None
     lock.rmdir()
 
 
@@ -293,6 +293,6 @@ async def test_another_process_does_not_take_the_log_away_from_two_clients_of_on
 def test_a_writer_that_was_never_used_has_nothing_to_close(path: Path) -> None:
     """No thread is started for that."""
     store = SqliteStore(path)
-    assert isinstance(store._writer(), Writer)
+    assert isinstance(store._here(), Writer)
     asyncio.run(store.close())
     assert not place._found(path)

@@ -216,7 +216,7 @@ async def test_a_journal_that_was_replaced_is_not_written_to_by_who_had_the_old_
 async def test_a_connection_that_broke_is_not_made_anew_to_another_journal(store: SqliteStore, path: Path) -> None:
     """Though it may have got the number of the same inode."""
     await bring(store, RecordStatus.SENDING)
-    store._writer()._disconnect()
+    store._here()._disconnect()
     sql(path, "UPDATE journal SET identity = 'another'")
     with pytest.raises(JournalError, match="another journal"):
         await store.look("shot-1")

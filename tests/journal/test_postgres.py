@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,10 @@ from forking import forked
 from journals import CLAIM, bring, claiming, newest
 
 from foxvideo import Client, Every, GrokTextToVideo, JournalError, RecordStatus, SubmitUncertain, Video
-from foxvideo._journal import Mine, PostgresStore, lease, session
+from foxvideo._journal import Mine, PostgresStore, session
 from foxvideo._journal.inspection import findings, inspect
 from foxvideo._journal.postgres import Database, init
+from foxvideo._journal.record import DIED
 from foxvideo._journal.session import Session
 from foxvideo.emulator import Emulator, Fault
 
@@ -28,7 +30,7 @@ SHOT = GrokTextToVideo(prompt="A kite")
 
 
 def _session(store: PostgresStore) -> Session:
-    return store._session()
+    return store._here()
 
 
 def die(url: str, store: PostgresStore) -> None:
@@ -266,18 +268,24 @@ VERBS: dict[str, tuple[RecordStatus | None, Callable[[PostgresStore], Any], Reco
 }
 
 
+async def _prepare(store: PostgresStore, verb: str, database: str) -> None:
+    """Bring a record to where a verb begins."""
+    before, _, _ = VERBS[verb]
+    if before is not None:
+        await bring(store, before)
+    if verb == "take":  # it was never sent
+        execute(database, "UPDATE tasks SET sent = NULL")
+
+
 @pytest.mark.parametrize("later", [0, 1])
 @pytest.mark.parametrize("verb", VERBS)
 async def test_a_verb_whose_reply_was_lost_finds_its_own_first_try(
     verb: str, later: int, database: str, losing: Callable[..., None]
 ) -> None:
     """It comes to what it would have come to, and makes nothing twice."""
-    before, act, after = VERBS[verb]
+    _, act, after = VERBS[verb]
     async with PostgresStore(database) as store:
-        if before is not None:
-            await bring(store, before)
-        if verb == "take":
-            execute(database, "UPDATE tasks SET sent = NULL")
+        await _prepare(store, verb, database)
         before_all = len(await store.records())
         losing(later)
         came_to = await act(store)
@@ -295,12 +303,9 @@ async def test_a_first_try_is_found_though_its_client_was_taken_for_dead_since(
     verb: str, database: str, losing: Callable[..., None]
 ) -> None:
     """The database was away for longer than the lease; nothing has left, so nothing is uncertain."""
-    before, act, after = VERBS[verb]
+    _, act, after = VERBS[verb]
     async with PostgresStore(database) as store:
-        if before is not None:
-            await bring(store, before)
-        if verb == "take":
-            execute(database, "UPDATE tasks SET sent = NULL")
+        await _prepare(store, verb, database)
 
         def bury() -> None:
             execute(database, "DELETE FROM owners")
@@ -308,7 +313,7 @@ async def test_a_first_try_is_found_though_its_client_was_taken_for_dead_since(
                 database,
                 """UPDATE tasks SET owner = NULL, error = CASE status WHEN 'sending' THEN ? END,
                 status = CASE status WHEN 'sending' THEN 'uncertain' ELSE status END WHERE owner IS NOT NULL""",
-                lease.DIED,
+                DIED,
             )
             _session(store)._renew_at = 0.0
 
@@ -494,6 +499,22 @@ def test_a_store_that_was_opened_before_a_fork_says_so_in_the_child(database: st
             assert await store.sending(1)
 
     asyncio.run(main())
+
+
+async def test_who_asks_is_answered_where_the_system_gives_no_thread(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As for a file; and the next one may have better luck."""
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async with PostgresStore(database) as store:
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", refuse)
+            with pytest.raises(JournalError, match="new thread"):
+                await store.claim(CLAIM)
+        assert isinstance(await store.claim(CLAIM), Mine)
 
 
 async def test_the_lease_is_renewed_though_the_loop_is_busy(database: str) -> None:

@@ -131,7 +131,7 @@ def refused(error: JournalError, path: Path) -> None:
 
 def connection(store: SqliteStore) -> sqlite3.Connection:
     """Return the connection of a store that is open."""
-    db = store._writer()._connection
+    db = store._here()._connection
     assert db is not None
     return db
 

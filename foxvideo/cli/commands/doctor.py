@@ -18,10 +18,11 @@ import yarl
 from foxvideo._http.proxy import ProxyUnusable, of_environment
 from foxvideo._journal import Place, TaskRecord
 from foxvideo._journal.inspection import Finding, inspect
+from foxvideo._journal.postgres import shown
 from foxvideo._wire.redact import without_credentials
 from foxvideo.cli import outcome
 from foxvideo.cli.command import Command, base_url_option, json_option, print_json, run
-from foxvideo.cli.journal import PLACE, journal_option, place, read, running, shown, undecided
+from foxvideo.cli.journal import PLACE, journal_option, place, read, running, undecided
 from foxvideo.client import DEFAULT_BASE_URL, Client
 from foxvideo.errors import AuthenticationError, FoxError, JournalError
 from foxvideo.requests.generic import (

@@ -4,9 +4,9 @@ import click
 
 from foxvideo._journal import Place, is_postgres
 from foxvideo._journal.pgsql import SCHEMA
-from foxvideo._journal.postgres import init as make
+from foxvideo._journal.postgres import init as make, shown
 from foxvideo.cli import command
-from foxvideo.cli.journal import PLACE, journal_option, place, shown
+from foxvideo.cli.journal import PLACE, journal_option, place
 
 
 @click.group()
@@ -31,7 +31,7 @@ def init(*, journal: Place | None, only_print: bool) -> None:
         click.echo(SCHEMA.read_text(encoding="utf-8"), nl=False)
         return
     where = place(journal)
-    if not isinstance(where, str) or not is_postgres(where):
+    if not is_postgres(where):
         raise click.UsageError(f"name a database by --journal or {PLACE}: postgresql://user@host/name")
     make(where)
     click.echo(f"made a journal in {shown(where)}")

@@ -12,8 +12,9 @@ import click
 from rich.cells import cell_len, set_cell_size
 
 from foxvideo._journal import Place, RecordStatus, TaskRecord
+from foxvideo._journal.postgres import shown
 from foxvideo.cli import command, spans
-from foxvideo.cli.journal import journal_option, place, read, shown, there, undecided
+from foxvideo.cli.journal import journal_option, place, read, there, undecided
 
 _NONE, _GAP = "-", "  "
 _BY_WORTH = ("ID", "STATE", "KEY", "AGE", "PROMPT", "FILE", "CREDITS", "MODEL", "HOST")  # what is left out last first
