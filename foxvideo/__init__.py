@@ -83,7 +83,7 @@ For a folder of videos from a list of requests, with a budget, see ``foxvideo.ba
 
 from foxvideo._journal.record import RecordStatus, TaskRecord
 from foxvideo._version import __version__
-from foxvideo.account import Balance, Prices
+from foxvideo.account import AccountUse, Balance, Limits, Prices
 from foxvideo.client import Client
 from foxvideo.errors import (
     AuthenticationError,
@@ -97,6 +97,7 @@ from foxvideo.errors import (
     JournalError,
     KeyConflict,
     KeyStateError,
+    LimitReached,
     ModelUnavailable,
     RateLimited,
     ResultExpired,
@@ -127,6 +128,7 @@ from foxvideo.task import VideoTask
 from foxvideo.video import Video
 
 __all__ = [
+    "AccountUse",
     "AuthenticationError",
     "BadReply",
     "Balance",
@@ -147,6 +149,8 @@ __all__ = [
     "KeyConflict",
     "KeyStateError",
     "Learned",
+    "LimitReached",
+    "Limits",
     "Media",
     "ModelUnavailable",
     "Prices",

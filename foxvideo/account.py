@@ -1,4 +1,4 @@
-"""What a key has left, and what things cost.
+"""What a key has left, what things cost, and what all clients together may do with an account.
 
 ```python
 balance, prices = await client.balance(), await client.prices()
@@ -7,6 +7,23 @@ print(balance.dollars, prices.estimate(shots[0]))  # US dollars; None where the 
 
 No page of FoxAPI shows these replies. Their names are those that public clients of the service read, so anything may be
 missing, and is None then.
+
+## Limits that clients share
+
+An account has one purse and one rate, however many programs use it. Clients that share a journal share its limits:
+
+```python
+await client.set_limits(Limits(max_active=40, per_second=2.0, max_credits=5000))
+```
+
+Each client of each machine then waits until there is a place, and none takes one that another has taken. A submission
+that waits costs nothing, and its ``task_timeout`` does not run. When a submission of one client gets a 429, all of them
+slow down. Where the service refuses the account itself (401, 402), nothing more leaves until somebody says
+``await client.go_on()``; and neither does what could pass ``max_credits``. These two end in ``LimitReached``.
+``await client.limits()`` says where the account stands, and so does ``foxvideo limits`` in a shell.
+
+The limits belong to a *name* of the account, ``Client(account="studio")``, which is ``FOXVIDEO_ACCOUNT`` or ``default``
+where none is given. An API key is never written down.
 """
 
 import datetime as dt
@@ -16,13 +33,14 @@ from typing import Self
 import attrs
 
 from foxvideo import catalogue
+from foxvideo._journal.limits import AccountUse, Limits
 from foxvideo._wire.decode import read_object, read_rows
 from foxvideo._wire.reply import Answer
 from foxvideo._wire.structure import mapping, number, text
 from foxvideo.errors import FoxError
 from foxvideo.requests.generic import VideoRequest
 
-__all__ = ["Balance", "Price", "Prices"]
+__all__ = ["AccountUse", "Balance", "Limits", "Price", "Prices"]
 
 QUOTA_PER_DOLLAR = 500_000
 """Units of quota that one US dollar buys."""

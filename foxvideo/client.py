@@ -80,7 +80,8 @@ await client.resubmit("shot-18")  # the console does not show it; if it was made
   can be bought again. Set ``synchronous_standby_names = '*'``, or look at the console of your account after a failover.
 - What a dead client had accepted is followed by another: ``async with client.working():`` takes up by itself what no
   living client follows, on this machine or another; ``await client.resume()`` does so once, and returns the handles.
-- Not there yet: limits for all machines together, and a queue of its own.
+- What all of them together may do with an account is ``client.set_limits(...)``: ``foxvideo.account``. Not there yet: a
+  queue of its own.
 - Behind a PgBouncer before 1.21 say ``?prepare=no``.
 - A journal that is copied, restored from a backup, or deleted forgets what came since. What it forgot can be bought
   again.
@@ -116,7 +117,8 @@ from foxvideo._engine.polling import Polling
 from foxvideo._engine.submission import Submissions
 from foxvideo._http import USER_AGENT, ConnectorFactory, Transport
 from foxvideo._journal import is_postgres, store_at
-from foxvideo._journal.record import RecordStatus, TaskRecord, undecided
+from foxvideo._journal.limits import AccountUse, Limits
+from foxvideo._journal.record import DEFAULT_ACCOUNT, RecordStatus, TaskRecord, undecided
 from foxvideo._journal.recorder import JournalRecorder, NullRecorder, Recorder, recalled_request
 from foxvideo._journal.store import Store
 from foxvideo._options import count, flag, path, seconds, text
@@ -182,6 +184,8 @@ class Client:
             survives a crash. A file, which several clients and processes of one machine may share; or the URL of a
             PostgreSQL database, ``postgresql://user@host/name``, which many machines may
             (``pip install 'foxvideo[postgres]'``; ``foxvideo journal init`` makes its tables).
+        account: A name for the account behind the key, of your choice. A key in the journal is one account's alone, and
+            all clients that name the same account share its limits. None takes ``FOXVIDEO_ACCOUNT``, else ``default``.
         save_to: A folder, which is made, into which each video is saved as soon as it is done, under its task's id;
             None for none. ``generate`` then waits for its file, ``close`` for all that are on their way; a failure
             that nobody waits for is one WARNING.
@@ -212,6 +216,7 @@ class Client:
         schedule: Schedule | None = None,
         sync_upstream: bool = True,
         journal: str | os.PathLike[str] | None = None,
+        account: str | None = None,
         save_to: str | os.PathLike[str] | None = None,
         connector: ConnectorFactory = aiohttp.TCPConnector,
         proxy: str | None = None,
@@ -237,7 +242,10 @@ class Client:
         self._store: Store | None = None
         if journal is not None:
             self._store = store_at(str(journal) if is_postgres(journal) else _options.file("journal", journal))
-        self._recorder: Recorder = JournalRecorder(self._store, self.base_url) if self._store else NullRecorder()
+        self._account = text("account", account or os.environ.get("FOXVIDEO_ACCOUNT") or DEFAULT_ACCOUNT)
+        self._recorder: Recorder = NullRecorder()
+        if self._store is not None:
+            self._recorder = JournalRecorder(self._store, self.base_url, self._account)
         if schedule is None:
             schedule = Learned()
         check_schedule(schedule)
@@ -569,7 +577,7 @@ class Client:
         store = self._journal()
         self._engine.bind()
         since = None if self._save_to is None else time.time() - LINK_SECONDS
-        records = await store.follow(self.base_url, most=most, unsaved_since=since, mine=mine)
+        records = await store.follow(self.base_url, self._account, most=most, unsaved_since=since, mine=mine)
         jobs = [self._lookup.remembered(record, self._task_timeout) for record in records]
         if self._save_to is not None:
             for job in jobs:
@@ -691,6 +699,43 @@ class Client:
         """
         self._engine.bind()
         return await self._gate.read("/api/pricing", Prices.read)
+
+    async def set_limits(self, limits: Limits) -> None:
+        """Set what all clients that share the journal may do with the account together; it lives in the journal.
+
+        It holds for submissions from now on; a halt stays one (``go_on``).
+
+        Raises:
+            JournalError: The journal cannot be written.
+            ValueError: There is no journal.
+        """
+        if not isinstance(limits, Limits):
+            raise TypeError(f"limits must be Limits, not {limits!r:.80}")
+        store = self._journal()
+        self._engine.bind()
+        await store.set_limits(self._account, limits)
+
+    async def limits(self) -> AccountUse:
+        """Return the limits that clients of the account share, and how far they are used.
+
+        Raises:
+            JournalError: The journal cannot be read.
+            ValueError: There is no journal.
+        """
+        store = self._journal()
+        self._engine.bind()
+        return await store.limits(self._account)
+
+    async def go_on(self) -> None:
+        """End the halt of an account with limits: the service takes its submissions again.
+
+        Raises:
+            JournalError: The journal cannot be written.
+            ValueError: There is no journal.
+        """
+        store = self._journal()
+        self._engine.bind()
+        await store.halt(self._account, None)
 
     async def close(self) -> None:
         """Close the client: may be called twice.

@@ -47,6 +47,7 @@ FoxError
 │   └── KeyStateError     the key is not in the state that this call needs
 ├── AuthenticationError   fix the key, or the User-Agent
 ├── InsufficientCredits   pay
+├── LimitReached          raise the limits that your clients share, or go on after a halt
 ├── ModelUnavailable      choose another model, or wait
 ├── RateLimited           slow down
 ├── SubmitUncertain       look before you repeat: a task may exist and may be paid for
@@ -89,6 +90,7 @@ __all__ = [
     "JournalError",
     "KeyConflict",
     "KeyStateError",
+    "LimitReached",
     "ModelUnavailable",
     "RateLimited",
     "ResultExpired",
@@ -289,6 +291,15 @@ class InsufficientCredits(FoxError):
     """The balance is too low."""
 
     advice: ClassVar[str] = "top up the account, then submit again"
+
+
+class LimitReached(FoxError):
+    """The limits that all clients with this journal share let nothing more out, until somebody changes them.
+
+    The budget is used up, or the service refused the account (401, 402) and its submissions were halted.
+    """
+
+    advice: ClassVar[str] = "await client.set_limits(...) changes the limits, await client.go_on() ends a halt"
 
 
 class ModelUnavailable(FoxError):

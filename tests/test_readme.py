@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import foxvideo
-from foxvideo import Client, Every, GrokTextToVideo, SubmitUncertain
+from foxvideo import Client, Every, GrokTextToVideo, Limits, SubmitUncertain
 from foxvideo.emulator import Emulator, Fault
 
 README = Path(__file__).parent.parent / "README.md"
@@ -93,6 +93,7 @@ async def run(snippet: str, client: Client) -> None:
         "Client": Client,
         "client": client,
         "GrokTextToVideo": GrokTextToVideo,
+        "Limits": Limits,
         "shots": [GrokTextToVideo(prompt=f"shot {number}") for number in range(3)],
     }
     exec(f"async def main():\n{textwrap.indent(snippet, '    ')}", names)  # noqa: S102 - it is our own text

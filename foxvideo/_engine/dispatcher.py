@@ -105,6 +105,10 @@ class Dispatcher(Generic[W]):
         self._paces[kind] = after = before.limited(started, now, wait)
         return None if after.gap == before.gap else after.gap
 
+    def hold(self, kind: Kind, wait: float) -> None:
+        """Let no request of a kind leave for some seconds, and few at once then."""
+        self._paces[kind] = self._paces[kind].held(loop_time(), wait)
+
     def passed(self, kind: Kind, started: float) -> None:
         """Take note that the service let a request of a kind through that left at ``started``."""
         if self._paces[kind].gap:

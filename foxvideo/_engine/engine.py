@@ -9,6 +9,7 @@ from collections import Counter
 
 import attrs
 
+from foxvideo._aio import loop_time
 from foxvideo._engine.dispatcher import Dispatcher, Kind
 from foxvideo._engine.gate import Gate, Read
 from foxvideo._engine.job import UNSENT, Job, Stage
@@ -121,6 +122,8 @@ class Engine:
     def _expire(self, work: Work) -> None:
         """End a wait whose deadline has passed; a request that is being sent is let end first: it may bring an id."""
         assert isinstance(work, Job)  # noqa: S101 - only jobs have deadlines
+        if not self.jobs.expired(work, loop_time()):
+            return  # its time stood still for a while
         if work.stage in UNSENT:
             self.submissions.expire(work)
         elif work.stage is Stage.ACCEPTED:

@@ -31,6 +31,7 @@ from foxvideo.video import Source, Video
 _log = logging.getLogger("foxvideo")
 
 _OWN_DOING = (TaskAbandoned, ClientClosed)  # ends that the caller brought about
+_STOPPED = float("inf")  # the deadline of a job whose time stands still
 _MOST_UNRETRIEVED = 1000  # errors that are kept for the last line of the log
 _SETTLING_SECONDS = 300.0  # a link may answer 403 or 404 for so long after the end of its task: it is not there yet
 _TERMINAL = {
@@ -235,9 +236,24 @@ class Jobs:
 
     def start_clock(self, job: Job, now: float) -> None:
         """Let the time of a job run from now, unless it runs."""
-        if job.timeout is not None and job.deadline is None:
+        if job.timeout is None:
+            return
+        if job.deadline is None:
+            self.dispatcher.at(now + job.timeout, Kind.DEADLINE, job)
+        if job.deadline in {None, _STOPPED}:
             job.deadline = now + job.timeout
-            self.dispatcher.at(job.deadline, Kind.DEADLINE, job)
+
+    def stop_clock(self, job: Job) -> None:
+        """Let the time of a job not run while it waits for its turn once more."""
+        if job.deadline is not None:
+            job.deadline = _STOPPED
+
+    def expired(self, job: Job, now: float) -> bool:
+        """Whether the time of a job is over; if not, it is asked again then."""
+        if job.deadline is None or job.timeout is None or job.deadline <= now:
+            return True
+        self.dispatcher.at(min(job.deadline, now + job.timeout), Kind.DEADLINE, job)
+        return False
 
     def report(self) -> None:
         """Write the last lines of the log: what is unfinished, and the errors that nobody retrieved."""

@@ -39,6 +39,10 @@ class Pace:
         gap = self.gap * _EASING
         return attrs.evolve(self, gap=gap if gap >= _LEAST_GAP else 0.0)
 
+    def held(self, now: float, wait: float) -> "Pace":
+        """Return the pace after a request was held back: wait, then let few ask at once until one is let through."""
+        return Pace(max(self.not_before, now + wait), max(self.gap, min(wait, _FIRST_GAP)), now)
+
     def started(self, now: float) -> "Pace":
         """Return the pace after a request left."""
         return attrs.evolve(self, not_before=max(self.not_before, now + self.gap)) if self.gap else self

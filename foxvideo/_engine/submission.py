@@ -32,6 +32,7 @@ from foxvideo._engine.lookup import Lookup
 from foxvideo._engine.polling import Polling, slow_down
 from foxvideo._engine.timers import Work
 from foxvideo._http import Transport
+from foxvideo._journal.limits import Wait
 from foxvideo._journal.record import Mine, RecordStatus, TaskRecord
 from foxvideo._journal.recorder import Recorder
 from foxvideo._transfer.content import digest
@@ -278,12 +279,22 @@ class Submissions:
 
         Raises:
             JournalError: It cannot be written down.
+            LimitReached: The limits of the account do not let it leave.
         """
+        mine: bool | Wait = True
         if submission.record is None:
-            if (written := await self.recorder.begin(submission.idempotency_key, job.model, body)) is not None:
+            written = await self.recorder.begin(submission.idempotency_key, job.model, body)
+            if isinstance(written, Wait):
+                mine = written
+            elif written is not None:
                 job.key, submission.record = written
             submission.before = "no"  # a key of its own has no earlier attempts
-        elif submission.lost is None and not await self.recorder.sending(submission.record):
+        elif submission.lost is None:
+            mine = await self.recorder.sending(submission.record)
+        if isinstance(mine, Wait):
+            self._put_back(job, submission, mine)
+            return False
+        if not mine:
             # Another client took it over, which had reason to think that this one is dead: what it says counts.
             submission.record = submission.before = None
             self.jobs.release(job)
@@ -297,6 +308,17 @@ class Submissions:
                 self.recorder.move(submission.record, RecordStatus.WITHDRAWN)
             return False
         return True
+
+    def _put_back(self, job: Job, submission: Submission, wait: Wait) -> None:
+        """Let a job wait for its turn once more, since the account has no place for it now."""
+        if job.done():  # withdrawn while that was asked
+            return
+        _log.debug("submission of %s waits %.1f s: %s", job.model, wait.seconds, wait.why)
+        self.jobs.release(job)
+        if not submission.attempts:
+            self.jobs.stop_clock(job)
+        self.dispatcher.hold(Kind.SUBMIT, wait.seconds)
+        self.dispatcher.queue(Kind.SUBMIT, job, first=True)
 
     def _accept(self, job: Job, submission: Submission, state: TaskState) -> None:
         if job.done():  # closed while that was written down
@@ -313,9 +335,10 @@ class Submissions:
             self.polling.expire(job)
 
     async def _send_again(self, job: Job, submission: Submission, verdict: SubmitAgain, started: float) -> None:
+        now = loop_time()
         if verdict.limited:
             slow_down(self.dispatcher, Kind.SUBMIT, started, verdict.after)
-        now = loop_time()
+            self.recorder.refused(verdict.error, verdict.after, now - started)
         if job.done():  # closed meanwhile
             return
         if verdict.made == "unknown":  # the service recognises the repeat; until it answers, a task may exist
@@ -348,8 +371,11 @@ class Submissions:
 
     def _refuse(self, job: Job, submission: Submission, error: FoxError, started: float) -> None:
         refused = error.__cause__ or error  # a 429 that is not trusted stands behind a SubmitUncertain
+        wait = getattr(refused, "retry_after", None) or 0.0
         if isinstance(refused, RateLimited):
-            slow_down(self.dispatcher, Kind.SUBMIT, started, refused.retry_after or 0.0)
+            slow_down(self.dispatcher, Kind.SUBMIT, started, wait)
+        if isinstance(refused, FoxError):
+            self.recorder.refused(refused, wait, loop_time() - started)
         if isinstance(error, InvalidRequest):  # it may speak of a file that the service has dropped, in any words
             self.uploads.forget(submission.links)
         if submission.abandoned and error.submitted == "no":

@@ -16,6 +16,19 @@ from pathlib import Path
 import attrs
 
 from foxvideo._journal.lease import ALIVE, DURABLE, NOW, Away, Row, Statement, Verb, reap
+from foxvideo._journal.limits import Standing, Wait
+from foxvideo._journal.pgsql_limits import (
+    AGAIN,
+    ANY_PLACE,
+    UNLIMITED,
+    UNLIMITED_RECORD,
+    halt,
+    let_out,
+    limits,
+    set_limits,
+    slow_down,
+    taken,
+)
 from foxvideo._journal.record import (
     DEAD_SECONDS,
     DIED,
@@ -35,12 +48,15 @@ from foxvideo._journal.record import (
 from foxvideo.errors import JournalError
 from foxvideo.media import SavedFile
 
-VERSION = 1
+__all__ = ["halt", "limits", "set_limits", "slow_down"]  # verbs, too
+
+VERSION = 2
 SCHEMA = Path(__file__).with_name("postgres.sql")
 
 _RECORD = """
-    t.number, t.key, t.attempt, t.origin, t.fingerprint, t.model, t.request, t.token, t.status, t.owner, t.follower,
-    t.task_id, t.adopted, t.credits_reserved, t.reply, t.error, t.links, t.planned, t.sent, t.accepted, t.ended,
+    t.number, t.key, t.attempt, t.origin, t.account, t.kind, t.fingerprint, t.model, t.request, t.token, t.status,
+    t.owner, t.follower, t.task_id, t.adopted, t.credits_reserved, t.reply, t.error, t.links, t.planned, t.sent,
+    t.accepted, t.ended,
     (SELECT path FROM foxvideo.files f WHERE f.task_id = t.task_id ORDER BY place LIMIT 1) AS file,
     (SELECT count(*) FROM foxvideo.files f WHERE f.task_id = t.task_id) AS saved"""
 _NOTHING_MADE = "(t.status IN ('refused', 'withdrawn') OR (t.status = 'planned' AND t.owner IS NULL))"
@@ -97,9 +113,10 @@ _ACCEPTED_APART = f"""
     ),
     made AS (
         INSERT INTO foxvideo.tasks
-        (key, attempt, origin, fingerprint, model, request, token, status, follower, task_id, planned, sent, accepted)
-        SELECT key, (SELECT max(attempt) + 1 FROM foxvideo.tasks t WHERE t.key = had.key), origin, fingerprint,
-            model, request, token, 'accepted', %(me)s, %(task_id)s, planned, sent, {NOW}
+        (key, attempt, origin, account, kind, fingerprint, model, request, token, status, follower, task_id, planned,
+            sent, accepted)
+        SELECT key, (SELECT max(attempt) + 1 FROM foxvideo.tasks t WHERE t.key = had.key), origin, account, kind,
+            fingerprint, model, request, token, 'accepted', %(me)s, %(task_id)s, planned, sent, {NOW}
         FROM had, durable WHERE durable.it = 'on' AND NOT EXISTS (SELECT 1 FROM known)
         ON CONFLICT (key, attempt) DO NOTHING RETURNING number
     )
@@ -113,7 +130,7 @@ def claim(claim: Claim) -> Verb[Mine | TaskRecord]:
     """Make an attempt under a key the owner's to send, or return the record that stands for the key.
 
     Raises:
-        KeyConflict: The key is another request's, or another origin's.
+        KeyConflict: The key is another request's, another origin's, or another account's.
         JournalError: This client was taken for dead, and is about to be a new owner.
     """
     token = uuid.uuid4().hex
@@ -152,23 +169,35 @@ def _plan(
     *,
     after: TaskRecord | None = None,
     status: RecordStatus = RecordStatus.PLANNED,
+    place: Statement = ANY_PLACE,
 ) -> Verb[Mine | None]:
-    """Make a record, if nobody has made that attempt, and the record after which it comes still stands as it did."""
-    given = {name: getattr(claim, name) for name in ("key", "origin", "fingerprint", "model", "request")}
+    """Make a record, if nobody has made that attempt, and the record after which it comes still stands as it did.
+
+    Where it is about to leave, it takes a place, as ``taken`` says; what the first try of the statement made has one.
+    """
+    names = ("key", "origin", "account", "kind", "fingerprint", "model", "request")
+    free, values = place
+    given = {name: getattr(claim, name) for name in names}
     sent = status is RecordStatus.SENDING
-    before = "SELECT number FROM foxvideo.tasks WHERE number = %(after)s AND status = %(stood)s FOR SHARE"
+    before = "SELECT 0 AS number"
+    if after is not None:
+        before = "SELECT number FROM foxvideo.tasks WHERE number = %(after)s AND status = %(stood)s FOR SHARE"
     found = yield (
-        f"""WITH {DURABLE}, {ALIVE}, before AS MATERIALIZED ({"SELECT 0 AS number" if after is None else before})
+        f"""WITH {DURABLE}, {ALIVE}, {free}, before AS MATERIALIZED ({before})
         INSERT INTO foxvideo.tasks AS t
-            (key, attempt, origin, fingerprint, model, request, token, status, owner, sender, planned, sent)
-        SELECT %(key)s, %(attempt)s, %(origin)s, %(fingerprint)s, %(model)s, %(request)s, %(token)s, %(status)s,
-            me.id, {"me.id" if sent else "NULL"}, me.at, {"me.at" if sent else "NULL"}
-        FROM me, durable, before WHERE durable.it = 'on'
+            (key, attempt, origin, account, kind, fingerprint, model, request, token, status, owner, sender, planned,
+            sent)
+        SELECT %(key)s, %(attempt)s, %(origin)s, %(account)s, %(kind)s, %(fingerprint)s, %(model)s, %(request)s,
+            %(token)s, %(status)s, me.id, {"me.id" if sent else "NULL"}, me.at, {"me.at" if sent else "NULL"}
+        FROM me CROSS JOIN durable CROSS JOIN before LEFT JOIN free ON true WHERE durable.it = 'on' AND (
+            free.it OR %(again)s AND EXISTS (SELECT 1 FROM foxvideo.tasks WHERE key = %(key)s AND attempt = %(attempt)s)
+        )
         ON CONFLICT (key, attempt) DO UPDATE
             SET status = excluded.status, owner = excluded.owner, sender = excluded.sender, error = NULL
             WHERE t.token = excluded.token AND {_FIRST_TRY} AND (t.status = excluded.status OR t.status = 'uncertain')
         RETURNING number""",
         given
+        | dict(values)
         | {"attempt": attempt, "token": token, "status": status}
         | ({} if after is None else {"after": after.number, "stood": after.status}),
     )
@@ -188,29 +217,62 @@ def _take(record: TaskRecord) -> Verb[Mine | None]:
     return Mine(record.number, record.token) if found else None
 
 
-def begin(claim: Claim, token: str) -> Verb[Mine]:
+def begin(claim: Claim, token: str) -> Verb[Mine | Wait]:
     """Note that the request of a submission under a new key is about to leave.
 
     Raises:
         JournalError: This client was taken for dead, and is about to be a new owner.
+        LimitReached: The account lets nothing more out.
     """
-    mine = yield from _plan(claim, 1, token, status=RecordStatus.SENDING)
-    if mine is None:
-        raise _silent()
-    return mine
+    place = UNLIMITED
+    for _ in range(_LOOKS):
+        mine = yield from _plan(claim, 1, token, status=RecordStatus.SENDING, place=place)
+        if mine is not None:
+            return mine
+        match (yield from let_out(claim.account, claim.kind)):
+            case None:
+                raise _silent()
+            case Wait() as wait:
+                return wait
+            case Standing() as after:
+                place = taken(after)
+    return AGAIN
 
 
-def sending(number: int) -> Verb[bool]:
-    """Note that a request is about to leave; False where the record is not the owner's to send any more."""
-    found = yield (
-        f"""WITH {DURABLE}, {ALIVE}
+def sending(number: int) -> Verb[bool | Wait]:
+    """Note that a request is about to leave; False where the record is not the owner's to send any more.
+
+    Raises:
+        LimitReached: The account lets nothing more out.
+    """
+    found = yield _sending(number, UNLIMITED_RECORD)
+    for _ in range(_LOOKS):
+        if found:
+            return True
+        query = """SELECT account, kind FROM foxvideo.tasks
+            WHERE number = %(number)s AND status = 'planned' AND owner = %(me)s"""
+        if not (mine := (yield query, {"number": number})):
+            return False
+        match (yield from let_out(mine[0]["account"], mine[0]["kind"])):
+            case None:
+                return False
+            case Wait() as wait:
+                return wait
+            case Standing() as after:
+                found = yield _sending(number, taken(after), account=mine[0]["account"])
+    return AGAIN
+
+
+def _sending(number: int, place: Statement, **given: object) -> Statement:
+    free, values = place
+    return (
+        f"""WITH {DURABLE}, {ALIVE}, {free}
         UPDATE foxvideo.tasks t SET status = 'sending', owner = me.id, sender = me.id, sent = {NOW}, error = NULL
-        FROM me, durable WHERE t.number = %(number)s AND durable.it = 'on'
-        AND (t.status = 'planned' AND t.owner = me.id OR {_FIRST_TRY} AND t.status IN ('sending', 'uncertain')
-            AND t.sender = ANY(%(names)s)) RETURNING t.number""",
-        {"number": number},
+        FROM me CROSS JOIN durable LEFT JOIN free ON true WHERE t.number = %(number)s AND durable.it = 'on'
+        AND (t.status = 'planned' AND t.owner = me.id AND free.it OR {_FIRST_TRY}
+            AND t.status IN ('sending', 'uncertain') AND t.sender = ANY(%(names)s)) RETURNING t.number""",
+        {"number": number, **values, **given},
     )
-    return bool(found)
 
 
 def move(number: int, to: RecordStatus, *, error: str | None, task_id: str | None) -> Verb[bool]:
@@ -219,7 +281,7 @@ def move(number: int, to: RecordStatus, *, error: str | None, task_id: str | Non
     Of one that was taken from it as *uncertain*, its very sender may bear witness that nothing was made.
     """
     if to is RecordStatus.SENDING:  # what is nobody's is nobody's to send
-        return (yield from sending(number))
+        return (yield from sending(number)) is True
     sources = ", ".join(f"'{status}'" for status in sorted(SOURCES[to]) if not status.nothing_made) or "NULL"
     columns: dict[str, object] = {**effects_of(to, owner=None, now=_AT), "error": error}
     del columns["owner"]
@@ -385,11 +447,13 @@ def records(
     return tuple(map(_record, reversed(found)))
 
 
-def follow(origin: str, *, most: int | None, unsaved_since: float | None, mine: bool) -> Verb[tuple[TaskRecord, ...]]:
+def follow(
+    origin: str, account: str, *, most: int | None, unsaved_since: float | None, mine: bool
+) -> Verb[tuple[TaskRecord, ...]]:
     """Make the owner the follower of records that no other living client follows, and return them."""
     found = yield (
         f"""WITH {DURABLE}, {ALIVE}, free AS MATERIALIZED (
-            SELECT t.number FROM foxvideo.tasks t WHERE t.origin = %(origin)s AND (
+            SELECT t.number FROM foxvideo.tasks t WHERE t.origin = %(origin)s AND t.account = %(account)s AND (
                 t.status = 'accepted' OR t.status = 'completed' AND t.ended > %(since)s AND (t.links IS NULL OR
                     (SELECT count(*) FROM foxvideo.files f WHERE f.task_id = t.task_id) < t.links)
             ) AND (t.follower IS NULL OR (%(mine)s AND t.follower = ANY(%(names)s)) OR NOT EXISTS (
@@ -401,7 +465,7 @@ def follow(origin: str, *, most: int | None, unsaved_since: float | None, mine: 
             RETURNING foxvideo.tasks.number, foxvideo.tasks.follower AS taker
         )
         SELECT {_RECORD}, taken.taker FROM foxvideo.tasks t JOIN taken ON taken.number = t.number ORDER BY t.number""",
-        {"origin": origin, "most": most, "since": unsaved_since, "mine": mine},
+        {"origin": origin, "account": account, "most": most, "since": unsaved_since, "mine": mine},
     )
     return tuple(attrs.evolve(_record(row), follower=row["taker"]) for row in found)
 

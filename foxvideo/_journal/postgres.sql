@@ -1,4 +1,4 @@
--- The journal of foxvideo in PostgreSQL, version 1. Made by `foxvideo journal init`, or by anybody who may create a
+-- The journal of foxvideo in PostgreSQL, version 2. Made by `foxvideo journal init`, or by anybody who may create a
 -- schema: a role that submits needs USAGE on the schema, and SELECT, INSERT, UPDATE and DELETE on its tables.
 CREATE SCHEMA foxvideo;
 
@@ -6,7 +6,7 @@ CREATE TABLE foxvideo.journal (
     identity text NOT NULL,
     version integer NOT NULL
 );
-INSERT INTO foxvideo.journal VALUES (replace(gen_random_uuid()::text, '-', ''), 1);
+INSERT INTO foxvideo.journal VALUES (replace(gen_random_uuid()::text, '-', ''), 2);
 
 -- Who lives: a client that was heard of lately. An id never comes back once it was taken for dead.
 CREATE TABLE foxvideo.owners (
@@ -20,6 +20,8 @@ CREATE TABLE foxvideo.tasks (
     key text NOT NULL,
     attempt integer NOT NULL,
     origin text NOT NULL,
+    account text NOT NULL,
+    kind text, -- the same for all that should cost the same
     fingerprint text NOT NULL,
     model text NOT NULL,
     request text NOT NULL,
@@ -43,6 +45,22 @@ CREATE TABLE foxvideo.tasks (
 CREATE INDEX tasks_by_id ON foxvideo.tasks (task_id) WHERE task_id IS NOT NULL;
 CREATE INDEX tasks_owned ON foxvideo.tasks (owner) WHERE owner IS NOT NULL;
 CREATE INDEX tasks_running ON foxvideo.tasks (number) WHERE status = 'accepted';
+
+CREATE INDEX tasks_active ON foxvideo.tasks (account) WHERE status IN ('sending', 'accepted', 'uncertain');
+
+-- What all clients together may do with an account. Whoever lets a submission out makes another version of the row.
+CREATE TABLE foxvideo.limits (
+    account text PRIMARY KEY,
+    max_active integer,
+    per_second double precision,
+    max_credits double precision,
+    since double precision,
+    halted text,
+    gap double precision NOT NULL DEFAULT 0,
+    not_before double precision NOT NULL DEFAULT 0,
+    slowed double precision NOT NULL DEFAULT 0,
+    version bigint NOT NULL DEFAULT 1
+);
 
 CREATE TABLE foxvideo.files (
     task_id text NOT NULL,

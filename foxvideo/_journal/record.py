@@ -37,6 +37,8 @@ DEAD_SECONDS = 48 * 3600.0
 """After that nothing is left of a task that could be fetched: links live 24 hours."""
 UPLOAD_SECONDS = 72 * 3600.0
 """As long as the service keeps an upload."""
+DEFAULT_ACCOUNT = "default"
+"""The name of the account of a client that was told none."""
 MOST_LESSONS = 1000
 """Of the schedule that are kept."""
 DIED = "submit: the client that sent it died before the reply"
@@ -131,6 +133,8 @@ class TaskRecord:
         key: The caller's name for the task, or a generated one that begins with ``auto-``.
         attempt: 1 for the first under its key.
         origin: The ``base_url`` that it was sent to.
+        account: The name of the account that pays, as the client was told it.
+        kind: The same for all tasks that should cost the same; None where nothing tells what one costs.
         fingerprint: Of the request: of what it asks for, and of the content of its local files.
         model: The model that was asked for.
         request: The request as JSON; a local file stands as ``{"sha256": "..."}``.
@@ -170,6 +174,8 @@ class TaskRecord:
     error: str | None
     links: int | None = None
     file: str | None = attrs.field(default=None, converter=attrs.converters.optional(os.fsdecode))
+    account: str = DEFAULT_ACCOUNT
+    kind: str | None = attrs.field(default=None, repr=False)
     saved: int = 0
     planned: float
     sent: float | None
@@ -190,6 +196,7 @@ class TaskRecord:
             "file": self.file,
             "error": self.error,
             "base_url": self.origin,
+            "account": self.account,
             "request": json.loads(self.request),
             **times,
         }
@@ -294,6 +301,8 @@ class Claim:
         fingerprint: As in ``TaskRecord``.
         model: The model.
         request: As in ``TaskRecord``.
+        account: Likewise.
+        kind: Likewise.
         retry_failed: Whether a task that failed is tried anew.
         risk: Whether an uncertain one is, too: the explicit decision to risk paying twice.
     """
@@ -303,8 +312,27 @@ class Claim:
     fingerprint: str
     model: str
     request: str
+    account: str = DEFAULT_ACCOUNT
+    kind: str | None = None
     retry_failed: bool = False
     risk: bool = False
+
+
+def check_origin(record: TaskRecord, origin: str, account: str) -> None:
+    """Make sure that a client may speak of the task of a record.
+
+    Raises:
+        KeyConflict: It went to another origin, or is another account's.
+    """
+    if record.origin != origin:
+        raise _conflict(record, f"a task at {record.origin}")
+    if record.account != account:
+        raise _conflict(record, f"a task of the account {record.account!r}")
+
+
+def _conflict(record: TaskRecord, whose: str) -> KeyConflict:
+    what = f"the key belongs to {whose}"
+    return KeyConflict(what, submitted=record.status.submitted, task_id=record.task_id, key=record.key)
 
 
 class Right(enum.Enum):
@@ -319,15 +347,11 @@ def right(record: TaskRecord, claim: Claim) -> Right:
     """Decide what a claim gives on the record that stands for its key, whose owner lives if it has one.
 
     Raises:
-        KeyConflict: The key is another request's, or another origin's.
+        KeyConflict: The key is another request's, another origin's, or another account's.
     """
-    if (record.origin, record.fingerprint) != (claim.origin, claim.fingerprint):
-        raise KeyConflict(
-            f"the key belongs to another request, for {record.model} at {record.origin}",
-            task_id=record.task_id,
-            key=record.key,
-            submitted=record.status.submitted,
-        )
+    check_origin(record, claim.origin, claim.account)
+    if record.fingerprint != claim.fingerprint:
+        raise _conflict(record, f"another request, for {record.model}")
     unsent = record.status is RecordStatus.PLANNED or (record.status.nothing_made and record.sent is None)
     if record.owner is None and unsent:
         return Right.TAKE

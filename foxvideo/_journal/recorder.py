@@ -20,14 +20,16 @@ from typing import Protocol
 
 import attrs
 
-from foxvideo._journal.record import Claim, Mine, RecordStatus, TaskRecord
+from foxvideo._journal.limits import Wait
+from foxvideo._journal.record import DEFAULT_ACCOUNT, Claim, Mine, RecordStatus, TaskRecord, check_origin
 from foxvideo._journal.store import Store
 from foxvideo._transfer.upload import REMEMBERED_SECONDS
 from foxvideo._wire.decode import read_task
 from foxvideo._wire.reply import Reply
-from foxvideo.errors import FoxError, JournalError, KeyConflict
+from foxvideo.errors import AuthenticationError, FoxError, InsufficientCredits, JournalError, RateLimited
 from foxvideo.media import SavedFile
 from foxvideo.requests.generic import Request
+from foxvideo.requests.price import price_class
 from foxvideo.state import LINK_SECONDS, TaskState
 
 _log = logging.getLogger("foxvideo")
@@ -58,18 +60,29 @@ class Recorder(Protocol):
     async def look(self, key: str) -> TaskRecord | None:
         """Return the latest record of a key; None if there is none."""
 
-    async def begin(self, token: str, model: str, body: bytes) -> tuple[str, int] | None:
+    async def begin(self, token: str, model: str, body: bytes) -> tuple[str, int] | Wait | None:
         """Write down that a request without a key is about to leave; return its key and number, None without a journal.
 
         Raises:
             JournalError: It cannot be written down, so it must not leave.
+            LimitReached: The limits of the account do not let it leave.
         """
 
-    async def sending(self, record: int) -> bool:
+    async def sending(self, record: int) -> bool | Wait:
         """Write down that a request is about to leave; False where the record is not this client's to send any more.
 
         Raises:
             JournalError: It cannot be written down, so it must not leave.
+            LimitReached: The limits of the account do not let it leave.
+        """
+
+    def refused(self, error: FoxError, wait: float, ago: float) -> None:
+        """Tell all clients of the account that the service said *too fast*, or takes nothing from it at all.
+
+        Args:
+            error: What it said to a submission.
+            wait: Seconds to wait before the next one, where it was too fast.
+            ago: Seconds since the submission left.
         """
 
     async def planned(self, record: int) -> None:
@@ -138,6 +151,9 @@ class NullRecorder(Recorder):
         """Let it leave."""
         return True
 
+    def refused(self, error: FoxError, wait: float, ago: float) -> None:
+        """Tell nobody."""
+
     async def planned(self, record: int) -> None:
         """Write nothing."""
 
@@ -178,15 +194,17 @@ class NullRecorder(Recorder):
 
 @attrs.define(eq=False)
 class JournalRecorder(Recorder):
-    """Writes into a store, for a client that works with one origin.
+    """Writes into a store, for a client that works with one origin and one account.
 
     Attributes:
         store: Where records lie.
         origin: The ``base_url``.
+        account: The name of the account.
     """
 
     store: Store
     origin: str
+    account: str = DEFAULT_ACCOUNT
     _backlog: deque[tuple[str, Write]] = attrs.field(factory=deque, init=False)
     _flushing: asyncio.Lock = attrs.field(factory=asyncio.Lock, init=False)
     _retrying: asyncio.Task[None] | None = attrs.field(default=None, init=False)
@@ -219,6 +237,8 @@ class JournalRecorder(Recorder):
             fingerprint=hashlib.sha256(body).hexdigest(),
             model=model,
             request=body.decode(),
+            account=self.account,
+            kind=_kind(body),
             retry_failed=retry_failed,
             risk=risk,
         )
@@ -227,26 +247,22 @@ class JournalRecorder(Recorder):
         """Return the latest record of a key; None if there is none.
 
         Raises:
-            KeyConflict: The task is another origin's.
+            KeyConflict: The task is another origin's, or another account's.
             JournalError: The journal cannot be used.
         """
         record = await self.store.look(key)
-        if record is not None and record.origin != self.origin:
-            raise KeyConflict(
-                f"the key belongs to a task at {record.origin}",
-                submitted=record.status.submitted,
-                task_id=record.task_id,
-                key=key,
-            )
+        if record is not None:
+            check_origin(record, self.origin, self.account)
         return record
 
-    async def begin(self, token: str, model: str, body: bytes) -> tuple[str, int]:
+    async def begin(self, token: str, model: str, body: bytes) -> tuple[str, int] | Wait:
         """Write down that a request without a key is about to leave; return its key and number."""
         await self._ready()
         key = f"auto-{token}"
-        return key, (await self.store.begin(self._claim(key, model, body), token)).number
+        begun = await self.store.begin(self._claim(key, model, body), token)
+        return begun if isinstance(begun, Wait) else (key, begun.number)
 
-    async def sending(self, record: int) -> bool:
+    async def sending(self, record: int) -> bool | Wait:
         """Write down that a request is about to leave; False where the record is not this client's any more."""
         await self._ready()
         return await self.store.sending(record)
@@ -361,6 +377,14 @@ class JournalRecorder(Recorder):
 
     # --- What may be lost ---
 
+    def refused(self, error: FoxError, wait: float, ago: float) -> None:
+        """Tell all clients of the account that the service said *too fast*, or takes nothing from it at all."""
+        match error:
+            case RateLimited():
+                self.store.slow_down(self.account, wait, ago).add_done_callback(_complain)
+            case InsufficientCredits() | AuthenticationError(http_status=401):
+                self.store.halt(self.account, error.what).add_done_callback(_complain)
+
     def learn(self, model: str, lesson: str) -> None:
         """Write down what a task taught the schedule, without waiting for the disk."""
         self.store.learn(model, lesson).add_done_callback(_complain)
@@ -395,6 +419,12 @@ class JournalRecorder(Recorder):
                 _log.critical("closed, and the journal could not be written; only this line knows: %s", lost)
         finally:
             await self.store.close()
+
+
+def _kind(body: bytes) -> str | None:
+    """Return the name of all tasks that should cost what this one does; None where nothing tells."""
+    price = price_class(json.loads(body))
+    return price.fields if price.predictable else None
 
 
 def _complain(written: "asyncio.Future[None]") -> None:

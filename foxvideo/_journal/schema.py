@@ -21,7 +21,7 @@ from foxvideo.errors import JournalError
 if TYPE_CHECKING:
     import sqlite3
 
-VERSION = 3
+VERSION = 4
 _OLDEST = (3, 31, 0)  # of 2020
 APPLICATION = 0x464F5856  # "FOXV": this file is no other program's
 SCHEMA = """
@@ -33,6 +33,8 @@ CREATE TABLE tasks (
     key TEXT NOT NULL,
     attempt INTEGER NOT NULL,
     origin TEXT NOT NULL,
+    account TEXT NOT NULL,
+    kind TEXT,
     fingerprint TEXT NOT NULL,
     model TEXT NOT NULL,
     request TEXT NOT NULL,
@@ -55,6 +57,19 @@ CREATE TABLE tasks (
 CREATE INDEX tasks_by_id ON tasks (task_id) WHERE task_id IS NOT NULL;
 CREATE INDEX tasks_owned ON tasks (owner) WHERE owner IS NOT NULL;
 CREATE INDEX tasks_running ON tasks (number) WHERE status = 'accepted';
+CREATE INDEX tasks_active ON tasks (account) WHERE status IN ('sending', 'accepted', 'uncertain');
+CREATE TABLE limits (
+    account TEXT PRIMARY KEY,
+    max_active INTEGER,
+    per_second REAL,
+    max_credits REAL,
+    since REAL,
+    halted TEXT,
+    gap REAL NOT NULL DEFAULT 0,
+    not_before REAL NOT NULL DEFAULT 0,
+    slowed REAL NOT NULL DEFAULT 0,
+    version INTEGER NOT NULL DEFAULT 1
+);
 CREATE TABLE files (
     task_id TEXT NOT NULL,
     place INTEGER NOT NULL,

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import attrs
 
+from foxvideo._journal.limits import Wait
 from foxvideo._journal.record import (
     DEAD_SECONDS,
     DIED,
@@ -29,8 +30,11 @@ from foxvideo._journal.record import (
     to_decide,
 )
 from foxvideo._journal.schema import Transaction, storable
+from foxvideo._journal.sql_limits import halt, limits, set_limits, slow_down, take_place
 from foxvideo.errors import JournalError
 from foxvideo.media import SavedFile
+
+__all__ = ["halt", "limits", "set_limits", "slow_down"]  # verbs, too
 
 _RECORDS = """
     SELECT tasks.*, (SELECT path FROM files WHERE files.task_id = tasks.task_id ORDER BY place LIMIT 1) AS file,
@@ -87,8 +91,14 @@ def claim(tx: Transaction, claim: Claim) -> Mine | TaskRecord:
     return attrs.evolve(mine, before="unknown" if undecided else "no")
 
 
-def begin(tx: Transaction, claim: Claim, token: str) -> Mine:
-    """Note that the request of a submission under a new key is about to leave."""
+def begin(tx: Transaction, claim: Claim, token: str) -> Mine | Wait:
+    """Note that the request of a submission under a new key is about to leave.
+
+    Raises:
+        LimitReached: The account lets nothing more out.
+    """
+    if (wait := take_place(tx, claim.account, claim.kind)) is not None:
+        return wait
     return _plan(tx, claim, 1, token, RecordStatus.SENDING)
 
 
@@ -97,6 +107,8 @@ def _plan(tx: Transaction, claim: Claim, attempt: int, token: str, status: Recor
         "key": claim.key,
         "attempt": attempt,
         "origin": claim.origin,
+        "account": claim.account,
+        "kind": claim.kind,
         "fingerprint": claim.fingerprint,
         "model": claim.model,
         "request": claim.request,
@@ -111,16 +123,24 @@ def _last_attempt(tx: Transaction, key: str) -> int:
     return int(last)
 
 
-def sending(tx: Transaction, number: int) -> bool:
-    """Note that a request is about to leave; False where the record is not the owner's to send any more."""
-    statement = "UPDATE tasks SET status = 'sending', sent = ? WHERE number = ? AND status = 'planned' AND owner = ?"
-    return tx.run(statement, tx.now, number, tx.owner).rowcount > 0
+def sending(tx: Transaction, number: int) -> bool | Wait:
+    """Note that a request is about to leave; False where the record is not the owner's to send any more.
+
+    Raises:
+        LimitReached: The account lets nothing more out.
+    """
+    query = "SELECT account, kind FROM tasks WHERE number = ? AND status = 'planned' AND owner = ?"
+    if (found := tx.run(query, number, tx.owner).fetchone()) is None:
+        return False
+    if (wait := take_place(tx, found["account"], found["kind"])) is not None:
+        return wait
+    return tx.run("UPDATE tasks SET status = 'sending', sent = ? WHERE number = ?", tx.now, number).rowcount > 0
 
 
 def move(tx: Transaction, number: int, to: RecordStatus, *, error: str | None, task_id: str | None) -> bool:
     """Change the status of a record along ``MOVES`` while it is the owner's or nobody's; return whether it moved."""
     if to is RecordStatus.SENDING:  # what is nobody's is nobody's to send
-        return sending(tx, number)
+        return sending(tx, number) is True
     sources = ", ".join(f"'{status}'" for status in sorted(SOURCES[to]) if not status.nothing_made)
     condition = f"number = ? AND status IN ({sources}) AND (owner IS NULL OR owner = ?)"
     columns: dict[str, object] = {**effects_of(to, owner=tx.owner, now=tx.now), "error": error}
@@ -163,7 +183,7 @@ def _accept_apart(tx: Transaction, number: int, task_id: str) -> None:
         raise JournalError(f"the journal has no record {number}", task_id=task_id, submitted="yes")
     if record.task_id == task_id:  # whose end was heard of meanwhile
         return
-    names = ("key", "origin", "fingerprint", "model", "request", "token", "planned", "sent")
+    names = ("key", "origin", "account", "kind", "fingerprint", "model", "request", "token", "planned", "sent")
     columns = {name: getattr(record, name) for name in names}
     columns |= {"attempt": _last_attempt(tx, record.key) + 1, "task_id": task_id, "follower": tx.owner}
     tx.insert({**columns, **effects_of(RecordStatus.ACCEPTED, owner=None, now=tx.now)})
@@ -245,12 +265,13 @@ def records(
 
 
 def follow(
-    tx: Transaction, origin: str, *, most: int | None, unsaved_since: float | None, mine: bool
+    tx: Transaction, origin: str, account: str, *, most: int | None, unsaved_since: float | None, mine: bool
 ) -> tuple[TaskRecord, ...]:
     """Make the owner the follower of records that no other living client follows, and return them."""
-    open_ones = """origin = :origin AND (status = 'accepted' OR status = 'completed' AND ended > :since AND (
-        links IS NULL OR (SELECT count(*) FROM files WHERE files.task_id = tasks.task_id) < links))"""
-    given = {"origin": origin, "since": unsaved_since, "me": tx.owner}  # nothing is later than NULL
+    open_ones = """origin = :origin AND account = :account AND (
+        status = 'accepted' OR status = 'completed' AND ended > :since AND (
+            links IS NULL OR (SELECT count(*) FROM files WHERE files.task_id = tasks.task_id) < links))"""
+    given = {"origin": origin, "account": account, "since": unsaved_since, "me": tx.owner}  # nothing is later than NULL
     followers = f"SELECT DISTINCT follower FROM tasks WHERE {open_ones} AND follower != :me"  # noqa: S608 - ours
     for (follower,) in tx.db.execute(followers, given).fetchall():
         if not tx.lives(follower):

@@ -8,7 +8,8 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
-from foxvideo._journal.record import Claim, Mine, RecordStatus, TaskRecord
+from foxvideo._journal.limits import AccountUse, Limits, Wait
+from foxvideo._journal.record import DEFAULT_ACCOUNT, Claim, Mine, RecordStatus, TaskRecord
 
 if TYPE_CHECKING:
     from foxvideo.media import SavedFile
@@ -52,20 +53,30 @@ class Store(Protocol):
             ``Mine`` where the attempt is this client's now, else the record that stands for the key.
 
         Raises:
-            KeyConflict: The key is another request's, or another origin's.
+            KeyConflict: The key is another request's, another origin's, or another account's.
         """
 
-    def begin(self, claim: Claim, token: str) -> asyncio.Future[Mine]:
+    def begin(self, claim: Claim, token: str) -> asyncio.Future[Mine | Wait]:
         """Plan a submission under a key that nobody has used, and write down that its request is about to leave.
 
         It stands for ``claim`` and ``sending`` where nobody else can want the key.
+
+        Returns:
+            ``Wait`` where the account has no place for it now: then nothing is written.
+
+        Raises:
+            LimitReached: The account will have none.
         """
 
-    def sending(self, number: int) -> asyncio.Future[bool]:
+    def sending(self, number: int) -> asyncio.Future[bool | Wait]:
         """Write down that the request of a planned record is about to leave; it may leave once this is done.
 
         Returns:
-            False where the record is not this client's to send any more: then its request must not leave.
+            False where the record is not this client's to send any more, and ``Wait`` where the account has no place
+            for it now: then its request must not leave.
+
+        Raises:
+            LimitReached: The account will have none.
         """
 
     def move(
@@ -163,7 +174,13 @@ class Store(Protocol):
         """
 
     def follow(
-        self, origin: str, *, most: int | None, unsaved_since: float | None, mine: bool
+        self,
+        origin: str,
+        account: str = DEFAULT_ACCOUNT,
+        *,
+        most: int | None,
+        unsaved_since: float | None,
+        mine: bool,
     ) -> asyncio.Future[tuple[TaskRecord, ...]]:
         """Make this client the one that follows records which no other living client does, and return them.
 
@@ -172,6 +189,7 @@ class Store(Protocol):
 
         Args:
             origin: Only those that were sent there.
+            account: Only those that it pays.
             most: The oldest of them, at most so many; None for all.
             unsaved_since: Also those that were completed after this time (Unix seconds) and of which a result was not
                 saved; None for none of these.
@@ -180,6 +198,27 @@ class Store(Protocol):
 
     def identity(self) -> asyncio.Future[str]:
         """Return the name of the journal itself: one that was lost and made anew has another."""
+
+    # --- The limits of an account ---
+
+    def set_limits(self, account: str, limits: Limits) -> asyncio.Future[None]:
+        """Set what all clients may do with an account; a pace and a halt stay as they are."""
+
+    def limits(self, account: str) -> asyncio.Future[AccountUse]:
+        """Return the limits of an account, and how far they are used."""
+
+    def halt(self, account: str, why: str | None) -> asyncio.Future[None]:
+        """Let nothing more of an account leave, or let it leave again (None); does nothing where it has no limits."""
+
+    def slow_down(self, account: str, seconds: float, ago: float) -> asyncio.Future[None]:
+        """Let all clients wait, and go at half the speed then; does nothing where the account has no limits.
+
+        Args:
+            account: Which.
+            seconds: How long nothing leaves.
+            ago: For how long the request was under way that the service found too fast: one that left before they were
+                slowed down last does not slow them down once more.
+        """
 
     # --- Forgetting ---
 

@@ -9,7 +9,8 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import attrs
 
-from foxvideo._journal.record import MOVES, Claim, Mine, RecordStatus, TaskRecord
+from foxvideo._journal.limits import AccountUse, Limits, Wait
+from foxvideo._journal.record import DEFAULT_ACCOUNT, MOVES, Claim, Mine, RecordStatus, TaskRecord
 from foxvideo._journal.store import Store
 from foxvideo._journal.work import Work, Worker
 from foxvideo.errors import JournalError, Submitted
@@ -52,10 +53,10 @@ class Verbs(Store, Generic[W]):
     def claim(self, claim: Claim) -> asyncio.Future[Mine | TaskRecord]:
         return self._do("no", self.operations.claim, claim)
 
-    def begin(self, claim: Claim, token: str) -> asyncio.Future[Mine]:
+    def begin(self, claim: Claim, token: str) -> asyncio.Future[Mine | Wait]:
         return self._do("no", self.operations.begin, claim, token)
 
-    def sending(self, number: int) -> asyncio.Future[bool]:
+    def sending(self, number: int) -> asyncio.Future[bool | Wait]:
         return self._do("no", self.operations.sending, number)
 
     def move(
@@ -106,9 +107,28 @@ class Verbs(Store, Generic[W]):
         return self._do("no", self.operations.records, running=running, key=key, status=status, limit=limit)
 
     def follow(
-        self, origin: str, *, most: int | None, unsaved_since: float | None, mine: bool
+        self,
+        origin: str,
+        account: str = DEFAULT_ACCOUNT,
+        *,
+        most: int | None,
+        unsaved_since: float | None,
+        mine: bool,
     ) -> asyncio.Future[tuple[TaskRecord, ...]]:
-        return self._do("no", self.operations.follow, origin, most=most, unsaved_since=unsaved_since, mine=mine)
+        which = {"most": most, "unsaved_since": unsaved_since, "mine": mine}
+        return self._do("no", self.operations.follow, origin, account, **which)
+
+    def set_limits(self, account: str, limits: Limits) -> asyncio.Future[None]:
+        return self._do("no", self.operations.set_limits, account, limits)
+
+    def limits(self, account: str) -> asyncio.Future[AccountUse]:
+        return self._do("no", self.operations.limits, account)
+
+    def halt(self, account: str, why: str | None) -> asyncio.Future[None]:
+        return self._do("no", self.operations.halt, account, why)
+
+    def slow_down(self, account: str, seconds: float, ago: float) -> asyncio.Future[None]:
+        return self._do("no", self.operations.slow_down, account, seconds, ago)
 
     def identity(self) -> asyncio.Future[str]:
         return self._do("no", self.operations.identity)

@@ -15,8 +15,8 @@ from decimal import Decimal
 import attrs
 
 from foxvideo._journal import TaskRecord
-from foxvideo.batch.price import PriceClass, price_class
 from foxvideo.batch.results import Outcome, in_journal
+from foxvideo.requests.price import PriceClass, price_class
 
 
 class Verdict(enum.Enum):

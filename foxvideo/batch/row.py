@@ -17,7 +17,6 @@ from foxvideo._aio import in_thread
 from foxvideo._engine.ends import End, end_of
 from foxvideo._journal import Store, TaskRecord
 from foxvideo.batch.budget import Budget, Verdict, charge_of
-from foxvideo.batch.price import PriceClass, price_class
 from foxvideo.batch.results import Ending, Outcome, Results
 from foxvideo.batch.rows import Row, described
 from foxvideo.batch.saving import save
@@ -28,10 +27,12 @@ from foxvideo.errors import (
     FoxError,
     InsufficientCredits,
     JournalError,
+    LimitReached,
     TaskAbandoned,
     TaskFailed,
 )
 from foxvideo.requests.generic import VideoRequest, fields_of
+from foxvideo.requests.price import PriceClass, price_class
 from foxvideo.task import VideoTask
 from foxvideo.video import Video
 
@@ -207,7 +208,7 @@ class RowRun:
         except FoxError as error:
             if isinstance(error, _HOPELESS):
                 self.context.halt(str(error))
-            elif isinstance(error, InsufficientCredits):
+            elif isinstance(error, InsufficientCredits | LimitReached):
                 self.context.withhold(str(error))
             return _told_of(error)
 

@@ -19,6 +19,7 @@ from foxvideo.cli.commands.fetch import fetch
 from foxvideo.cli.commands.forget import forget
 from foxvideo.cli.commands.generate import generate
 from foxvideo.cli.commands.journal import journal
+from foxvideo.cli.commands.limits import limits
 from foxvideo.cli.commands.models import models
 from foxvideo.cli.commands.resubmit import resubmit
 from foxvideo.cli.commands.resume import resume
@@ -82,14 +83,14 @@ _ROOMS = {
     "Every day": (generate, batch, resume, tasks),
     "Look": (status, fetch, sheet, models, balance, doctor),
     "Decide what only you can": (adopt, resubmit, forget),
-    "Many machines": (journal,),
+    "Many machines": (journal, limits),
     "Try without a key": (demo, emulator),
 }
 _EXIT_CODES = {
     Exit.OK: "all is well",
     Exit.FAILED: "the task failed, or another error",
     Exit.BAD_INPUT: "bad input",
-    Exit.REFUSED: "the key was refused, or credits are missing",
+    Exit.REFUSED: "the key was refused, credits are missing, or the limits are reached",
     Exit.UNCERTAIN: "uncertain: a task may have been made, look before you repeat",
     Exit.STILL_RUNNING: "waiting ended, the task goes on",
     Exit.INTERRUPTED: "interrupted; what goes on is named, with the command that fetches it",

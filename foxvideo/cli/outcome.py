@@ -6,7 +6,7 @@ code   outcome
 0      all is well
 1      the task failed, or any other error
 2      bad input: the command line, a file, or ``InvalidRequest``
-3      ``AuthenticationError`` or ``InsufficientCredits``
+3      ``AuthenticationError``, ``InsufficientCredits`` or ``LimitReached``
 4      ``SubmitUncertain``: a task may have been made and may be paid for
 5      waiting ended and the task may go on: ``TaskTimeout``, ``TaskAbandoned``, ``ClientClosed``, ...
 130    interrupted with Ctrl-C
@@ -36,6 +36,7 @@ from foxvideo.errors import (
     JournalError,
     KeyConflict,
     KeyStateError,
+    LimitReached,
     ModelUnavailable,
     ResultsMissing,
     SubmitUncertain,
@@ -54,6 +55,7 @@ _SHELL_HINTS: Mapping[type[FoxError], str] = {
     SubmitUncertain: "do not repeat it blindly: look at the console or the balance first",
     KeyConflict: "give another request another --key",
     KeyStateError: "foxvideo tasks shows the state of every key",
+    LimitReached: "foxvideo limits shows why, and changes them; foxvideo limits --go-on ends a halt",
     TaskTimeout: "do not submit it again where there is an id",
     ClientClosed: "go on by its id where there is one",
     ResultsMissing: "ask again later",
@@ -91,7 +93,7 @@ def exit_code(error: Exception) -> Exit:
             return Exit.INTERRUPTED
         case click.UsageError() | InvalidRequest():
             return Exit.BAD_INPUT
-        case AuthenticationError() | InsufficientCredits():
+        case AuthenticationError() | InsufficientCredits() | LimitReached():
             return Exit.REFUSED
         case FoxError() if not isinstance(error, DownloadError | ResultsMissing | TaskNotFound | JournalError):
             return Exit(end_of(error).exit_code)

@@ -10,7 +10,7 @@ from hypothesis import given, settings, strategies as st
 from foxvideo import RecordStatus, TaskRecord
 from foxvideo.batch import Ending, Outcome
 from foxvideo.batch.budget import Budget, Verdict, count_earlier
-from foxvideo.batch.price import PriceClass, price_class
+from foxvideo.requests.price import PriceClass, price_class
 
 GO, WAIT, STOP = Verdict
 FOX, LONG_FOX, OWL = PriceClass("fox", "short"), PriceClass("fox", "long"), PriceClass("owl", "short")

@@ -18,11 +18,13 @@ import pytest
 from databases import execute
 from harness import MOST, Job, Nursery, begun, idle, nurseries
 
-from foxvideo import Client, Every, GrokTextToVideo
+from foxvideo import Client, Every, GrokTextToVideo, Limits
+from foxvideo._journal import store_at
 from foxvideo.emulator import Emulator, Fault, read_charges
 
 ROUNDS = int(os.environ.get("FOXVIDEO_ROUNDS", "6"))
 LEASE = 1.0
+ACTIVE = 20  # tasks that the account may have at once
 
 pytestmark = pytest.mark.real_clock
 
@@ -100,7 +102,10 @@ async def farming(folder: Path, url: str, keys: int) -> Any:  # noqa: ANN401 - f
 async def test_nothing_is_lost_and_nothing_bought_twice_by_three_workers(
     seed: int, workers: list[Nursery], database: str, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    """Each is killed, or stopped beyond its lease, until all get done; for odd seeds connections are cut as well."""
+    """Each is killed, or stopped beyond its lease, until all get done; for odd seeds connections are cut as well.
+
+    Their account's limit holds all the while.
+    """
     chance = random.Random(seed)  # noqa: S311 - repeatable, not secret
     kills = stops = 0
 
@@ -131,16 +136,21 @@ async def test_nothing_is_lost_and_nothing_bought_twice_by_three_workers(
             await asyncio.to_thread(execute, database, ours)
 
     async with farming(tmp_path, database, 60) as farm:
+        async with store_at(database) as store:
+            await store.set_limits("default", Limits(max_active=ACTIVE))
         resetting = asyncio.create_task(reset()) if seed % 2 else None
         await asyncio.gather(*(work(farm, nursery, f"worker-{n}") for n, nursery in enumerate(workers)))
         if resetting is not None:
             resetting.cancel()
         uncertain = farm.check()
+        lives = [task.life for task in farm.fox.ledger.tasks.values()]
+        active = max(sum(other.began <= one.began < other.ends for other in lives) for one in lives)
+        assert active <= ACTIVE
         await farm.decide(uncertain)
     record_property("kills", kills)
     record_property("stops", stops)
     record_property("uncertain", len(uncertain))
-    print(f"seed {seed}: {kills} kills, {stops} stops, {len(uncertain)} uncertain")  # noqa: T201 - figures
+    print(f"seed {seed}: {kills} kills, {stops} stops, {len(uncertain)} uncertain, {active} of {ACTIVE} active")  # noqa: T201 - figures
     assert kills + stops > 0
 
 

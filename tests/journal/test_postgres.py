@@ -15,7 +15,7 @@ from databases import execute, old
 from forking import forked
 from journals import CLAIM, bring, claiming, newest
 
-from foxvideo import Client, Every, GrokTextToVideo, JournalError, RecordStatus, SubmitUncertain, Video
+from foxvideo import Client, Every, GrokTextToVideo, JournalError, Limits, RecordStatus, SubmitUncertain, Video
 from foxvideo._journal import Mine, PostgresStore, session
 from foxvideo._journal.inspection import findings, inspect
 from foxvideo._journal.postgres import Database, init
@@ -277,15 +277,18 @@ async def _prepare(store: PostgresStore, verb: str, database: str) -> None:
         execute(database, "UPDATE tasks SET sent = NULL")
 
 
-@pytest.mark.parametrize("later", [0, 1])
+@pytest.mark.parametrize("limits", [None, Limits(max_active=1, per_second=0.001)], ids=["free", "limited"])
+@pytest.mark.parametrize("later", [0, 1, 2])
 @pytest.mark.parametrize("verb", VERBS)
 async def test_a_verb_whose_reply_was_lost_finds_its_own_first_try(
-    verb: str, later: int, database: str, losing: Callable[..., None]
+    verb: str, later: int, limits: Limits | None, database: str, losing: Callable[..., None]
 ) -> None:
-    """It comes to what it would have come to, and makes nothing twice."""
+    """It comes to what it would have come to, and makes nothing twice: it has the place that it took the first time."""
     _, act, after = VERBS[verb]
     async with PostgresStore(database) as store:
         await _prepare(store, verb, database)
+        if limits is not None:
+            await store.set_limits("default", limits)
         before_all = len(await store.records())
         losing(later)
         came_to = await act(store)
@@ -582,7 +585,7 @@ def test_the_rights_of_a_role_are_looked_at(database: str) -> None:
     url = _nobody(database)
     execute(database, "GRANT USAGE ON SCHEMA foxvideo TO guest; GRANT SELECT ON ALL TABLES IN SCHEMA foxvideo TO guest")
     (finding,) = inspect(url)
-    assert finding.what == "this role may not change durations, files, owners, tasks, uploads"
+    assert finding.what == "this role may not change durations, files, limits, owners, tasks, uploads"
     execute(database, "GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA foxvideo TO guest")
     assert inspect(url) == ()
 

@@ -167,10 +167,20 @@ def test_what_is_bought_anew_was_allowed_to_be(status: RecordStatus, leave: str)
         assert right(found, claiming(**({leave: True} if leave else {}))) is expected.get(status, Right.READ)
 
 
-@pytest.mark.parametrize("other", [{"fingerprint": "g"}, {"origin": "http://elsewhere"}], ids=["request", "origin"])
+@pytest.mark.parametrize(
+    ("other", "says"),
+    [
+        ({"fingerprint": "g"}, "another request, for grok"),
+        ({"origin": "http://elsewhere"}, f"a task at {ORIGIN}"),
+        ({"account": "studio"}, "a task of the account 'default'"),
+    ],
+    ids=["request", "origin", "account"],
+)
 @pytest.mark.parametrize("status", RecordStatus)
-def test_a_key_is_of_one_request_for_one_host(status: RecordStatus, other: dict[str, str]) -> None:
+def test_a_key_is_of_one_request_for_one_host_and_one_account(
+    status: RecordStatus, other: dict[str, str], says: str
+) -> None:
     """The error says of money what the record knows."""
-    with pytest.raises(KeyConflict, match=f"for grok at {ORIGIN}") as caught:
+    with pytest.raises(KeyConflict, match=says) as caught:
         right(record(status), claiming(retry_failed=True, risk=True, **other))
     assert (caught.value.key, caught.value.submitted) == (CLAIM.key, status.submitted)

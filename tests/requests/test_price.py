@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from foxvideo import catalogue
-from foxvideo.batch.price import PriceClass, price_class
+from foxvideo.requests.price import PriceClass, price_class
 
 GROK, VEO, KLING = "grok-imagine-text-to-video", "veo-3.1-text-to-video", "kling-v3-text-to-video"
 PICTURE, OTHER = {"sha256": "aa"}, {"sha256": "bb"}
