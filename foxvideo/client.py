@@ -80,8 +80,8 @@ await client.resubmit("shot-18")  # the console does not show it; if it was made
   can be bought again. Set ``synchronous_standby_names = '*'``, or look at the console of your account after a failover.
 - What a dead client had accepted is followed by another: ``async with client.working():`` takes up by itself what no
   living client follows, on this machine or another; ``await client.resume()`` does so once, and returns the handles.
-- What all of them together may do with an account is ``client.set_limits(...)``: ``foxvideo.account``. Not there yet: a
-  queue of its own.
+- What all of them together may do with an account is ``client.set_limits(...)``: ``foxvideo.account``.
+- A queue with workers on any number of machines: ``foxvideo.farm``.
 - Behind a PgBouncer before 1.21 say ``?prepare=no``.
 - A journal that is copied, restored from a backup, or deleted forgets what came since. What it forgot can be bought
   again.

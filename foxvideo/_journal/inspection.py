@@ -23,6 +23,54 @@ _QUERY = """
 """
 
 
+_WORKERS = """
+    SELECT o.id, o.place, extract(epoch FROM o.since)::float8 AS since,
+        extract(epoch FROM clock_timestamp() - o.until)::float8 AS silent,
+        (SELECT count(*) FROM foxvideo.tasks t WHERE t.owner = o.id AND t.status = 'planned') AS planned,
+        (SELECT count(*) FROM foxvideo.tasks t WHERE t.owner = o.id AND t.status = 'sending') AS sending,
+        (SELECT count(*) FROM foxvideo.tasks t WHERE t.follower = o.id AND t.status = 'accepted') AS following
+    FROM foxvideo.owners o ORDER BY o.since
+"""
+
+
+@attrs.frozen
+class Worker:
+    """One client of the journal.
+
+    Attributes:
+        id: Its name in the journal.
+        place: The machine and the process; None if not told.
+        since: From when on it was heard of without a gap, in Unix seconds.
+        silent: Seconds since its lease ended; negative while it lives.
+        planned: Submissions that wait in it.
+        sending: Submissions that are under way.
+        following: Accepted tasks that it follows.
+    """
+
+    id: str
+    place: str | None
+    since: float
+    silent: float
+    planned: int
+    sending: int
+    following: int
+
+    @property
+    def lives(self) -> bool:
+        """Whether its lease holds."""
+        return self.silent < 0
+
+
+def workers(url: str) -> tuple[Worker, ...]:
+    """Return the clients of a journal, the oldest first; what nobody has reaped yet is among them. Blocks.
+
+    Raises:
+        JournalError: It cannot be reached.
+    """
+    with connected(Database.of(url)) as connection:
+        return tuple(Worker(**row) for row in connection.execute(_WORKERS).fetchall())
+
+
 @attrs.frozen
 class Finding:
     """One thing that should be otherwise.

@@ -34,7 +34,7 @@ BEAT = f"""
 """
 JOIN = """
     INSERT INTO foxvideo.owners VALUES
-        (%(me)s, clock_timestamp(), clock_timestamp() + make_interval(secs => %(lease)s)) RETURNING id
+        (%(me)s, clock_timestamp(), clock_timestamp() + make_interval(secs => %(lease)s), %(place)s) RETURNING id
 """
 _BURY = f"""
     UPDATE foxvideo.tasks t SET owner = NULL,

@@ -135,6 +135,17 @@ def connected(database: Database) -> Iterator[Any]:
         raise JournalError(f"{database.where}: {what}", submitted="no", hint=hint) from None
 
 
+def has_journal(url: str) -> bool:
+    """Whether a database has the tables of a journal; blocks.
+
+    Raises:
+        JournalError: It cannot be reached.
+    """
+    with connected(Database.of(url)) as connection:
+        found = connection.execute("SELECT count(*) AS them FROM pg_tables WHERE schemaname = 'foxvideo'").fetchone()
+    return bool(found["them"])
+
+
 def init(url: str) -> None:
     """Make the tables of a journal in a database.
 

@@ -12,7 +12,8 @@ INSERT INTO foxvideo.journal VALUES (replace(gen_random_uuid()::text, '-', ''), 
 CREATE TABLE foxvideo.owners (
     id text PRIMARY KEY,
     since timestamptz NOT NULL, -- from when on it was heard without a gap
-    until timestamptz NOT NULL  -- the end of its lease
+    until timestamptz NOT NULL, -- the end of its lease
+    place text                  -- the machine and the process, for people
 );
 
 CREATE TABLE foxvideo.tasks (

@@ -11,6 +11,8 @@ stopped for longer knows that others may have taken it for dead, before it sends
 
 import contextlib
 import logging
+import os
+import socket
 import threading
 import time
 import weakref
@@ -184,7 +186,8 @@ class Session(Worker):
         if not self._names or not connection.execute(*self._filled((lease.BEAT, {}), again=False)).fetchall():
             if self._names:
                 self.owner = owners.new_name()
-            connection.execute(*self._filled((lease.JOIN, {}), again=False))
+            here = f"{socket.gethostname()}, process {os.getpid()}"
+            connection.execute(*self._filled((lease.JOIN, {"place": here}), again=False))
             self._names.append(self.owner)
         self._valid_until = asked_at + self.lease * _MARGIN
         self._renew_at = asked_at + self.lease / _BEATS

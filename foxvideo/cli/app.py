@@ -15,6 +15,7 @@ from foxvideo.cli.commands.batch import batch
 from foxvideo.cli.commands.demo import demo
 from foxvideo.cli.commands.doctor import doctor
 from foxvideo.cli.commands.emulator import emulator
+from foxvideo.cli.commands.enqueue import enqueue
 from foxvideo.cli.commands.fetch import fetch
 from foxvideo.cli.commands.forget import forget
 from foxvideo.cli.commands.generate import generate
@@ -26,6 +27,8 @@ from foxvideo.cli.commands.resume import resume
 from foxvideo.cli.commands.sheet import sheet
 from foxvideo.cli.commands.status import status
 from foxvideo.cli.commands.tasks import tasks
+from foxvideo.cli.commands.worker import worker
+from foxvideo.cli.commands.workers import workers
 from foxvideo.cli.outcome import Exit
 
 _WIDEST = 110  # characters; the eye loses the line beyond
@@ -83,7 +86,7 @@ _ROOMS = {
     "Every day": (generate, batch, resume, tasks),
     "Look": (status, fetch, sheet, models, balance, doctor),
     "Decide what only you can": (adopt, resubmit, forget),
-    "Many machines": (journal, limits),
+    "Many machines": (journal, enqueue, worker, workers, limits),
     "Try without a key": (demo, emulator),
 }
 _EXIT_CODES = {

@@ -9,6 +9,8 @@ import contextlib
 import json
 import signal
 from collections.abc import Callable, Coroutine, Iterator, Mapping
+from pathlib import Path
+from types import ModuleType
 from typing import Any, Protocol, TypeVar
 
 import click
@@ -169,7 +171,12 @@ def bad_input() -> Iterator[None]:
 
 
 def make_client(
-    base_url: str | None, journal: Place | None = None, *, poll_every: float | None = None, timeout: float | None = None
+    base_url: str | None,
+    journal: Place | None = None,
+    *,
+    poll_every: float | None = None,
+    timeout: float | None = None,
+    save_to: Path | None = None,
 ) -> Client:
     """Return a client with the key of the environment; nothing is connected or opened yet.
 
@@ -178,6 +185,7 @@ def make_client(
         journal: Where its journal lies; None for none, which is for commands that neither submit nor follow.
         poll_every: Seconds between two polls; None as the client thinks best.
         timeout: Seconds for one task; None for no limit.
+        save_to: A folder for all videos; None for none.
 
     Raises:
         AuthenticationError: There is no key.
@@ -185,7 +193,27 @@ def make_client(
     """
     schedule = Every(poll_every) if poll_every else None
     with bad_input():
-        return Client(base_url=base_url, schedule=schedule, journal=journal, task_timeout=timeout, trust_env=True)
+        return Client(
+            base_url=base_url,
+            schedule=schedule,
+            journal=journal,
+            task_timeout=timeout,
+            save_to=save_to,
+            trust_env=True,
+        )
+
+
+def farm() -> ModuleType:
+    """Return the room of the queue, which needs an extra.
+
+    Raises:
+        click.ClickException: It is not installed.
+    """
+    try:
+        from foxvideo import farm  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise click.ClickException("a queue needs procrastinate: pip install 'foxvideo[farm]'") from None
+    return farm
 
 
 def check_name(task_id: str | None, key: str | None) -> None:

@@ -66,6 +66,18 @@ def ready(given: Place | None) -> Place:
     return path
 
 
+def database(given: Place | None) -> str:
+    """Return the URL of the journal, which has to be in PostgreSQL here.
+
+    Raises:
+        click.UsageError: It is not.
+    """
+    where = place(given)
+    if not is_postgres(where):
+        raise click.UsageError(f"name a database by --journal or {PLACE}: postgresql://user@host/name")
+    return str(where)
+
+
 async def saved_at(path: Place, *, key: str | None = None, task_id: str | None = None) -> str | None:
     """Return where the journal says that the video of a task was saved; None where it knows of none, or is not there.
 

@@ -414,7 +414,7 @@ def test_a_manifest_that_changes_while_the_question_stands_is_the_one_that_was_c
 
 def test_a_closed_stdin_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """As a service starts its programs."""
-    monkeypatch.setattr("foxvideo.cli.commands.batch.sys", types.SimpleNamespace(stdin=None))
+    monkeypatch.setattr("foxvideo.cli.manifests.sys", types.SimpleNamespace(stdin=None))
     result = run(None, source="-")
     assert result.exit_code == 2
     assert "stdin, which is closed" in result.stderr

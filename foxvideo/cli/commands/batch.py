@@ -6,9 +6,9 @@ Out of scope: the run (``foxvideo/batch``), what is asked before it (``cli/conse
 
 import asyncio
 import contextlib
+import functools
 import shlex
 import signal
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,8 +16,8 @@ from pathlib import Path
 import click
 
 from foxvideo._journal import SqliteStore
-from foxvideo.batch import BadRow, Batch, Ending, Manifest, Survey, naming, run as run_batch, survey
-from foxvideo.cli import command, consent, outcome
+from foxvideo.batch import Batch, Ending, Manifest, Survey, naming, run as run_batch, survey
+from foxvideo.cli import command, consent, manifests, outcome
 from foxvideo.cli.board import Board, printable
 from foxvideo.client import Client
 
@@ -25,9 +25,7 @@ JOURNAL = "journal.db"
 
 
 @click.command(cls=command.Command)
-@click.argument(
-    "source", metavar="MANIFEST", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
-)
+@manifests.manifest_argument
 @click.option(
     "-o",
     "--out",
@@ -37,12 +35,7 @@ JOURNAL = "journal.db"
     help="The folder for the videos, the journal and results.jsonl; it is made.",
 )
 @click.option("--dry-run", is_flag=True, help="Check every row and count; send nothing.")
-@click.option(
-    "--defaults",
-    multiple=True,
-    metavar="FIELD=VALUE",
-    help="A field of all rows that lack it, as it would stand in a CSV.",
-)
+@manifests.defaults_option
 @click.option(
     "--max-active",
     type=click.IntRange(min=1),
@@ -111,7 +104,7 @@ def batch(
     """  # noqa: D301 - click wants the control character itself
     with command.bad_input():
         naming.template(name)
-    manifest = _manifest(source, _fields(defaults), check=not no_check)
+    manifest = manifests.read(source, defaults, check=not no_check)
     counted, journal = command.run(_survey(manifest, source, folder))
     if dry_run:
         _report(counted, as_json=as_json)
@@ -156,39 +149,12 @@ def batch(
 # --- Before ------------------------------------------------------------------------------------------------------
 
 
-def _fields(defaults: tuple[str, ...]) -> dict[str, str]:
-    fields = {}
-    for default in defaults:
-        name, equals, text = default.partition("=")
-        if not name or not equals:
-            raise click.UsageError(f"--defaults {default!r}: must read field=value")
-        fields[name] = text
-    return fields
-
-
-def _manifest(source: Path, defaults: dict[str, str], *, check: bool) -> Manifest:
-    """Read the manifest, once and for all; outside of any event loop, so that Ctrl-C ends it."""
-    if str(source) == "-":
-        if sys.stdin is None:
-            raise click.UsageError("the manifest is to come on stdin, which is closed")
-        return Manifest.of(sys.stdin.buffer.read(), folder=Path(), defaults=defaults, check=check)
-    manifest = Manifest(source, defaults=defaults, check=check)
-    manifest.load()
-    return manifest
-
-
 async def _survey(manifest: Manifest, source: Path, folder: Path) -> tuple[Survey, str | None]:
     """Count, and return the identity of the journal too; None where there is none."""
-    name = "stdin" if str(source) == "-" else str(source)
-
-    def show(row: BadRow) -> None:
-        for fault in row.faults:
-            click.echo(printable(f"{name}:{row.line}: {outcome.in_shell_words(fault)}"), err=True)
-
     async with contextlib.AsyncExitStack() as stack:
         path = folder / JOURNAL
         journal = await stack.enter_async_context(SqliteStore(path)) if path.exists() else None
-        counted = await survey(manifest, journal, folder, show)
+        counted = await survey(manifest, journal, folder, functools.partial(manifests.show_bad, source))
         return counted, None if journal is None else await journal.identity()
 
 

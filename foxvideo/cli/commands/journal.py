@@ -2,11 +2,11 @@
 
 import click
 
-from foxvideo._journal import Place, is_postgres
+from foxvideo._journal import Place
 from foxvideo._journal.pgsql import SCHEMA
-from foxvideo._journal.postgres import init as make, shown
+from foxvideo._journal.postgres import has_journal, init as make, shown
 from foxvideo.cli import command
-from foxvideo.cli.journal import PLACE, journal_option, place
+from foxvideo.cli.journal import database, journal_option
 
 
 @click.group()
@@ -20,7 +20,8 @@ def journal() -> None:
 @journal.command(cls=command.Command)
 @journal_option
 @click.option("--print", "only_print", is_flag=True, help="Print the SQL, for somebody who may create a schema.")
-def init(*, journal: Place | None, only_print: bool) -> None:
+@click.option("--queue", is_flag=True, help="Also, or later, the tables of the queue: foxvideo enqueue, worker.")
+def init(*, journal: Place | None, only_print: bool, queue: bool) -> None:
     """Make the tables of the journal in its database. Needs no key.
 
     \b
@@ -29,9 +30,13 @@ def init(*, journal: Place | None, only_print: bool) -> None:
     """  # noqa: D301 - click wants the control character itself
     if only_print:
         click.echo(SCHEMA.read_text(encoding="utf-8"), nl=False)
+        if queue:
+            click.echo(command.farm().SCHEMA, nl=False)
         return
-    where = place(journal)
-    if not is_postgres(where):
-        raise click.UsageError(f"name a database by --journal or {PLACE}: postgresql://user@host/name")
-    make(where)
-    click.echo(f"made a journal in {shown(where)}")
+    where = database(journal)
+    if not (queue and has_journal(where)):
+        make(where)
+        click.echo(f"made a journal in {shown(where)}")
+    if queue:
+        command.farm().init(where)
+        click.echo(f"made a queue in {shown(where)}")
