@@ -128,7 +128,7 @@ def sheet(session: nox.Session) -> None:
 @nox.session(python=NEWEST, default=False, tags=["all"])
 def docs(session: nox.Session) -> None:
     """Build the documentation into build/docs, and stop at dead links and at names without a docstring."""
-    session.install(".[cli,emulator,testing]", *_group("docs"))
+    session.install(EXTRAS, ".[testing]", *_group("docs"))
     session.run("python", "-W", "error::UserWarning", ".github/docs/build.py", "build/docs")
 
 
