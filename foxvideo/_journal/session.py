@@ -68,11 +68,18 @@ class Session(Worker):
     _kept_alive: bool = attrs.field(default=False, init=False)
     _valid_until: float = attrs.field(default=0.0, init=False)
     _renew_at: float = attrs.field(default=0.0, init=False)
+    _gone: bool = attrs.field(default=False, init=False)
+    _asked_at: float | None = attrs.field(default=None, init=False)  # of what is not answered yet
     _connection: "psycopg.Connection[dict[str, Any]] | None" = attrs.field(default=None, init=False)
 
     def still_mine(self) -> bool:
         """Whether nobody can have taken this client for dead."""
         return boot_time() < self._valid_until
+
+    @property
+    def gone(self) -> bool:
+        """Whether nothing is open any more."""
+        return self._gone
 
     # --- In the thread ---
 
@@ -115,6 +122,7 @@ class Session(Worker):
         end, again, pause = time.monotonic() + self.patience, False, 0.0
         while True:
             try:
+                self._asked_at = time.monotonic()
                 connection = self._ready()
                 try:
                     with connection.pipeline():
@@ -142,6 +150,8 @@ class Session(Worker):
             except (psycopg.Error, JournalError) as error:
                 self._drop()
                 return [error] * len(statements)
+            finally:
+                self._asked_at = None
 
     def _filled(self, statement: Statement, *, again: bool) -> tuple[Any, Mapping[str, object]]:
         query, values = statement
@@ -197,6 +207,14 @@ class Session(Worker):
         with contextlib.suppress(RuntimeError):  # it was closed meanwhile
             self._thread.submit(self._renew)
 
+    def cut_silent(self) -> None:
+        """Break a connection that has not answered for as long as ``patience``, as networks may leave one."""
+        asked_at, connection = self._asked_at, self._connection
+        if connection is None or asked_at is None or time.monotonic() - asked_at < self.patience:
+            return
+        with contextlib.suppress(Exception), socket.socket(fileno=os.dup(connection.fileno())) as line:
+            line.shutdown(socket.SHUT_RDWR)  # whoever waits for an answer hears that there will be none
+
     def _renew(self) -> None:
         if self._connection is None or self._closing.is_set():
             return
@@ -207,10 +225,12 @@ class Session(Worker):
 
     def _let_go(self) -> None:
         if self._connection is not None and self._names:
+            self._asked_at = time.monotonic()
             with contextlib.suppress(Exception):  # else others find out, a lease later
                 self._connection.execute(*self._filled((lease.LEAVE, {}), again=True))
         self._drop()
         self._valid_until = 0.0
+        self._gone = True
 
     def _drop(self) -> None:
         if self._connection is not None:
@@ -220,13 +240,14 @@ class Session(Worker):
 
 
 def _keep_alive(session: "weakref.ref[Session]", closing: threading.Event) -> None:
-    """Have the lease of a session renewed for as long as somebody holds it."""
-    while (held := session()) is not None:
+    """Have the lease of a session renewed, and its silence noticed, for as long as somebody holds it."""
+    while (held := session()) is not None and not held.gone:
         pause = held.lease / _BEATS
         held.keep_alive()
+        held.cut_silent()
         del held
         if closing.wait(pause):
-            return
+            time.sleep(pause)  # what is on its way may hang even now
 
 
 def told(error: Exception) -> tuple[str, str]:

@@ -5,7 +5,7 @@ import contextlib
 import logging
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import pytest
 from databases import execute, old
 from forking import forked
 from journals import CLAIM, bring, claiming, newest
+from lines import Line
 
 from foxvideo import Client, Every, GrokTextToVideo, JournalError, Limits, RecordStatus, SubmitUncertain, Video
 from foxvideo._journal import Mine, PostgresStore, session
@@ -371,6 +372,30 @@ async def test_an_id_that_comes_while_the_database_is_away_is_written_later(
         (record,) = await one.history(key="order-17")
         assert (record.status, record.task_id) == (RecordStatus.COMPLETED, video.id)
     assert any("but the journal cannot be written" in line.message for line in caplog.records)
+
+
+@pytest.fixture
+async def line(database: str) -> AsyncIterator[Line]:
+    """Lead to the database through something that can fall silent."""
+    async with Line.to(database) as line:
+        yield line
+
+
+@pytest.mark.real_clock
+async def test_a_database_that_falls_silent_is_one_that_is_away(line: Line) -> None:
+    """Nobody waits for a lost packet for ever: neither who asks, nor who closes; and when it is back, all goes on."""
+    async with PostgresStore(f"{line.url}?lease=1", patience=0.5) as store:
+        await store.claim(CLAIM)
+        line.silent = True
+        with pytest.raises(JournalError):
+            async with asyncio.timeout(10):
+                await store.sending(1)
+        line.silent = False
+        line.cut()
+        assert (await newest(store)).status in {RecordStatus.PLANNED, RecordStatus.SENDING}
+        line.silent = True
+        async with asyncio.timeout(10):
+            await store.close()
 
 
 async def test_what_counts_is_on_the_disk_whatever_the_role_is_set_to(database: str) -> None:
