@@ -8,15 +8,18 @@ import contextlib
 import os
 import random
 import signal
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import attrs
+import psycopg
 import pytest
 from databases import execute
 from harness import MOST, Job, Nursery, begun, idle, nurseries
+from lines import Line
 
 from foxvideo import Client, Every, GrokTextToVideo, Limits
 from foxvideo._journal import store_at
@@ -43,6 +46,15 @@ def workers(programs: list[Nursery]) -> Iterator[list[Nursery]]:
         yield [stack.enter_context(idle(programs, number)) for number in range(3)]
 
 
+def up(database: str) -> None:
+    """Wait until the database has recovered."""
+    for _ in range(100):
+        with contextlib.suppress(psycopg.OperationalError):
+            execute(database, "SELECT 1")
+            return
+        time.sleep(0.1)
+
+
 @attrs.frozen
 class Farm:
     """One service, one database, and the keys that are asked for.
@@ -64,7 +76,13 @@ class Farm:
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
         usual = {"base_url": self.fox.base_url, "folder": str(folder), "shown": str(folder / "shown")}
-        return Job(journal=f"{self.url}?lease={LEASE:g}", keys=self.keys, **(usual | options))
+        usual["journal"] = f"{self.url}?lease={LEASE:g}"
+        return Job(keys=self.keys, **(usual | options))
+
+    def most_at_once(self) -> int:
+        """Return how many tasks ran at the same time at most."""
+        lives = [task.life for task in self.fox.ledger.tasks.values()]
+        return max(sum(other.began <= one.began < other.ends for other in lives) for one in lives)
 
     def check(self) -> list[str]:
         """Compare what is remembered with what was charged, and return the keys that are uncertain."""
@@ -98,13 +116,45 @@ async def farming(folder: Path, url: str, keys: int) -> Any:  # noqa: ANN401 - f
         yield Farm(made.fox, url, folder, made.keys)
 
 
+async def reset(database: str, lines: list[Line], chance: random.Random) -> None:
+    """Cut the connections of all, again and again."""
+    while True:
+        await asyncio.sleep(chance.uniform(0.2, 1.0))
+        ours = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'foxvideo'"
+        await asyncio.to_thread(execute, database, ours)
+
+
+async def crash(database: str, lines: list[Line], chance: random.Random) -> None:
+    """Let the database break down, again and again."""
+    while True:
+        await asyncio.sleep(chance.uniform(2.0, 4.0))
+        ours = "SELECT pid FROM pg_stat_activity WHERE application_name = 'foxvideo' LIMIT 1"
+        with contextlib.suppress(psycopg.OperationalError, ProcessLookupError):
+            for (backend,) in await asyncio.to_thread(execute, database, ours):
+                os.kill(backend, signal.SIGKILL)  # PostgreSQL then ends all others, and recovers from its log
+
+
+async def silence(database: str, lines: list[Line], chance: random.Random) -> None:
+    """Let one line after another fall silent for a while, and lose what was on it."""
+    while True:
+        await asyncio.sleep(chance.uniform(0.2, 1.0))
+        line = chance.choice(lines)
+        line.silent = True
+        await asyncio.sleep(chance.uniform(0.3, 2.5) * LEASE)
+        line.silent = False
+        line.cut()  # what was lost of it does not come after all
+
+
+TROUBLES = [reset, crash, silence]
+
+
 @pytest.mark.parametrize("seed", range(ROUNDS))
 async def test_nothing_is_lost_and_nothing_bought_twice_by_three_workers(
     seed: int, workers: list[Nursery], database: str, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    """Each is killed, or stopped beyond its lease, until all get done; for odd seeds connections are cut as well.
+    """Each is killed, or stopped beyond its lease, until all get done, and the limit of their account holds.
 
-    Their account's limit holds all the while.
+    Beside that connections are cut, the database itself breaks down, or the line to it falls silent, by the seed.
     """
     chance = random.Random(seed)  # noqa: S311 - repeatable, not secret
     kills = stops = 0
@@ -112,7 +162,8 @@ async def test_nothing_is_lost_and_nothing_bought_twice_by_three_workers(
     async def work(farm: Farm, nursery: Nursery, name: str) -> None:
         nonlocal kills, stops
         for turn in range(1000):
-            await nursery.start(farm.job(name, how=chance.choice(("submit", "generate", "resume"))))
+            how = chance.choice(("submit", "generate", "resume"))
+            await nursery.start(farm.job(name, how=how, journal=f"{lines[nursery].url}?lease={LEASE:g}"))
             heard = asyncio.ensure_future(nursery.heard())
             await asyncio.wait({heard}, timeout=chance.uniform(0.1, 1.5) if turn < 4 else None)
             if not heard.done() and chance.random() < 0.5:
@@ -129,22 +180,17 @@ async def test_nothing_is_lost_and_nothing_bought_twice_by_three_workers(
             if await heard == "0":
                 return
 
-    async def reset() -> None:
-        while True:
-            await asyncio.sleep(chance.uniform(0.2, 1.0))
-            ours = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'foxvideo'"
-            await asyncio.to_thread(execute, database, ours)
-
-    async with farming(tmp_path, database, 60) as farm:
+    async with farming(tmp_path, database, 60) as farm, contextlib.AsyncExitStack() as stack:
+        lines = {nursery: await stack.enter_async_context(Line.to(database)) for nursery in workers}
         async with store_at(database) as store:
             await store.set_limits("default", Limits(max_active=ACTIVE))
-        resetting = asyncio.create_task(reset()) if seed % 2 else None
+        trouble = asyncio.create_task(TROUBLES[seed % 3](database, list(lines.values()), chance))
         await asyncio.gather(*(work(farm, nursery, f"worker-{n}") for n, nursery in enumerate(workers)))
-        if resetting is not None:
-            resetting.cancel()
+        assert not trouble.done(), "it ended by itself"
+        trouble.cancel()
+        await asyncio.to_thread(up, database)
         uncertain = farm.check()
-        lives = [task.life for task in farm.fox.ledger.tasks.values()]
-        active = max(sum(other.began <= one.began < other.ends for other in lives) for one in lives)
+        active = farm.most_at_once()
         assert active <= ACTIVE
         await farm.decide(uncertain)
     record_property("kills", kills)
