@@ -46,8 +46,8 @@ async def activity(order: Order) -> str:
 ```
 
 Let them repeat it after any error but ``SubmitUncertain``, ``TaskFailed`` and ``InvalidRequest``: ``wait_before`` is
-that rule. ``tests/examples/worker.yaml`` in the repository is a Deployment of workers with its probes, and
-``tests/examples/machines.py`` is two workers of which one is killed.
+that rule. Among the examples of the repository are a Deployment of workers with its probes (worker.yaml), and two
+workers of which one is killed (machines.py).
 
 | how a job ends | what the queue does |
 |---|---|
@@ -102,7 +102,7 @@ QUEUE = "foxvideo"
 SCHEMA: str = procrastinate.schema.SchemaManager.get_schema()
 """The tables of the queue, which are procrastinate's, as SQL."""
 GENERATE = "generate"
-_ALIVE_SECONDS = 5.0
+_ALIVE_SECONDS, _MOMENT = 5.0, 0.1
 _LATEST = 300.0  # seconds until a job comes again
 _STRANGE_ERRORS = 10  # times that a job is tried which nobody foresaw to fail
 _NO_JOURNAL = "the client of a queue needs a journal in PostgreSQL: a job that comes twice would be bought twice"
@@ -299,9 +299,10 @@ async def work(client: Client, *, concurrency: int, drain: float, alive: Path | 
 async def _touching(client: Client, file: Path | None) -> AsyncIterator[None]:
     async def touch(alive: Path) -> None:
         while True:
-            if client.journal is not None and client.journal.still_mine():
+            lives = client.journal is not None and client.journal.still_mine()
+            if lives:
                 await in_thread(alive.touch)
-            await asyncio.sleep(_ALIVE_SECONDS)
+            await asyncio.sleep(_ALIVE_SECONDS if lives else _MOMENT)
 
     touching = None if file is None else asyncio.create_task(touch(file))
     try:

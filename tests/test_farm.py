@@ -309,6 +309,50 @@ def test_a_database_without_a_queue_is_told_with_the_command_that_makes_one(
     assert "put in" in CliRunner().invoke(app, ["enqueue", str(manifest)], env=env).output
 
 
+def test_a_worker_that_is_told_to_stop_at_once_says_where_its_work_is(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the exit code of one that did what it was told."""
+
+    async def stopped(*_: object, **__: object) -> None:
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr("foxvideo.farm.work", stopped)
+    done = run("worker", "--save-to", str(tmp_path / "clips"))
+    assert (done.exit_code, "in the queue" in done.output) == (0, True)
+
+
+def test_a_file_says_that_a_worker_lives(run: Run, manifest: Path, tmp_path: Path) -> None:
+    """For a supervisor, which looks at its age."""
+    run("enqueue", str(manifest))
+    run("worker", "--save-to", str(tmp_path / "clips"), "--once", "--poll-every", "0.1", "--alive", str(tmp_path / "a"))
+    assert (tmp_path / "a").exists()
+
+
+def test_an_empty_manifest_puts_nothing_in(run: Run, tmp_path: Path) -> None:
+    """And says so."""
+    (tmp_path / "none.csv").write_text("prompt\n")
+    done = run("enqueue", str(tmp_path / "none.csv"))
+    assert (done.exit_code, "no rows" in done.output) == (2, True)
+
+
+def test_without_the_extra_a_command_says_what_to_install(
+    run: Run, manifest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one line."""
+    monkeypatch.delattr("foxvideo.farm")
+    monkeypatch.setitem(sys.modules, "foxvideo.farm", None)
+    done = run("enqueue", str(manifest))
+    assert (done.exit_code, "pip install 'foxvideo[farm]'" in done.output) == (1, True)
+
+
+def test_a_worker_needs_the_journal_beside_the_queue(tmp_path: Path, fox: Emulator) -> None:
+    """Before it takes anything."""
+    client = Client(KEY, fox.base_url, journal=tmp_path / "videos.db")
+    with pytest.raises(ValueError, match="PostgreSQL"):
+        asyncio.run(farm.work(client, concurrency=1, drain=1.0))
+
+
 def test_the_tables_of_the_queue_are_printed_with_those_of_the_journal() -> None:
     """For somebody who may make them."""
     done = CliRunner().invoke(app, ["journal", "init", "--print", "--queue"])
