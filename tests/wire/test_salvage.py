@@ -278,4 +278,4 @@ def test_the_search_takes_no_longer_than_the_bytes_are_worth(body: bytes) -> Non
     began = time.process_time()
     for headers in ("X: y", "Transfer-Encoding: chunked", "Content-Encoding: gzip"):
         task_id_in(saved(wire(body, headers)).body, any_id=True)
-    assert time.process_time() - began < 3.0
+    assert time.process_time() - began < 10.0  # what is looked at anew at each byte takes minutes
