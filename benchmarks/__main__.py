@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Protocol, cast
 
-NAMES = ("fanout", "imports", "journal", "overhead", "peers", "pending", "profile", "schedule", "transfer")
+NAMES = ("fanout", "farm", "imports", "journal", "overhead", "peers", "pending", "profile", "schedule", "transfer")
 
 
 class Benchmark(Protocol):

@@ -151,8 +151,9 @@ if TYPE_CHECKING:
 __all__ = ["Client"]
 
 DEFAULT_BASE_URL = "https://api.foxapi.cc"
-_TAKE_UP_SECONDS = 1.0  # between two looks at what nobody follows
 """Where the service answers, unless the client or the environment says otherwise."""
+_TAKE_UP_SECONDS, _MOST_TAKE_UP_SECONDS = 1.0, 10.0  # between two looks at what nobody follows
+_TAKE_UP_SHARE = 1 / 200  # of its time, at most, that a client spends looking
 
 
 class Client:
@@ -566,11 +567,13 @@ class Client:
     async def _take_up(self, most: int) -> None:
         """Take up what nobody follows, again and again; a journal that cannot be used is tried again."""
         while True:
+            pause, began = _TAKE_UP_SECONDS, time.monotonic()
             with contextlib.suppress(JournalError):  # whoever submits hears of it, and the store says so
                 if (room := most - self.stats().running) > 0:
                     for job in await self._taken_up(room, mine=False):
                         self._engine.follow(job)
-            await asyncio.sleep(_TAKE_UP_SECONDS)
+                    pause = take_up_pause(time.monotonic() - began)
+            await asyncio.sleep(pause)
 
     async def _taken_up(self, most: int | None, *, mine: bool) -> list[Job]:
         """Become the follower of what no living client follows; what goes into a folder is followed at once."""
@@ -771,6 +774,14 @@ class Client:
         if given is ...:
             return self._task_timeout
         return None if given is None else seconds("timeout", given)
+
+
+def take_up_pause(took: float) -> float:
+    """Return the seconds until the next look at what nobody follows, after one that took so long.
+
+    The fuller a journal is and the more clients it has, the longer a look takes, and the less often each has to look.
+    """
+    return min(max(_TAKE_UP_SECONDS, took / _TAKE_UP_SHARE), _MOST_TAKE_UP_SECONDS)
 
 
 def _check_name(task_id: object, key: str | None) -> None:

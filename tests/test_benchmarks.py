@@ -11,7 +11,20 @@ from typing import Any
 
 import pytest
 
-from benchmarks import fanout, files, imports, journal, optimum, overhead, peers, pending, profile, schedule, transfer
+from benchmarks import (
+    fanout,
+    farm,
+    files,
+    imports,
+    journal,
+    optimum,
+    overhead,
+    peers,
+    pending,
+    profile,
+    schedule,
+    transfer,
+)
 from benchmarks.durations import DURATIONS, SHAPES, Shape, progress
 from benchmarks.server import Ledger
 from benchmarks.table import table
@@ -65,6 +78,18 @@ def test_journal_compares_submits_with_and_without_a_journal(tmp_path: Path) -> 
     assert all(0 < sides[side]["commits_per_submit"] < 2 for side in ("journal", "journal, keys"))
     assert figures["known_key_ms"] > 0
     assert "CPU vs. without" in journal.show(figures)
+
+
+@pytest.mark.slow
+@pytest.mark.real_clock
+def test_farm_compares_a_database_that_is_full_with_an_empty_one(database: str) -> None:
+    """Each statement is measured with both, and what a dead client had is taken up."""
+    figures = figures_of("farm", "--postgres", database, "--tasks", "2000", "--clients", "20", "--times", "3")
+
+    assert set(figures["ratio"]) == set(figures["alone_ms"]) == set(figures["among_ms"])
+    assert (figures["taken_up"], len(figures["ratio"])) == (100, 5)
+    assert all(ms > 0 for ms in figures["among_ms"].values())
+    assert "connections busy" in farm.show(figures)
 
 
 @pytest.mark.slow

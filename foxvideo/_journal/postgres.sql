@@ -47,6 +47,8 @@ CREATE INDEX tasks_by_id ON foxvideo.tasks (task_id) WHERE task_id IS NOT NULL;
 CREATE INDEX tasks_owned ON foxvideo.tasks (owner) WHERE owner IS NOT NULL;
 CREATE INDEX tasks_running ON foxvideo.tasks (number) WHERE status = 'accepted';
 
+CREATE INDEX tasks_followed ON foxvideo.tasks (follower) WHERE status = 'accepted';
+CREATE INDEX tasks_completed ON foxvideo.tasks (ended) WHERE status = 'completed';
 CREATE INDEX tasks_active ON foxvideo.tasks (account) WHERE status IN ('sending', 'accepted', 'uncertain');
 
 -- What all clients together may do with an account. Whoever lets a submission out makes another version of the row.

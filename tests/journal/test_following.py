@@ -11,6 +11,7 @@ from journals import CLAIM, ORIGIN, bring
 
 from foxvideo import Client, Every, GrokTextToVideo, RecordStatus
 from foxvideo._journal import Place, Store
+from foxvideo.client import take_up_pause
 from foxvideo.emulator import Emulator
 from foxvideo.media import SavedFile
 
@@ -120,6 +121,29 @@ async def test_a_database_that_is_away_for_a_while_ends_no_working(
         execute(database, "ALTER SCHEMA elsewhere RENAME TO foxvideo")
         await asyncio.sleep(5)
         assert other.stats().running == 1
+
+
+def test_a_full_journal_is_looked_through_less_often() -> None:
+    """Each client spends little of its time on it, and never waits for long."""
+    assert take_up_pause(0.0005) == 1.0
+    assert take_up_pause(0.02) == 4.0
+    assert take_up_pause(3.0) == 10.0
+
+
+async def test_followers_of_every_kind_are_told_apart(store: Store, path: Place) -> None:
+    """Those who live, those who are gone, and nobody; however many there are, in whatever order."""
+    async with opened(path) as other:
+        for number in range(4):
+            await bring(other, RecordStatus.ACCEPTED, f"its-{number}")
+            async with opened(path) as gone:
+                await bring(gone, RecordStatus.ACCEPTED, f"gone-{number}")
+            await bring(store, RecordStatus.ACCEPTED, f"mine-{number}")
+        await bring(other, RecordStatus.UNCERTAIN, "adopted")
+        await other.adopt("adopted", "task-adopted", ORIGIN)
+        found = await store.follow(ORIGIN, **ALL | {"mine": False})
+        assert [record.key for record in found] == [*(f"gone-{n}" for n in range(4)), "adopted"]
+        found = await store.follow(ORIGIN, **ALL)
+        assert len(found) == 9
 
 
 @pytest.mark.parametrize("most", [0, -1, 1.5, "many"])
