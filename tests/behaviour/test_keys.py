@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import sqlite3
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import journals
 import pytest
 from waiting import ended, now, warned
 
@@ -40,7 +40,7 @@ from foxvideo import (
     _locks,
 )
 from foxvideo._engine import submission
-from foxvideo._journal import SqliteStore, owners
+from foxvideo._journal import Place, SqliteStore, owners
 from foxvideo._journal.recorder import JournalRecorder
 from foxvideo.emulator import Emulator, Fault
 from foxvideo.media import LocalMedia
@@ -52,16 +52,36 @@ DAY = 24 * 3600.0
 
 
 def opened(fox: Emulator, folder: Path, **options: Any) -> Client:  # noqa: ANN401 - options of all types
-    """Return a client that remembers in a folder."""
-    return Client(fox.api_key, fox.base_url, schedule=Every(2), journal=folder / "videos.db", **options)
+    """Return a client that remembers in a folder, or in its database."""
+    return Client(fox.api_key, fox.base_url, schedule=Every(2), journal=journal_of(folder), **options)
+
+
+DATABASES: dict[Path, str] = {}
+# For tests that reach into a file: they forge its locks, or make its disk refuse.
+in_a_file = pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
+
+
+def journal_of(folder: Path) -> Place:
+    """Return where a test's journal lies."""
+    return DATABASES.get(folder, folder / "videos.db")
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
+def kind(request: pytest.FixtureRequest) -> str:
+    """Run each test that remembers with every store."""
+    return str(request.param)
 
 
 @pytest.fixture
-def tmp_path() -> Iterator[Path]:
+def tmp_path(kind: str, request: pytest.FixtureRequest) -> Iterator[Path]:
     """A folder in memory, where there is one: every commit is synced, and these are many."""
     shared = Path("/dev/shm")  # noqa: S108 - the folder in it has a name of its own
-    with tempfile.TemporaryDirectory(dir=shared if shared.is_dir() else None) as folder:
-        yield Path(folder)
+    with tempfile.TemporaryDirectory(dir=shared if shared.is_dir() else None) as name:
+        folder = Path(name)
+        if kind == "postgres":
+            DATABASES[folder] = f"{request.getfixturevalue('database')}?lease=1"
+        yield folder
+        DATABASES.pop(folder, None)
 
 
 @pytest.fixture
@@ -80,8 +100,8 @@ async def slow() -> AsyncIterator[Emulator]:
 
 def sql(folder: Path, statement: str, *values: object) -> list[Any]:
     """Run a statement behind the client's back, and return what it finds."""
-    with contextlib.closing(sqlite3.connect(folder / "videos.db", isolation_level=None)) as db:
-        return db.execute(statement, values).fetchall()
+    place = journal_of(folder)
+    return journals.sql(place.partition("?")[0] if isinstance(place, str) else place, statement, *values)
 
 
 async def until(true: Callable[[], object]) -> None:
@@ -930,6 +950,7 @@ async def test_a_close_ends_a_wait_for_another_client_at_once(
 
 
 @pytest.mark.parametrize("verb", ["submit", "task"])
+@in_a_file
 async def test_a_wait_for_another_client_has_a_deadline(fox: Emulator, tmp_path: Path, verb: str) -> None:
     """It may be stopped for ever; what becomes of its task is not known."""
     await owned_by_another(fox, tmp_path, "sending")
@@ -969,6 +990,7 @@ async def test_what_another_client_was_sending_when_it_died_is_uncertain(fox: Em
     assert fox.ledger.submitted == 1
 
 
+@in_a_file
 async def test_leave_to_pay_again_is_used_up_by_another_client_that_has_it_too(fox: Emulator, tmp_path: Path) -> None:
     """Its repeat came to nothing certain either; a third attempt was nobody's word."""
     await owned_by_another(fox, tmp_path, "uncertain")
@@ -1034,6 +1056,7 @@ REFUSING = (
 
 
 @pytest.mark.parametrize("how", ["ABORT", "ROLLBACK"])
+@in_a_file
 async def test_where_it_cannot_be_written_that_a_request_leaves_none_leaves(
     fox: Emulator, tmp_path: Path, how: str
 ) -> None:
@@ -1050,6 +1073,7 @@ async def test_where_it_cannot_be_written_that_a_request_leaves_none_leaves(
     assert fox.ledger.submitted == 1
 
 
+@in_a_file
 async def test_an_id_that_cannot_be_written_is_shouted_out_kept_and_written_later(
     fox: Emulator, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -1076,6 +1100,7 @@ async def test_an_id_that_cannot_be_written_is_shouted_out_kept_and_written_late
     assert any("can be written again" in line for line in warned(caplog, logging.WARNING))
 
 
+@in_a_file
 async def test_an_id_that_could_never_be_written_is_shouted_out_once_more_at_the_end(
     fox: Emulator, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -1092,6 +1117,7 @@ async def test_an_id_that_could_never_be_written_is_shouted_out_once_more_at_the
     assert fox.ledger.submitted == 1
 
 
+@in_a_file
 async def test_a_429_that_cannot_be_written_down_ends_the_submit(fox: Emulator, tmp_path: Path) -> None:
     """Nothing was made, and it is not sent again."""
     fox.fail_next("submit", Fault("rate_limit", retry_after="1"))
@@ -1128,6 +1154,7 @@ class Slow:
         return disk
 
 
+@in_a_file
 async def test_an_id_that_is_still_on_its_way_to_the_disk_survives_a_close_that_is_cut(
     fox: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -1148,6 +1175,7 @@ async def test_an_id_that_is_still_on_its_way_to_the_disk_survives_a_close_that_
     assert sql(tmp_path, "SELECT status, task_id FROM tasks") == [("accepted", task.id)]
 
 
+@in_a_file
 async def test_a_reply_that_was_written_down_after_the_close_gave_up_changes_no_end(
     fox: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -1163,6 +1191,7 @@ async def test_a_reply_that_was_written_down_after_the_close_gave_up_changes_no_
         assert task.id is None
 
 
+@in_a_file
 async def test_what_is_given_up_while_a_429_is_written_down_is_not_sent_again(
     fox: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -1181,6 +1210,7 @@ async def test_what_is_given_up_while_a_429_is_written_down_is_not_sent_again(
     assert row.sent is not None
 
 
+@in_a_file
 async def test_what_is_given_up_while_its_leaving_is_written_down_does_not_leave(
     fox: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -1198,6 +1228,7 @@ async def test_what_is_given_up_while_its_leaving_is_written_down_does_not_leave
 
 
 @pytest.mark.parametrize("verb", ["submit", "task"])
+@in_a_file
 async def test_a_row_whose_end_was_not_written_down_is_no_endless_wait(
     fox: Emulator, tmp_path: Path, caplog: pytest.LogCaptureFixture, verb: str
 ) -> None:
@@ -1290,6 +1321,7 @@ async def test_an_error_that_utf_8_cannot_spell_is_remembered(fox: Emulator, tmp
     assert (row.status, row.error) == (RecordStatus.FAILED, "failed: odd: half a smile \\ud83d")
 
 
+@in_a_file
 async def test_the_api_key_stands_nowhere_in_the_journal(tmp_path: Path) -> None:
     """Neither in the file nor in its log, whatever became of the submits."""
     secret = "sk-9f8e7d6c5b4a39281706"  # noqa: S105 - the emulator's
@@ -1305,6 +1337,7 @@ async def test_the_api_key_stands_nowhere_in_the_journal(tmp_path: Path) -> None
     assert secret.encode() not in written
 
 
+@in_a_file
 async def test_uploads_are_remembered_for_a_day_and_a_host(fox: Emulator, tmp_path: Path) -> None:
     """The service drops the oldest of them when it is full."""
     async with SqliteStore(tmp_path / "videos.db") as journal:

@@ -25,7 +25,7 @@ from foxvideo import Client, Every, GrokTextToVideo, Limits
 from foxvideo._journal import store_at
 from foxvideo.emulator import Emulator, Fault, read_charges
 
-ROUNDS = int(os.environ.get("FOXVIDEO_ROUNDS", "6"))
+ROUNDS = int(os.environ.get("FOXVIDEO_ROUNDS", "15"))
 LEASE = 1.0
 ACTIVE = 20  # tasks that the account may have at once
 
