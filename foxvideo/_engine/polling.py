@@ -130,6 +130,8 @@ class Polling:
         last = f", last status {job.state.status_text}" if job.state else ""
         failure = f", last poll: {job.failures.error.what}" if job.failures.error else ""
         self.jobs.end(job, TaskTimeout(f"not ended within {job.timeout:g} s{last}{failure}", submitted="yes"))
+        if job.id is not None:
+            self.jobs.recorder.unfollow(job.id)
 
 
 def slow_down(dispatcher: Dispatcher[Work], kind: Kind, started: float, wait: float) -> None:

@@ -482,7 +482,8 @@ def follow(
             SELECT t.number FROM foxvideo.tasks t
             WHERE t.number = ANY(ARRAY(SELECT number FROM candidates))
             AND t.origin = %(origin)s AND t.account = %(account)s AND (
-                t.status = 'accepted' OR t.status = 'completed' AND t.ended > %(since)s AND (t.links IS NULL OR
+                t.status = 'accepted' AND (%(mine)s OR t.accepted > {NOW} - {DEAD_SECONDS})
+                OR t.status = 'completed' AND t.ended > %(since)s AND (t.links IS NULL OR
                     (SELECT count(*) FROM foxvideo.files f WHERE f.task_id = t.task_id) < t.links)
             ) AND (t.follower IS NULL OR (%(mine)s AND t.follower = ANY(%(names)s)) OR NOT EXISTS (
                 SELECT 1 FROM foxvideo.owners o WHERE o.id = t.follower AND o.until > clock_timestamp()
@@ -496,6 +497,15 @@ def follow(
         {"origin": origin, "account": account, "most": most, "since": unsaved_since, "mine": mine},
     )
     return tuple(attrs.evolve(_record(row), follower=row["taker"]) for row in found)
+
+
+def unfollow(task_id: str) -> Verb[None]:
+    """Let another client follow a task that the owner follows."""
+    yield (
+        """UPDATE foxvideo.tasks SET follower = NULL WHERE task_id = %(task_id)s AND follower = ANY(%(names)s)
+        RETURNING number""",
+        {"task_id": task_id},
+    )
 
 
 # --- Forgetting ---

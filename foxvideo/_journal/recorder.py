@@ -122,6 +122,9 @@ class Recorder(Protocol):
     async def files(self, task_id: str) -> Mapping[int, SavedFile]:
         """Return what was saved of a task, by the number of the result."""
 
+    def unfollow(self, task_id: str) -> None:
+        """Let another client follow a task whose end nobody here waits for any more."""
+
     async def close(self) -> None:
         """Write what waits, and give up what this client owned."""
 
@@ -187,6 +190,9 @@ class NullRecorder(Recorder):
     async def files(self, task_id: str) -> Mapping[int, SavedFile]:  # noqa: ARG002 - nothing is known
         """Know nothing."""
         return {}
+
+    def unfollow(self, task_id: str) -> None:
+        """Follow nothing."""
 
     async def close(self) -> None:
         """Close nothing."""
@@ -408,6 +414,10 @@ class JournalRecorder(Recorder):
     async def files(self, task_id: str) -> Mapping[int, SavedFile]:
         """Return what was saved of a task, by the number of the result."""
         return await self.store.files(task_id)
+
+    def unfollow(self, task_id: str) -> None:
+        """Let another client follow a task whose end nobody here waits for any more."""
+        self.store.unfollow(task_id).add_done_callback(_complain)
 
     async def close(self) -> None:
         """Write what waits, and give up what this client owned."""

@@ -269,9 +269,10 @@ def follow(
 ) -> tuple[TaskRecord, ...]:
     """Make the owner the follower of records that no other living client follows, and return them."""
     open_ones = """origin = :origin AND account = :account AND (
-        status = 'accepted' OR status = 'completed' AND ended > :since AND (
+        status = 'accepted' AND (:mine OR accepted > :young) OR status = 'completed' AND ended > :since AND (
             links IS NULL OR (SELECT count(*) FROM files WHERE files.task_id = tasks.task_id) < links))"""
-    given = {"origin": origin, "account": account, "since": unsaved_since, "me": tx.owner}  # nothing is later than NULL
+    given = {"origin": origin, "account": account, "me": tx.owner, "mine": mine}
+    given |= {"since": unsaved_since, "young": tx.now - DEAD_SECONDS}  # nothing is later than NULL
     followers = f"SELECT DISTINCT follower FROM tasks WHERE {open_ones} AND follower != :me"  # noqa: S608 - ours
     for (follower,) in tx.db.execute(followers, given).fetchall():
         if not tx.lives(follower):
@@ -279,9 +280,14 @@ def follow(
     query = (
         f"{_RECORDS} WHERE {open_ones} AND (follower IS NULL OR :mine AND follower = :me) ORDER BY number LIMIT :most"
     )
-    found = tx.db.execute(query, given | {"most": -1 if most is None else most, "mine": mine}).fetchall()
+    found = tx.db.execute(query, given | {"most": -1 if most is None else most}).fetchall()
     tx.db.executemany("UPDATE tasks SET follower = ? WHERE number = ?", [(tx.owner, row["number"]) for row in found])
     return tuple(attrs.evolve(TaskRecord(**row), follower=tx.owner) for row in found)
+
+
+def unfollow(tx: Transaction, task_id: str) -> None:
+    """Let another client follow a task that the owner follows."""
+    tx.run("UPDATE tasks SET follower = NULL WHERE task_id = ? AND follower = ?", task_id, tx.owner)
 
 
 def _bury_the_dead(tx: Transaction) -> None:

@@ -185,7 +185,7 @@ class Store(Protocol):
         """Make this client the one that follows records which no other living client does, and return them.
 
         These are tasks that were accepted and are not known to have ended. A client also follows what it had accepted
-        itself, until it is closed or dies.
+        itself, until it lets go of it, is closed or dies.
 
         Args:
             origin: Only those that were sent there.
@@ -193,8 +193,11 @@ class Store(Protocol):
             most: The oldest of them, at most so many; None for all.
             unsaved_since: Also those that were completed after this time (Unix seconds) and of which a result was not
                 saved; None for none of these.
-            mine: Also those that this client follows already.
+            mine: Also those that this client follows already, and those that are so old that nothing can be left.
         """
+
+    def unfollow(self, task_id: str) -> asyncio.Future[None]:
+        """Let another client follow a task that this one follows."""
 
     def identity(self) -> asyncio.Future[str]:
         """Return the name of the journal itself: one that was lost and made anew has another."""

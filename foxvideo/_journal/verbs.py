@@ -118,6 +118,9 @@ class Verbs(Store, Generic[W]):
         which = {"most": most, "unsaved_since": unsaved_since, "mine": mine}
         return self._do("no", self.operations.follow, origin, account, **which)
 
+    def unfollow(self, task_id: str) -> asyncio.Future[None]:
+        return self._do("yes", self.operations.unfollow, task_id)
+
     def set_limits(self, account: str, limits: Limits) -> asyncio.Future[None]:
         return self._do("no", self.operations.set_limits, account, limits)
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 from databases import execute, opened
-from journals import CLAIM, ORIGIN, bring
+from journals import CLAIM, ORIGIN, bring, sql
 
-from foxvideo import Client, Every, GrokTextToVideo, RecordStatus
+from foxvideo import Client, Every, GrokTextToVideo, RecordStatus, TaskTimeout
 from foxvideo._journal import Place, Store
+from foxvideo._journal.record import DEAD_SECONDS
 from foxvideo.client import take_up_pause
 from foxvideo.emulator import Emulator
 from foxvideo.media import SavedFile
@@ -121,6 +122,39 @@ async def test_a_database_that_is_away_for_a_while_ends_no_working(
         execute(database, "ALTER SCHEMA elsewhere RENAME TO foxvideo")
         await asyncio.sleep(5)
         assert other.stats().running == 1
+
+
+async def test_what_is_so_old_that_nothing_is_left_is_not_passed_round(store: Store, path: Place) -> None:
+    """Whoever asks for it by himself has it all the same."""
+    async with opened(path) as gone:
+        await bring(gone, RecordStatus.ACCEPTED)
+    sql(path, "UPDATE tasks SET accepted = accepted - ?", DEAD_SECONDS + 60)
+    assert await store.follow(ORIGIN, **ALL | {"mine": False}) == ()
+    assert len(await store.follow(ORIGIN, **ALL)) == 1
+
+
+async def test_a_client_that_lets_go_of_a_task_leaves_it_to_others(store: Store, path: Place) -> None:
+    """Its own alone."""
+    await bring(store, RecordStatus.ACCEPTED)
+    async with opened(path) as other:
+        await other.unfollow(f"task-{CLAIM.key}")
+        assert await other.follow(ORIGIN, **ALL) == ()
+        await store.unfollow(f"task-{CLAIM.key}")
+        assert [record.key for record in await other.follow(ORIGIN, **ALL)] == [CLAIM.key]
+
+
+async def test_a_task_whose_wait_ended_is_followed_by_another_client(path: Place, fox: Emulator) -> None:
+    """The wait was one client's; the task goes on, and its end is worth writing down."""
+    options: dict[str, Any] = {"journal": path, "schedule": Every(1.0)}
+    async with Client(KEY, fox.base_url, **options) as one, Client(KEY, fox.base_url, **options) as other:
+        task = one.submit(GrokTextToVideo(prompt="A kite"), key="shot-1", timeout=2.0)
+        with pytest.raises(TaskTimeout):
+            await task
+        async with other.working():
+            await asyncio.sleep(300)
+        (record,) = await other.history()
+        assert record.status is RecordStatus.COMPLETED
+    assert fox.ledger.charged == 1
 
 
 def test_a_full_journal_is_looked_through_less_often() -> None:
