@@ -184,6 +184,7 @@ def test_bad_rows_are_told_and_left_out(run: Run, tmp_path: Path) -> None:
     assert (loose.exit_code, "1 rows put in" in loose.output) == (2, True)
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_told_to_stop_puts_back_what_it_has_not_made(
     run: Run, queue: str, manifest: Path, tmp_path: Path
 ) -> None:
@@ -210,6 +211,7 @@ def test_a_worker_that_is_told_to_stop_puts_back_what_it_has_not_made(
         assert len(list((tmp_path / "clips").glob("*.mp4"))) == 6
 
 
+@pytest.mark.slow
 def test_what_a_killed_worker_had_is_made_by_another(run: Run, queue: str, manifest: Path, tmp_path: Path) -> None:
     """Its tasks are followed within seconds, and its jobs are put back."""
     with served(seconds=4.0) as slow:
@@ -262,8 +264,11 @@ async def test_a_job_whose_outcome_is_uncertain_waits_for_a_person(queue: str) -
             assert fox.ledger.charged == 1
 
 
-async def test_what_saves_a_video_elsewhere_is_called_until_it_works(queue: str) -> None:
+async def test_what_saves_a_video_elsewhere_is_called_until_it_works(
+    queue: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """At least once, and the video is bought once."""
+    monkeypatch.setattr(farm, "delay", lambda *_, **__: 0.0)
     seen: list[Video] = []
 
     async def put(video: Video) -> None:

@@ -17,6 +17,7 @@ EXAMPLES = Path(__file__).parent
 PARTS = list(yaml.safe_load_all((EXAMPLES / "worker.yaml").read_text()))
 
 
+@pytest.mark.slow
 @pytest.mark.real_clock
 def test_all_videos_are_there_though_a_worker_was_killed(
     database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
