@@ -23,6 +23,7 @@ from foxvideo import (
     BadReply,
     Client,
     ClientClosed,
+    Every,
     FoxError,
     InsufficientCredits,
     InvalidRequest,
@@ -244,7 +245,10 @@ def test_what_a_killed_worker_had_is_made_by_another(run: Run, queue: str, manif
 
 async def test_a_job_whose_outcome_is_uncertain_waits_for_a_person(queue: str) -> None:
     """It is not sent again, and one that was turned away for a while is."""
-    async with Emulator(seconds=0.2, render=False) as fox, Client(KEY, fox.base_url, journal=queue) as client:
+    async with (
+        Emulator(seconds=0.2, render=False) as fox,
+        Client(KEY, fox.base_url, journal=queue, schedule=Every(0.1)) as client,
+    ):
         app_ = farm.queue_at(queue)
         app_.add_tasks_from(farm.blueprint(client), namespace="foxvideo")
         fox.fail_next("submit", Fault("reset", after=True))
@@ -276,7 +280,10 @@ async def test_what_saves_a_video_elsewhere_is_called_until_it_works(
         if len(seen) == 1:
             raise RuntimeError("the bucket is not there")
 
-    async with Emulator(seconds=0.2, render=False) as fox, Client(KEY, fox.base_url, journal=queue) as client:
+    async with (
+        Emulator(seconds=0.2, render=False) as fox,
+        Client(KEY, fox.base_url, journal=queue, schedule=Every(0.1)) as client,
+    ):
         app_ = farm.queue_at(queue)
         app_.add_tasks_from(farm.blueprint(client, save_with=put), namespace="foxvideo")
         async with app_.open_async():
