@@ -78,6 +78,7 @@ For a folder of videos from a list of requests, with a budget, see ``foxvideo.ba
 - What a key is, and how a crash loses nothing: ``foxvideo.client``
 - What each error means for your money: ``foxvideo.errors``
 - Files, links and how long they live: ``foxvideo.video``
+- Many machines, and a queue in front of them: ``foxvideo.farm``
 - Your own tests, without a key and without waiting: ``foxvideo.testing``
 """
 

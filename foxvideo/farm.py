@@ -147,7 +147,7 @@ class _Again(procrastinate.BaseRetryStrategy):
 def blueprint(
     client: Client, *, save_with: Callable[[Video], Awaitable[object]] | None = None
 ) -> procrastinate.Blueprint:
-    """Return the tasks of a queue, for ``app.add_tasks_from(..., namespace="foxvideo")``; a new one for each app.
+    """Return the tasks of a queue, to be added to an app under the namespace *foxvideo*; anew for each app.
 
     ``generate(request, key)`` makes one video. ``retry_stalled`` puts back what dead workers had; it runs each minute.
 
@@ -181,7 +181,7 @@ def blueprint(
 
 
 def queue_at(journal: str) -> procrastinate.App:
-    """Return the app of the queue beside a journal: to be entered with ``async with app.open_async()``.
+    """Return the app of the queue beside a journal, which is still to be opened.
 
     Args:
         journal: The URL of the journal.

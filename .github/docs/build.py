@@ -15,6 +15,8 @@ import pdoc.render
 import pdoc.render_helpers
 from markupsafe import Markup
 
+import foxvideo.farm  # noqa: F401 - now: pdoc forbids what its dependencies run as they are imported
+
 HERE = Path(__file__).parent
 PAGES = {  # in the order of the menu: what a newcomer needs first stands first
     "foxvideo": "First steps",
@@ -24,6 +26,7 @@ PAGES = {  # in the order of the menu: what a newcomer needs first stands first
     "foxvideo.errors": "Errors and money",
     "foxvideo.video": "Saving and files",
     "foxvideo.batch": "Batches",
+    "foxvideo.farm": "Many machines",
     "foxvideo.schedule": "When to poll",
     "foxvideo.testing": "Testing your own code",
     "foxvideo.emulator": "The emulator",
