@@ -68,18 +68,13 @@ class Session(Worker):
     _kept_alive: bool = attrs.field(default=False, init=False)
     _valid_until: float = attrs.field(default=0.0, init=False)
     _renew_at: float = attrs.field(default=0.0, init=False)
-    _gone: bool = attrs.field(default=False, init=False)
+    _gone: threading.Event = attrs.field(factory=threading.Event, init=False)
     _asked_at: float | None = attrs.field(default=None, init=False)  # of what is not answered yet
     _connection: "psycopg.Connection[dict[str, Any]] | None" = attrs.field(default=None, init=False)
 
     def still_mine(self) -> bool:
         """Whether nobody can have taken this client for dead."""
         return boot_time() < self._valid_until
-
-    @property
-    def gone(self) -> bool:
-        """Whether nothing is open any more."""
-        return self._gone
 
     # --- In the thread ---
 
@@ -191,7 +186,9 @@ class Session(Worker):
         """Renew the lease; a client that was taken for dead meanwhile becomes a new owner."""
         asked_at = boot_time()  # before, so that the lease is never believed to be longer than it is
         if not self._kept_alive:
-            threading.Thread(target=_keep_alive, args=(weakref.ref(self), self._closing), daemon=True).start()
+            threading.Thread(
+                target=_keep_alive, args=(weakref.ref(self), self._closing, self._gone), daemon=True
+            ).start()
             self._kept_alive = True
         if not self._names or not connection.execute(*self._filled((lease.BEAT, {}), again=False)).fetchall():
             if self._names:
@@ -230,7 +227,7 @@ class Session(Worker):
                 self._connection.execute(*self._filled((lease.LEAVE, {}), again=True))
         self._drop()
         self._valid_until = 0.0
-        self._gone = True
+        self._gone.set()
 
     def _drop(self) -> None:
         if self._connection is not None:
@@ -239,15 +236,15 @@ class Session(Worker):
             self._connection = None
 
 
-def _keep_alive(session: "weakref.ref[Session]", closing: threading.Event) -> None:
+def _keep_alive(session: "weakref.ref[Session]", closing: threading.Event, gone: threading.Event) -> None:
     """Have the lease of a session renewed, and its silence noticed, for as long as somebody holds it."""
-    while (held := session()) is not None and not held.gone:
+    while not gone.is_set() and (held := session()) is not None:
         pause = held.lease / _BEATS
         held.keep_alive()
         held.cut_silent()
         del held
         if closing.wait(pause):
-            time.sleep(pause)  # what is on its way may hang even now
+            gone.wait(pause)  # what is on its way may hang even now
 
 
 def told(error: Exception) -> tuple[str, str]:

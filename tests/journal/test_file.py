@@ -35,7 +35,7 @@ async def test_nothing_is_opened_before_the_first_use(path: Path) -> None:
         assert len(store.owner) == 32
         assert store.commits == 0
     assert not path.exists()
-    assert threading.active_count() == threads
+    assert threading.active_count() <= threads  # one of another test may have ended meanwhile
 
 
 async def test_a_sqlite_that_is_too_old_says_so_at_once(

@@ -187,14 +187,15 @@ def test_reading_holds_the_file_no_longer_than_it_reads(tmp_path: Path) -> None:
     """No descriptor is left, however often it fails."""
     os.mkfifo(tmp_path / "x")
     (tmp_path / "y").write_bytes(NEW)
-    before = len(os.listdir("/proc/self/fd")), threading.active_count()  # noqa: PTH208 - the system's
+    files, threads = len(os.listdir("/proc/self/fd")), threading.active_count()  # noqa: PTH208 - the system's
 
     for _ in range(20):
         for media in (tmp_path / "x", Pinned(tmp_path / "y", _sha256(OLD))):
             with pytest.raises(UploadError):
                 digest(media)
 
-    assert (len(os.listdir("/proc/self/fd")), threading.active_count()) == before  # noqa: PTH208 - the system's
+    assert len(os.listdir("/proc/self/fd")) <= files  # noqa: PTH208 - the system's
+    assert threading.active_count() <= threads  # one of another test may have ended meanwhile
 
 
 @pytest.mark.parametrize("key", [None, "shot-1"])
