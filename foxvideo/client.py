@@ -118,7 +118,7 @@ from foxvideo._engine.submission import Submissions
 from foxvideo._http import USER_AGENT, ConnectorFactory, Transport
 from foxvideo._journal import is_postgres, store_at
 from foxvideo._journal.limits import AccountUse, Limits
-from foxvideo._journal.record import DEFAULT_ACCOUNT, RecordStatus, TaskRecord, undecided
+from foxvideo._journal.record import RecordStatus, TaskRecord, account_name, undecided
 from foxvideo._journal.recorder import JournalRecorder, NullRecorder, Recorder, recalled_request
 from foxvideo._journal.store import Store
 from foxvideo._options import count, flag, path, seconds, text
@@ -243,7 +243,7 @@ class Client:
         self._store: Store | None = None
         if journal is not None:
             self._store = store_at(str(journal) if is_postgres(journal) else _options.file("journal", journal))
-        self._account = text("account", account or os.environ.get("FOXVIDEO_ACCOUNT") or DEFAULT_ACCOUNT)
+        self._account = text("account", account_name(account))
         self._recorder: Recorder = NullRecorder()
         if self._store is not None:
             self._recorder = JournalRecorder(self._store, self.base_url, self._account)

@@ -371,8 +371,9 @@ class Submissions:
 
     def _refuse(self, job: Job, submission: Submission, error: FoxError, started: float) -> None:
         refused = error.__cause__ or error  # a 429 that is not trusted stands behind a SubmitUncertain
-        wait = getattr(refused, "retry_after", None) or 0.0
+        wait = 0.0
         if isinstance(refused, RateLimited):
+            wait = refused.retry_after or 0.0
             slow_down(self.dispatcher, Kind.SUBMIT, started, wait)
         if isinstance(refused, FoxError):
             self.recorder.refused(refused, wait, loop_time() - started)

@@ -232,5 +232,5 @@ def halted(why: str) -> LimitReached:
 
 def used_up(expected: float, most: float) -> LimitReached:
     """Return the error that the budget of an account is used up."""
-    what = f"the account's budget: {expected:g} of {most:g} credits are reserved or may be, one more could pass it"
+    what = f"the account's budget: {expected:g} of {most:g} credits may be reserved, and one more task could exceed it"
     return LimitReached(what, submitted="no")

@@ -235,7 +235,7 @@ def begin(claim: Claim, token: str) -> Verb[Mine | Wait]:
             case Wait() as wait:
                 return wait
             case Standing() as after:
-                place = taken(after)
+                place = taken(claim.account, after)
     return AGAIN
 
 
@@ -259,11 +259,11 @@ def sending(number: int) -> Verb[bool | Wait]:
             case Wait() as wait:
                 return wait
             case Standing() as after:
-                found = yield _sending(number, taken(after), account=mine[0]["account"])
+                found = yield _sending(number, taken(mine[0]["account"], after))
     return AGAIN
 
 
-def _sending(number: int, place: Statement, **given: object) -> Statement:
+def _sending(number: int, place: Statement) -> Statement:
     free, values = place
     return (
         f"""WITH {DURABLE}, {ALIVE}, {free}
@@ -271,7 +271,7 @@ def _sending(number: int, place: Statement, **given: object) -> Statement:
         FROM me CROSS JOIN durable LEFT JOIN free ON true WHERE t.number = %(number)s AND durable.it = 'on'
         AND (t.status = 'planned' AND t.owner = me.id AND free.it OR {_FIRST_TRY}
             AND t.status IN ('sending', 'uncertain') AND t.sender = ANY(%(names)s)) RETURNING t.number""",
-        {"number": number, **values, **given},
+        {"number": number, **values},
     )
 
 
@@ -447,8 +447,8 @@ def records(
     return tuple(map(_record, reversed(found)))
 
 
-# Whose client is gone; and, where it asks for those, its own. A million rows have a thousand followers, and the index
-# knows each by itself.
+# The records that a client may take over, found by their followers: a million records have a thousand followers, and
+# the index finds each of them in one step. "gone" are those that do not live, and with "mine" the client itself.
 _FOLLOWERS = """
     followers AS (
         (SELECT follower FROM foxvideo.tasks WHERE status = 'accepted' AND follower IS NOT NULL

@@ -35,7 +35,7 @@ UNLIMITED_RECORD: Statement = (
     ) AS it)""",
     {},
 )
-AGAIN = Wait(0.1, "other clients take the places of the account")
+AGAIN = Wait(0.1, "other clients took each place of the account first")
 _CROWD = 100  # clients that may ask in a second, all together
 
 _COUNTED = f"""
@@ -82,14 +82,14 @@ def let_out(account: str, kind: str | None) -> Verb[Standing | Wait | None]:
     return after
 
 
-def taken(after: Standing) -> Statement:
+def taken(account: str, after: Standing) -> Statement:
     """Return how a place is taken: it is free if nobody took one since this client counted."""
     return (
         """free AS (
             UPDATE foxvideo.limits l SET gap = %(gap)s, not_before = %(not_before)s, version = version + 1
             FROM me WHERE l.account = %(account)s AND version = %(version)s RETURNING true AS it
         )""",
-        {name: getattr(after, name) for name in ("gap", "not_before", "version")},
+        {"account": account} | {name: getattr(after, name) for name in ("gap", "not_before", "version")},
     )
 
 

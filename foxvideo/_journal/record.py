@@ -38,11 +38,16 @@ DEAD_SECONDS = 48 * 3600.0
 UPLOAD_SECONDS = 72 * 3600.0
 """As long as the service keeps an upload."""
 DEFAULT_ACCOUNT = "default"
-"""The name of the account of a client that was told none."""
+"""The name of the account where neither the caller nor ``FOXVIDEO_ACCOUNT`` says one."""
 MOST_LESSONS = 1000
 """Of the schedule that are kept."""
 DIED = "submit: the client that sent it died before the reply"
 """Why a record is uncertain that was taken from a dead owner."""
+
+
+def account_name(given: str | None) -> str:
+    """Return the name of the account: the given one, else that of the environment."""
+    return given or os.environ.get("FOXVIDEO_ACCOUNT") or DEFAULT_ACCOUNT
 
 
 class RecordStatus(enum.StrEnum):

@@ -205,7 +205,7 @@ class Session(Worker):
             self._thread.submit(self._renew)
 
     def cut_silent(self) -> None:
-        """Break a connection that has not answered for as long as ``patience``, as networks may leave one."""
+        """Close a connection that has not answered for ``patience`` seconds: a network can lose packets silently."""
         asked_at, connection = self._asked_at, self._connection
         if connection is None or asked_at is None or time.monotonic() - asked_at < self.patience:
             return

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from journals import sql
+from ledgers import most_at_once
 
 from foxvideo import (
     AuthenticationError,
@@ -61,12 +62,6 @@ def shots(clients: list[Client], number: int, **options: Any) -> list[Any]:  # n
         )
         for n in range(number)
     ]
-
-
-def most_at_once(fox: Emulator) -> int:
-    """Return how many tasks ran at the service at the same time at most."""
-    lives = [task.life for task in fox.ledger.tasks.values()]
-    return max(sum(other.began <= one.began < other.ends for other in lives) for one in lives)
 
 
 async def test_clients_together_have_no_more_tasks_than_their_account_may(clients: list[Client], fox: Emulator) -> None:

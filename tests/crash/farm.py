@@ -19,6 +19,7 @@ import psycopg
 import pytest
 from databases import execute
 from harness import MOST, Job, Nursery, begun, idle, nurseries
+from ledgers import most_at_once
 from lines import Line
 
 from foxvideo import Client, Every, GrokTextToVideo, Limits
@@ -78,11 +79,6 @@ class Farm:
         usual = {"base_url": self.fox.base_url, "folder": str(folder), "shown": str(folder / "shown")}
         usual["journal"] = f"{self.url}?lease={LEASE:g}"
         return Job(keys=self.keys, **(usual | options))
-
-    def most_at_once(self) -> int:
-        """Return how many tasks ran at the same time at most."""
-        lives = [task.life for task in self.fox.ledger.tasks.values()]
-        return max(sum(other.began <= one.began < other.ends for other in lives) for one in lives)
 
     def check(self) -> list[str]:
         """Compare what is remembered with what was charged, and return the keys that are uncertain."""
@@ -190,7 +186,7 @@ async def test_nothing_is_lost_and_nothing_bought_twice_by_three_workers(
         trouble.cancel()
         await asyncio.to_thread(up, database)
         uncertain = farm.check()
-        active = farm.most_at_once()
+        active = most_at_once(farm.fox)
         assert active <= ACTIVE
         await farm.decide(uncertain)
     record_property("kills", kills)

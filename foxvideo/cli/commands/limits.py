@@ -1,7 +1,6 @@
 """``foxvideo limits``: what all clients of a journal may do with an account together."""
 
 import datetime as dt
-import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -9,7 +8,7 @@ import attrs
 import click
 
 from foxvideo._journal import Place, store_at
-from foxvideo._journal.record import DEFAULT_ACCOUNT
+from foxvideo._journal.record import account_name
 from foxvideo.account import AccountUse
 from foxvideo.cli import command
 from foxvideo.cli.journal import journal_option, ready
@@ -58,7 +57,7 @@ def limits(*, go_on: bool, account: str | None, journal: Place | None, as_json: 
       foxvideo limits --max-credits none --go-on
     """  # noqa: D301 - click wants the control character itself
     given = {name: _read(name, text) for name, text in changes.items() if text is not None}
-    name = account or os.environ.get("FOXVIDEO_ACCOUNT") or DEFAULT_ACCOUNT
+    name = account_name(account)
     use = command.run(_changed(ready(journal), name, given, go_on=go_on))
     if as_json:
         command.print_json(_as_json(name, use))
