@@ -51,7 +51,7 @@ async def _no_files(_: str) -> dict[int, SavedFile]:
     return {}
 
 
-def _note(task_id: str, number: int, file: SavedFile) -> None:
+def _note(task_id: str, number: int, file: SavedFile, seconds: float | None) -> None:
     pass
 
 

@@ -78,6 +78,7 @@ For a folder of videos from a list of requests, with a budget, see ``foxvideo.ba
 - What a key is, and how a crash loses nothing: ``foxvideo.client``
 - What each error means for your money: ``foxvideo.errors``
 - Files, links and how long they live: ``foxvideo.video``
+- Metrics, traces and hooks: ``foxvideo.events``
 - Many machines, and a queue in front of them: ``foxvideo.farm``
 - Your own tests, without a key and without waiting: ``foxvideo.testing``
 """
@@ -112,6 +113,7 @@ from foxvideo.errors import (
     TaskTimeout,
     UploadError,
 )
+from foxvideo.events import Event, EventKind
 from foxvideo.media import Media, Progress, SavedFile
 from foxvideo.requests.generic import Request, VideoRequest
 from foxvideo.requests.grok import (
@@ -136,6 +138,8 @@ __all__ = [
     "Client",
     "ClientClosed",
     "DownloadError",
+    "Event",
+    "EventKind",
     "Every",
     "FieldFault",
     "FoxError",

@@ -5,7 +5,11 @@ Each function returns the value, so that a check stands where the value is used.
 
 import math
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 LONGEST_KEY = 200
 
@@ -35,6 +39,13 @@ def text(name: str, value: object) -> str:
     """Return a text, else raise ``TypeError``; it may be a secret, so it is not shown."""
     if not isinstance(value, str):
         raise TypeError(f"{name} must be a text, not of type {type(value).__name__}")
+    return value
+
+
+def call(name: str, value: F) -> F:
+    """Return a callable, else raise ``TypeError``."""
+    if not callable(value):
+        raise TypeError(f"{name} must be a function, not {value!r:.80}")
     return value
 
 

@@ -99,7 +99,7 @@ import time
 import warnings
 from collections.abc import AsyncIterator, Iterable, Mapping
 from types import EllipsisType, TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 import aiohttp
 import attrs
@@ -121,7 +121,8 @@ from foxvideo._journal.limits import AccountUse, Limits
 from foxvideo._journal.record import RecordStatus, TaskRecord, account_name, undecided
 from foxvideo._journal.recorder import JournalRecorder, NullRecorder, Recorder, recalled_request
 from foxvideo._journal.store import Store
-from foxvideo._options import count, flag, path, seconds, text
+from foxvideo._listeners import Calls, Listeners, heed_environment
+from foxvideo._options import call, count, flag, path, seconds, text
 from foxvideo._transfer.target import Target
 from foxvideo._transfer.upload import Uploads
 from foxvideo._wire.decode import read_models
@@ -136,6 +137,7 @@ from foxvideo.errors import (
     SubmitUncertain,
     TaskNotFound,
 )
+from foxvideo.events import Hook
 from foxvideo.media import LocalMedia
 from foxvideo.requests import generic
 from foxvideo.requests.generic import Request, VideoRequest
@@ -181,15 +183,18 @@ class Client:
             again with the same key. FoxAPI does not; do not set it for FoxAPI.
         schedule: When to poll a task; None for ``Learned()``.
         sync_upstream: Whether polls ask the service to look upstream before it answers.
-        journal: The memory on disk, or None for none. With it every submission is written down before it is sent, and
-            survives a crash. A file, which several clients and processes of one machine may share; or the URL of a
-            PostgreSQL database, ``postgresql://user@host/name``, which many machines may
-            (``pip install 'foxvideo[postgres]'``; ``foxvideo journal init`` makes its tables).
+        journal: The memory on disk. With it every submission is written down before it is sent, and survives a crash.
+            A file, which several clients and processes of one machine may share; or the URL of a PostgreSQL database,
+            ``postgresql://user@host/name``, which many machines may (``pip install 'foxvideo[postgres]'``;
+            ``foxvideo journal init`` makes its tables). None takes ``FOXVIDEO_JOURNAL``, else there is none; False is
+            none in any case.
         account: A name for the account behind the key, of your choice. A key in the journal is one account's alone, and
             all clients that name the same account share its limits. None takes ``FOXVIDEO_ACCOUNT``, else ``default``.
         save_to: A folder, which is made, into which each video is saved as soon as it is done, under its task's id;
             None for none. ``generate`` then waits for its file, ``close`` for all that are on their way; a failure
             that nobody waits for is one WARNING.
+        on_event: Called with each ``Event`` (``foxvideo.events``): a function in a thread of its own, a coroutine
+            function in the event loop; None for nothing. It harms nothing, whatever it does.
         connector: Makes aiohttp's connectors, such as ``functools.partial(aiohttp.TCPConnector, ssl=context)``; is
             called with ``limit=`` and ``force_close=``, and the client closes what it made.
         proxy: URL of a proxy for all requests; None for none.
@@ -216,14 +221,16 @@ class Client:
         idempotent: bool = False,
         schedule: Schedule | None = None,
         sync_upstream: bool = True,
-        journal: str | os.PathLike[str] | None = None,
+        journal: str | os.PathLike[str] | Literal[False] | None = None,
         account: str | None = None,
         save_to: str | os.PathLike[str] | None = None,
+        on_event: Hook | None = None,
         connector: ConnectorFactory = aiohttp.TCPConnector,
         proxy: str | None = None,
         trust_env: bool = False,
         user_agent: str | None = None,
     ) -> None:
+        heed_environment()
         key = text("api_key", api_key or os.environ.get("FOXAPI_API_KEY") or "")
         if not key:
             raise AuthenticationError("no API key: pass api_key or set FOXAPI_API_KEY", submitted="no", hint="")
@@ -240,13 +247,17 @@ class Client:
             trust_env=flag("trust_env", trust_env),
             user_agent=text("user_agent", user_agent or USER_AGENT),
         )
+        hook = None if on_event is None else Calls(call("on_event", on_event))
+        self._listeners = Listeners(hook)
         self._store: Store | None = None
-        if journal is not None:
+        if journal is None:
+            journal = os.environ.get("FOXVIDEO_JOURNAL") or None
+        if journal is not None and journal is not False:
             self._store = store_at(str(journal) if is_postgres(journal) else _options.file("journal", journal))
         self._account = text("account", account_name(account))
         self._recorder: Recorder = NullRecorder()
         if self._store is not None:
-            self._recorder = JournalRecorder(self._store, self.base_url, self._account)
+            self._recorder = JournalRecorder(self._store, self.base_url, self._account, self._listeners)
         if schedule is None:
             schedule = Learned()
         check_schedule(schedule)
@@ -255,11 +266,17 @@ class Client:
             count("max_requests", max_requests), None if max_active is None else count("max_active", max_active)
         )
         sync_upstream = flag("sync_upstream", sync_upstream)
-        self._gate = Gate(self._transport, dispatcher, sync_upstream)
-        self._uploads = Uploads(self._transport, self._recorder)
-        source = Source(self._transport, self._gate.fresh, self._recorder.saved, self._recorder.files)
+        self._gate = Gate(self._transport, dispatcher, sync_upstream, self._listeners)
+        self._uploads = Uploads(self._transport, self._recorder, listeners=self._listeners)
+        self._autosave = Autosave(self._recorder, self._listeners)
+        source = Source(self._transport, self._gate.fresh, self._autosave.noted, self._recorder.files)
         jobs = Jobs(
-            recorder=self._recorder, dispatcher=dispatcher, schedule=learned, source=source, uploads=self._uploads
+            recorder=self._recorder,
+            dispatcher=dispatcher,
+            schedule=learned,
+            source=source,
+            uploads=self._uploads,
+            listeners=self._listeners,
         )
         polling = Polling(
             jobs=jobs,
@@ -292,7 +309,6 @@ class Client:
             schedule=learned,
             transport=self._transport,
         )
-        self._autosave = Autosave(self._recorder)
 
     @property
     def base_url(self) -> str:
@@ -659,7 +675,13 @@ class Client:
 
     def stats(self) -> Stats:
         """Return what this client is doing now, in numbers; reads memory alone."""
-        return attrs.evolve(self._engine.stats(), saving=self._autosave.running)
+        hook = self._listeners.hook
+        return attrs.evolve(
+            self._engine.stats(),
+            saving=self._autosave.running,
+            events_dropped=0 if hook is None else hook.dropped,
+            hook_errors=0 if hook is None else hook.errors,
+        )
 
     async def upload(self, media: LocalMedia) -> str:
         """Upload a local file, or bytes, and return its public URL, which lives 72 hours.
@@ -748,6 +770,8 @@ class Client:
         of every unfinished task. Cancelling it cuts the waiting; what is open is closed all the same.
         """
         async with contextlib.AsyncExitStack() as stack:
+            if self._listeners.hook is not None:
+                stack.push_async_callback(self._listeners.hook.close)
             stack.push_async_callback(self._autosave.close)  # cuts what begins while the rest is being closed
             stack.push_async_callback(self._engine.close)
             await self._autosave.close()

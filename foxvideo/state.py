@@ -178,6 +178,8 @@ class Stats:
         saving: Videos that are being saved.
         uploads: Uploads that are remembered, so that the same content is not uploaded again; 10,000 at most.
         silent_for: Seconds since the service last answered a poll; None while it answers.
+        events_dropped: Events that ``on_event`` was too slow for.
+        hook_errors: How often ``on_event`` raised.
     """
 
     waiting: int
@@ -188,6 +190,8 @@ class Stats:
     saving: int = 0
     uploads: int
     silent_for: float | None
+    events_dropped: int = 0
+    hook_errors: int = 0
 
 
 def moment(seconds: float | None) -> dt.datetime | None:

@@ -75,13 +75,14 @@ class Source:
     Attributes:
         transport: The connections that they come over.
         fresh: Polls a task once more, by its id, for links that live; raises ``FoxError``.
-        noted: Called with the task's id, the number of the result from 0, and its file, once that is on the disk.
+        noted: Called with the task's id, the number of the result from 0, and its file, once that is on the disk; and
+            with the seconds that it took, None where it lay there already.
         files: Returns what is known to have been saved of a task, by the number of the result.
     """
 
     transport: Transport
     fresh: Callable[[str], Awaitable[TaskState]]
-    noted: Callable[[str, int, SavedFile], None]
+    noted: Callable[[str, int, SavedFile, float | None], None]
     files: Callable[[str], Awaitable[Mapping[int, SavedFile]]]
 
 
@@ -337,9 +338,11 @@ class Video:
 
     async def _save(self, index: int, part: Part, progress: Progress | None) -> SavedFile:
         source = self._connected()
-        saved = await self._there(source, index, part) or await self._brought(source, index, part, progress)
+        began = time.monotonic()
+        there = await self._there(source, index, part)
+        saved = there or await self._brought(source, index, part, progress)
         self._files[index] = saved
-        source.noted(self.id, index, saved)
+        source.noted(self.id, index, saved, None if there else time.monotonic() - began)
         return saved
 
     async def _brought(self, source: Source, index: int, part: Part, progress: Progress | None) -> SavedFile:

@@ -84,8 +84,17 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 
 
 @pytest.fixture(autouse=True)
-def journal(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give the command line a journal that no other test has, nor whoever runs the tests."""
+def _nothing_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take away what whoever runs the tests has set for programs of their own."""
+    for name in ("FOXVIDEO_ACCOUNT", "FOXVIDEO_JOURNAL", "FOXVIDEO_LOG"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def journal(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, _nothing_of_the_environment: None
+) -> Path:
+    """Give the command line a journal that no other test has."""
     place = tmp_path_factory.getbasetemp() / f"{uuid.uuid4().hex}.db"
     monkeypatch.setenv("FOXVIDEO_JOURNAL", str(place))
     return place

@@ -6,7 +6,6 @@ Out of scope: how a video gets to its place (``video.py``, ``_transfer/``).
 import asyncio
 import contextvars
 import functools
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,13 +14,13 @@ import attrs
 from foxvideo._aio import in_thread
 from foxvideo._engine.job import Job
 from foxvideo._journal.recorder import Recorder
+from foxvideo._listeners import Listeners, why
 from foxvideo._transfer.part import damaged
 from foxvideo._transfer.target import Target
 from foxvideo.errors import ClientClosed
+from foxvideo.events import EventKind
 from foxvideo.media import SavedFile
 from foxvideo.video import Video
-
-_log = logging.getLogger("foxvideo")
 
 
 @attrs.define(eq=False)
@@ -29,8 +28,15 @@ class Autosave:
     """The videos of one client that are being saved."""
 
     _recorder: Recorder
+    _listeners: Listeners = attrs.field(factory=Listeners)
     _running: dict[tuple[str, Target], asyncio.Future[None]] = attrs.field(factory=dict, init=False)
     _closed: bool = attrs.field(default=False, init=False)
+
+    def noted(self, task_id: str, place: int, file: SavedFile, seconds: float | None) -> None:
+        """Hear that a result was saved; in so many seconds, or None where it lay there already."""
+        self._recorder.saved(task_id, place, file)
+        if seconds is not None:
+            self._listeners.emit(EventKind.SAVED, task_id=task_id, size=file.size, seconds=seconds)
 
     @property
     def running(self) -> int:
@@ -67,9 +73,10 @@ class Autosave:
 
     def _ended(self, place: tuple[str, Target], save: asyncio.Future[None]) -> None:
         del self._running[place]
-        error = "the client was closed" if save.cancelled() else save.exception()
-        if error is not None:
-            _log.warning("not saved: %s: %s", place[0], str(error))
+        error = None if save.cancelled() else save.exception()
+        if save.cancelled() or error is not None:
+            reason = "the client was closed" if error is None else why(error)
+            self._listeners.emit(EventKind.UNSAVED, task_id=place[0], why=reason)
 
     async def close(self) -> None:
         """Wait for what is being saved; cancelling cuts it, and the next save goes on there. Then save nothing more."""

@@ -11,7 +11,6 @@ What belongs here: order, bounds and pace. What must not: what is sent, and what
 import asyncio
 import contextvars
 import enum
-import logging
 from collections import deque
 from collections.abc import Callable
 from typing import Generic
@@ -21,8 +20,6 @@ import attrs
 from foxvideo._aio import loop_time
 from foxvideo._engine.pace import Pace
 from foxvideo._engine.timers import Agenda, W
-
-_log = logging.getLogger("foxvideo")
 
 
 class Kind(enum.IntEnum):
@@ -143,7 +140,6 @@ class Dispatcher(Generic[W]):
 
     def _ended(self, dispatching: asyncio.Task[None]) -> None:
         if not dispatching.cancelled() and (error := dispatching.exception()) is not None:
-            _log.critical("the dispatcher broke: %r", error)
             self._broke(error)
 
     async def stop(self) -> None:

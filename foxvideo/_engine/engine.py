@@ -21,6 +21,7 @@ from foxvideo._http import Transport
 from foxvideo._journal.recorder import Recorder
 from foxvideo._transfer.upload import Uploads
 from foxvideo.errors import ClientClosed, FoxError, Submitted, SubmitUncertain, TaskAbandoned
+from foxvideo.events import EventKind
 from foxvideo.requests.generic import VideoRequest
 from foxvideo.schedule.base import Learning
 from foxvideo.state import Stats
@@ -131,6 +132,7 @@ class Engine:
 
     def _break(self, error: BaseException) -> None:
         """End everything: the dispatcher broke, so that nothing would ever be sent again."""
+        self.jobs.listeners.emit(EventKind.BROKEN, why=f"the dispatcher broke: {error!r}")
         for job in list(self.jobs.unfinished.values()):
             if job.stage is not Stage.SENDING:  # its request runs by itself
                 submitted: Submitted = "no" if job.stage in UNSENT else "yes"

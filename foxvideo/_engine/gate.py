@@ -16,10 +16,12 @@ from foxvideo._aio import loop_time
 from foxvideo._engine.dispatcher import Dispatcher, Kind
 from foxvideo._engine.timers import Work
 from foxvideo._http import Transport
+from foxvideo._listeners import Listeners
 from foxvideo._wire.decode import read_task
 from foxvideo._wire.reply import Answer
 from foxvideo._wire.verdict import NO_FAILURES, PollAgain, ReadAgain, poll_verdict, read_verdict
 from foxvideo.errors import ClientClosed, FoxError
+from foxvideo.events import EventKind
 from foxvideo.state import TaskState
 
 T = TypeVar("T")
@@ -54,11 +56,13 @@ class Gate:
         transport: The connections.
         dispatcher: Who may send when.
         sync_upstream: Whether a look at a task asks the service to look upstream.
+        listeners: Who hears of a 429.
     """
 
     transport: Transport
     dispatcher: Dispatcher[Work]
     sync_upstream: bool = True
+    listeners: Listeners = attrs.field(factory=Listeners)
     _waiting: dict[Read, None] = attrs.field(factory=dict, init=False, repr=False)
     _closed: bool = attrs.field(default=False, init=False)
 
@@ -147,6 +151,7 @@ class Gate:
             self.dispatcher.passed(Kind.POLL, started)
         else:
             self.dispatcher.limited(Kind.POLL, started, limited)
+            self.listeners.emit(EventKind.LIMITED, request="poll", seconds=limited)
 
     def run(self, read: Read) -> "asyncio.Task[None]":
         """Start the request of a read whose turn has come."""

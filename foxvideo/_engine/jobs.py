@@ -6,11 +6,11 @@ hear of it, in this order. Nothing here waits.
 Out of scope: what an end means (``ends.py``), and what brings it about.
 """
 
-import logging
 import time
 import weakref
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 import attrs
 
@@ -21,14 +21,14 @@ from foxvideo._engine.job import Job, Stage
 from foxvideo._engine.timers import Work
 from foxvideo._journal.record import RecordStatus
 from foxvideo._journal.recorder import Recorder
+from foxvideo._listeners import Listeners, kind_of, why
 from foxvideo._transfer.upload import Uploads
 from foxvideo.errors import ClientClosed, FoxError, SubmitUncertain, TaskAbandoned, TaskNotFound
+from foxvideo.events import EventKind
 from foxvideo.media import SavedFile
 from foxvideo.schedule.base import Learning
 from foxvideo.state import LINK_SECONDS, Status, TaskState
 from foxvideo.video import Source, Video
-
-_log = logging.getLogger("foxvideo")
 
 _OWN_DOING = (TaskAbandoned, ClientClosed)  # ends that the caller brought about
 _STOPPED = float("inf")  # the deadline of a job whose time stands still
@@ -51,6 +51,7 @@ class Jobs:
         schedule: Learns from those that end.
         source: Where videos fetch their files.
         uploads: Forgets what the service may have dropped.
+        listeners: Who hears of what happens.
         unfinished: Every job that may exist at the service and is not known to have ended, by its id where it has one.
         by_key: The living job of each key.
     """
@@ -60,6 +61,7 @@ class Jobs:
     schedule: Learning
     source: Source
     uploads: Uploads
+    listeners: Listeners
     unfinished: dict[object, Job] = attrs.field(factory=dict, init=False, repr=False)
     by_key: dict[str, Job] = attrs.field(factory=dict, init=False, repr=False)
     _by_id: "weakref.WeakValueDictionary[str, Job]" = attrs.field(
@@ -67,6 +69,12 @@ class Jobs:
     )
     _unretrieved: dict[int, str] = attrs.field(factory=dict, init=False, repr=False)
     _tickets: int = attrs.field(default=0, init=False)
+
+    def tell(self, kind: EventKind, job: Job, **told: Any) -> None:  # noqa: ANN401 - the fields of Event
+        """Tell what happened to a job."""
+        if self.listeners.heard(kind):
+            named = {"task_id": job.id, "key": job.key, "model": job.model} | told
+            self.listeners.emit(kind, number=id(job), **named)
 
     # --- Registries ---
 
@@ -116,6 +124,7 @@ class Jobs:
             del self.by_key[job.key]
         living.key = living.key or job.key
         living.request = living.request or job.request
+        self.tell(EventKind.JOINED, job, task_id=living.id)
         job.join(living)
         self.release(job)
         self.dispatcher.ended()
@@ -182,8 +191,20 @@ class Jobs:
         job.end(outcome)
         self.release(job)
         self.dispatcher.ended()
-        if not written:  # else it was logged when it happened
-            _log_end(job, outcome, seconds)
+        if not written:  # else it was told when it happened
+            self._tell_end(job, outcome, end, seconds)
+
+    def _tell_end(self, job: Job, outcome: Video | FoxError, end: End, seconds: float) -> None:
+        error = None if isinstance(outcome, Video) else outcome
+        told = {
+            "error": error and kind_of(error),
+            "credits_reserved": outcome.credits_reserved,
+            "seconds": seconds if job.id else None,
+        }
+        if error is not None and end is End.UNCERTAIN:
+            self.tell(EventKind.UNCERTAIN, job, **told | {"task_id": error.task_id, "why": why(error)})
+        else:
+            self.tell(EventKind.ENDED, job, status=end.value, **told)
 
     def _name(self, job: Job, error: FoxError) -> None:
         """Say whom an error is about, and what the journal knows of the key beside this attempt."""
@@ -221,7 +242,7 @@ class Jobs:
             if len(self._unretrieved) < _MOST_UNRETRIEVED:
                 job.ticket = self._tickets
                 # As text: neither the error nor the request, which may hold a picture, has to stay in memory for it.
-                self._unretrieved[job.ticket] = f"{_name(job, outcome)}: {_reason(outcome)}"
+                self._unretrieved[job.ticket] = f"{_name(job, outcome)}: {kind_of(outcome)}"
 
     def retrieved(self, job: Job) -> None:
         """Hear that somebody knows how a job ended."""
@@ -256,13 +277,13 @@ class Jobs:
         return False
 
     def report(self) -> None:
-        """Write the last lines of the log: what is unfinished, and the errors that nobody retrieved."""
+        """Tell what is left: what is unfinished, and the errors that nobody retrieved."""
         if self.unfinished:
             names = ", ".join(_name(job, job.outcome) for job in self.unfinished.values())
-            _log.warning("closed with %d unfinished: %s", len(self.unfinished), names)
+            self.listeners.emit(EventKind.CLOSED, count=len(self.unfinished), why=names)
         if self._unretrieved:
             told = ", ".join(self._unretrieved.values())
-            _log.warning("%d failed and their errors were never retrieved: %s", len(self._unretrieved), told)
+            self.listeners.emit(EventKind.UNRETRIEVED, count=len(self._unretrieved), why=told)
 
 
 def _settling_until(state: TaskState, seen: float | None, now: float) -> float | None:
@@ -298,18 +319,3 @@ def _name(job: Job, outcome: Video | FoxError | None) -> str:
     seen = outcome.task_id if isinstance(outcome, FoxError) else None
     nameless = "an uncertain submission" if isinstance(outcome, SubmitUncertain) else "a submission"
     return f"{job.id or seen or nameless} ({job.model or 'model unknown'})"
-
-
-def _reason(error: FoxError) -> str:
-    """Name an error in the log: by its class and the service's code, since a message may quote a prompt."""
-    return " ".join(filter(None, (type(error).__name__, getattr(error, "code", None))))
-
-
-def _log_end(job: Job, outcome: Video | FoxError, seconds: float) -> None:
-    """Write the one line about the end of a task; what was never sent has none."""
-    if isinstance(outcome, SubmitUncertain):
-        # As text: a log record that somebody keeps must not keep an error, and with it the frames of a whole loop.
-        _log.warning("uncertain submission of %s: %s", job.model, str(outcome))
-    elif job.id is not None:
-        how = "completed" if isinstance(outcome, Video) else type(outcome).__name__
-        _log.info("%s: %s (%s) after %.1f s", how, job.id, job.model, seconds)

@@ -6,7 +6,6 @@ Out of scope: rules about replies and delays (``_wire/verdict.py``), when to pol
 
 import asyncio
 import functools
-import logging
 
 import attrs
 
@@ -18,12 +17,12 @@ from foxvideo._engine.jobs import Jobs
 from foxvideo._engine.silence import Silence
 from foxvideo._engine.timers import Work
 from foxvideo._http import Transport
+from foxvideo._listeners import kind_of, why
 from foxvideo._wire.verdict import PollAgain, poll_verdict, state_verdict
 from foxvideo.errors import FoxError, TaskTimeout
+from foxvideo.events import EventKind
 from foxvideo.schedule.base import Learning, clip
 from foxvideo.state import TaskState
-
-_log = logging.getLogger("foxvideo")
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -44,7 +43,10 @@ class Polling:
     transport: Transport
     schedule: Learning
     sync_upstream: bool
-    silence: Silence = attrs.field(factory=Silence, init=False)
+    silence: Silence = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.silence = Silence(self.jobs.listeners)
 
     def follow(self, job: Job) -> None:
         """Begin to poll an accepted task at once, whose time runs from now."""
@@ -82,10 +84,11 @@ class Polling:
         now = loop_time()
         verdict = poll_verdict(answer, task_id, job.failures, now, known=job.known)
         if isinstance(verdict, PollAgain) and verdict.limited:
-            slow_down(self.dispatcher, Kind.POLL, started, verdict.after or 0.0)
+            slow_down(self.jobs, Kind.POLL, started, verdict.after or 0.0)
         else:
             self.dispatcher.passed(Kind.POLL, started)
         self._listen(verdict, now)
+        self._tell(job, verdict, now)
         self._carry_out(job, verdict, now)
 
     def _listen(self, verdict: PollAgain | TaskState | FoxError, now: float) -> None:
@@ -94,9 +97,17 @@ class Polling:
             return
         failed = verdict.failures.error if isinstance(verdict, PollAgain) and verdict.state is None else None
         if failed is not None:
-            self.silence.unheard(now, failed.what)
+            self.silence.unheard(now, why(failed))
         elif self.silence.since is not None:
             self.silence.heard()
+
+    def _tell(self, job: Job, verdict: PollAgain | TaskState | FoxError, now: float) -> None:
+        told = verdict.state or verdict.failures.error if isinstance(verdict, PollAgain) else verdict
+        status = told.status.value if isinstance(told, TaskState) else None
+        progress = told.progress if isinstance(told, TaskState) else None
+        error = kind_of(told) if isinstance(told, FoxError) else None
+        seconds = now - job.since
+        self.jobs.tell(EventKind.POLLED, job, status=status, progress=progress, error=error, seconds=seconds)
 
     def _carry_out(self, job: Job, verdict: PollAgain | TaskState | FoxError, now: float) -> None:
         match verdict:
@@ -134,7 +145,8 @@ class Polling:
             self.jobs.recorder.unfollow(job.id)
 
 
-def slow_down(dispatcher: Dispatcher[Work], kind: Kind, started: float, wait: float) -> None:
+def slow_down(jobs: Jobs, kind: Kind, started: float, wait: float) -> None:
     """Take a 429 to a request that left at ``started`` into account."""
-    if (gap := dispatcher.limited(kind, started, wait)) is not None:
-        _log.warning("429: %s requests wait %.1f s, then leave %.1f s apart", kind.name.lower(), wait, gap)
+    gap = jobs.dispatcher.limited(kind, started, wait)
+    slower = None if gap is None else f"leave {gap:.1f} s apart"
+    jobs.listeners.emit(EventKind.LIMITED, request=kind.name.lower(), seconds=wait, why=slower)

@@ -16,7 +16,6 @@ import asyncio
 import contextvars
 import functools
 import json
-import logging
 import secrets
 from collections.abc import Coroutine, Mapping
 from typing import Any
@@ -35,6 +34,7 @@ from foxvideo._http import Transport
 from foxvideo._journal.limits import Wait
 from foxvideo._journal.record import Mine, RecordStatus, TaskRecord
 from foxvideo._journal.recorder import Recorder
+from foxvideo._listeners import kind_of
 from foxvideo._transfer.content import digest
 from foxvideo._transfer.upload import Uploads
 from foxvideo._wire.encode import encode
@@ -47,11 +47,10 @@ from foxvideo.errors import (
     TaskAbandoned,
     TaskTimeout,
 )
+from foxvideo.events import EventKind
 from foxvideo.media import LocalMedia
 from foxvideo.requests.generic import VideoRequest, media_of
 from foxvideo.state import TaskState
-
-_log = logging.getLogger("foxvideo")
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -120,6 +119,7 @@ class Submissions:
         )
         job = Job(request, timeout, key=key, submission=submission, followed=True)
         self.jobs.begin(job)
+        self.jobs.tell(EventKind.QUEUED, job)
         if key is None:
             self._queue(job, submission)
             return job
@@ -253,6 +253,7 @@ class Submissions:
         # From here to the reply there is no way back: whatever happens, a task may exist.
         job.move(Stage.SENDING)
         submission.attempts += 1
+        self.jobs.tell(EventKind.SUBMITTED, job, attempt=submission.attempts)
         answer = await self.transport.submit(body, submission.idempotency_key, self.recorder.still_mine)
         verdict = submit_verdict(
             answer,
@@ -268,7 +269,7 @@ class Submissions:
                 # Kept before the disk is waited for: whatever cuts this task now, the id is not lost.
                 submission.state = verdict
                 await self.recorder.accepted(submission.record, verdict)
-                self._accept(job, submission, verdict)
+                self._accept(job, submission, verdict, started)
             case SubmitAgain():
                 await self._send_again(job, submission, verdict, started)
             case _:
@@ -313,19 +314,23 @@ class Submissions:
         """Let a job wait for its turn once more, since the account has no place for it now."""
         if job.done():  # withdrawn while that was asked
             return
-        _log.debug("submission of %s waits %.1f s: %s", job.model, wait.seconds, wait.why)
+        self.jobs.tell(EventKind.HELD, job, seconds=wait.seconds, why=wait.why)
         self.jobs.release(job)
         if not submission.attempts:
             self.jobs.stop_clock(job)
         self.dispatcher.hold(Kind.SUBMIT, wait.seconds)
         self.dispatcher.queue(Kind.SUBMIT, job, first=True)
 
-    def _accept(self, job: Job, submission: Submission, state: TaskState) -> None:
+    def _accept(self, job: Job, submission: Submission, state: TaskState, started: float) -> None:
         if job.done():  # closed while that was written down
             return
         now = loop_time()
+        model = state.model or job.model
+        reserved = state.credits_reserved
+        self.jobs.tell(
+            EventKind.ACCEPTED, job, task_id=state.id, model=model, seconds=now - started, credits_reserved=reserved
+        )
         self.jobs.admit(job, state.id, now)
-        _log.info("accepted %s (%s)", state.id, state.model or job.model)
         if job.done():  # it joined another job of the same id
             return
         self.polling.accepted(job, state)
@@ -337,7 +342,7 @@ class Submissions:
     async def _send_again(self, job: Job, submission: Submission, verdict: SubmitAgain, started: float) -> None:
         now = loop_time()
         if verdict.limited:
-            slow_down(self.dispatcher, Kind.SUBMIT, started, verdict.after)
+            slow_down(self.jobs, Kind.SUBMIT, started, verdict.after)
             self.recorder.refused(verdict.error, verdict.after, now - started)
         if job.done():  # closed meanwhile
             return
@@ -346,7 +351,7 @@ class Submissions:
         if (error := self._last_word(job, submission, now)) is not None:
             self.jobs.end(job, error)
             return
-        _log.debug("submission of %s again in %.1f s: %s", job.model, verdict.after, verdict.error.what)
+        self.jobs.tell(EventKind.REPEATED, job, seconds=verdict.after, why=kind_of(verdict.error))
         job.move(Stage.QUEUED)
         self.jobs.release(job)
         if submission.record is not None and submission.lost is None:
@@ -374,7 +379,7 @@ class Submissions:
         wait = 0.0
         if isinstance(refused, RateLimited):
             wait = refused.retry_after or 0.0
-            slow_down(self.dispatcher, Kind.SUBMIT, started, wait)
+            slow_down(self.jobs, Kind.SUBMIT, started, wait)
         if isinstance(refused, FoxError):
             self.recorder.refused(refused, wait, loop_time() - started)
         if isinstance(error, InvalidRequest):  # it may speak of a file that the service has dropped, in any words

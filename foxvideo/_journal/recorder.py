@@ -23,10 +23,12 @@ import attrs
 from foxvideo._journal.limits import Wait
 from foxvideo._journal.record import DEFAULT_ACCOUNT, Claim, Mine, RecordStatus, TaskRecord, check_origin
 from foxvideo._journal.store import Store
+from foxvideo._listeners import Listeners
 from foxvideo._transfer.upload import REMEMBERED_SECONDS
 from foxvideo._wire.decode import read_task
 from foxvideo._wire.reply import Reply
 from foxvideo.errors import AuthenticationError, FoxError, InsufficientCredits, JournalError, RateLimited
+from foxvideo.events import EventKind
 from foxvideo.media import SavedFile
 from foxvideo.requests.generic import Request
 from foxvideo.requests.price import price_class
@@ -206,11 +208,13 @@ class JournalRecorder(Recorder):
         store: Where records lie.
         origin: The ``base_url``.
         account: The name of the account.
+        listeners: Who hears of a store that takes nothing.
     """
 
     store: Store
     origin: str
     account: str = DEFAULT_ACCOUNT
+    listeners: Listeners = attrs.field(factory=Listeners)
     _backlog: deque[tuple[str, Write]] = attrs.field(factory=deque, init=False)
     _flushing: asyncio.Lock = attrs.field(factory=asyncio.Lock, init=False)
     _retrying: asyncio.Task[None] | None = attrs.field(default=None, init=False)
@@ -345,10 +349,11 @@ class JournalRecorder(Recorder):
 
     def _failed(self, what: str, write: Write, error: JournalError) -> None:
         if self.store.closed:
-            _log.critical("not written down: %s: %s", what, error.what)
+            self.listeners.emit(EventKind.UNWRITTEN, why=f"not written down: {what}: {error.what}")
             return
         if not self._told:  # once for each time the disk fails, with the first thing that it did not take
-            _log.critical("%s, but the journal cannot be written; it is tried again: %s", what, error.what)
+            trouble = f"{what}, but the journal cannot be written; it is tried again: {error.what}"
+            self.listeners.emit(EventKind.UNWRITTEN, why=trouble)
         self._told = True
         self._keep(what, write)
 
@@ -364,7 +369,7 @@ class JournalRecorder(Recorder):
             while self._backlog:
                 await asyncio.sleep(wait)
                 if await self._flush():
-                    _log.warning("the journal can be written again; nothing is missing in it")
+                    self.listeners.emit(EventKind.WRITTEN)
                     self._told = False
                 wait = min(2 * wait, _SLOWEST_RETRY)
         finally:
@@ -426,7 +431,8 @@ class JournalRecorder(Recorder):
         try:
             if not await self._flush():
                 lost = ", ".join(what for what, _ in self._backlog)
-                _log.critical("closed, and the journal could not be written; only this line knows: %s", lost)
+                trouble = f"closed, and the journal could not be written; only this line knows: {lost}"
+                self.listeners.emit(EventKind.UNWRITTEN, why=trouble)
         finally:
             await self.store.close()
 

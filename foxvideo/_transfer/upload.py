@@ -8,7 +8,6 @@ import asyncio
 import copy
 import hashlib
 import json
-import logging
 import re
 import secrets
 from collections.abc import Collection
@@ -20,16 +19,16 @@ import attrs
 
 from foxvideo._aio import heed, in_thread
 from foxvideo._http import Transport
+from foxvideo._listeners import Listeners
 from foxvideo._transfer.content import PIECE, Content
 from foxvideo._wire.reply import Answer, NoReply
 from foxvideo._wire.verdict import NO_FAILURES, ReadAgain, upload_verdict
 from foxvideo.errors import ClientClosed, FoxError, UploadError
+from foxvideo.events import EventKind
 from foxvideo.media import LocalMedia
 
 if TYPE_CHECKING:
     from aiohttp.abc import AbstractStreamWriter
-
-_log = logging.getLogger("foxvideo")
 
 _AT_ONCE = 4  # bounded apart from requests, so that a large file holds up no poll
 _STALL_SECONDS = 60.0  # for one piece
@@ -88,11 +87,13 @@ class Uploads:
     Attributes:
         memory: Remembers what other clients uploaded; this client's own uploads are remembered in any case.
         limit: Most bytes of one file; None for no limit of ours.
+        listeners: Who hears of an upload.
     """
 
     _transport: Transport
     memory: Memory = attrs.field(factory=_Nothing)
     limit: int | None = None
+    listeners: Listeners = attrs.field(factory=Listeners)
     _known: dict[str, tuple[float, str]] = attrs.field(factory=dict, init=False)
     _flights: dict[str, _Flight] = attrs.field(factory=dict, init=False)
     _closed: bool = attrs.field(default=False, init=False)
@@ -178,7 +179,7 @@ class Uploads:
             url = await self._upload(flight)
         self._remember(content.digest, url, clock.time())
         self.memory.uploaded(content.digest, url)
-        _log.debug("uploaded %d bytes: %s", content.size, url)
+        self.listeners.emit(EventKind.UPLOADED, size=content.size)
         return url
 
     def _remember(self, digest: str, url: str, now: float) -> None:

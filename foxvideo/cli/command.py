@@ -196,7 +196,7 @@ def make_client(
         return Client(
             base_url=base_url,
             schedule=schedule,
-            journal=journal,
+            journal=journal or False,
             task_timeout=timeout,
             save_to=save_to,
             trust_env=True,

@@ -673,12 +673,13 @@ async def test_each_acceptance_and_each_end_is_one_line_with_the_id(
 async def test_an_uncertain_submit_is_a_warning(
     client: Client, fox: Emulator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """With the model and what happened."""
+    """With the model, what happened, and the id where one was seen."""
     fox.fail_next("submit", Fault("half_body", after=True))
     error = await ended(client.submit(SHOT))
 
     (warning,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
-    assert warning.getMessage() == f"uncertain submission of grok-imagine-text-to-video: {error}"
+    task = f"SubmitUncertain HTTP 200 ({error.task_id})"  # not in its words, which may quote a prompt
+    assert warning.getMessage() == f"uncertain submission of grok-imagine-text-to-video: {task}"
 
 
 async def test_slowing_down_is_a_warning(client: Client, fox: Emulator, caplog: pytest.LogCaptureFixture) -> None:

@@ -63,7 +63,7 @@ class Service:
 
     def video(self, task_id: str, *links: str, early: float | None = None, **fields: object) -> Video:
         """Return the outcome of a task."""
-        source = Source(self.transport, self.fresh, lambda *file: self.told.append(file), nothing_saved)
+        source = Source(self.transport, self.fresh, lambda *file: self.told.append(file[:3]), nothing_saved)
         until = None if early is None else time.monotonic() + early
         return Video.of(_state(task_id, *links, **fields), None, source, settling_until=until)
 
