@@ -19,10 +19,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from benchmarks.table import table
+from foxvideo._engine.takeup import pause_after
 from foxvideo._journal import Claim, Mine, PostgresStore, RecordStatus
 from foxvideo._journal.limits import Limits
 from foxvideo._journal.postgres import Database, connected
-from foxvideo.client import take_up_pause
 
 _ORIGIN, _ACCOUNT = "https://api.foxapi.cc", "default"
 _BEATS = 0.5  # of each client in a second, with a lease of ten seconds
@@ -73,7 +73,7 @@ def run(options: argparse.Namespace) -> Mapping[str, object]:
         "ratio": {name: among[name] / alone[name] for name in among},
         "taken_up": taken,
         "taken_up_s": seconds,
-        "busy_looking": options.clients * among[_LOOK] / 1000 / take_up_pause(among[_LOOK] / 1000),
+        "busy_looking": options.clients * among[_LOOK] / 1000 / pause_after(among[_LOOK] / 1000),
     }
 
 

@@ -7,8 +7,9 @@ import asyncio
 import contextvars
 import functools
 import os
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -30,6 +31,31 @@ async def in_thread(work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) 
     """Do what blocks in a thread, as ``asyncio.to_thread`` does, but in one of foxvideo's own."""
     call = functools.partial(contextvars.copy_context().run, work, *args, **kwargs)
     return await asyncio.get_running_loop().run_in_executor(_pool(), call)
+
+
+async def in_daemon(work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """Do what may never end in a thread that no interpreter waits for."""
+    return await asyncio.get_running_loop().run_in_executor(_Daemons(), functools.partial(work, *args, **kwargs))
+
+
+class _Daemons(Executor):
+    """A thread for each call."""
+
+    def submit(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> "Future[T]":
+        """Begin it."""
+        future: Future[T] = Future()
+        future.set_running_or_notify_cancel()  # nothing takes it back from here on
+
+        def run() -> None:
+            try:
+                future.set_result(work(*args, **kwargs))
+            except BaseException as error:  # noqa: BLE001 - it goes to whoever waits
+                # A coroutine could not raise the one, and would end the loop with the others.
+                own = isinstance(error, Exception) and not isinstance(error, StopIteration)
+                future.set_exception(error if own else RuntimeError(f"it raised {type(error).__name__}"))
+
+        threading.Thread(target=run, name="foxvideo on_end", daemon=True).start()
+        return future
 
 
 def loop_time() -> float:

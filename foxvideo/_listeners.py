@@ -53,13 +53,13 @@ class Listeners:
         """Whether anybody hears of events of a kind, so that it is worth making one."""
         return self.hook is not None or self.telemetry is not None or _log.isEnabledFor(highest(kind))
 
-    def emit(self, kind: EventKind, **told: Any) -> None:  # noqa: ANN401 - the fields of Event
-        """Tell an event to all who listen."""
+    def emit(self, kind: EventKind, *, cause: BaseException | None = None, **told: Any) -> None:  # noqa: ANN401 - the fields of Event
+        """Tell an event to all who listen; the log shows where an error of the caller's function came from."""
         if not self.heard(kind):
             return
         event = Event(kind=kind, at=time.time(), **told)
         if _log.isEnabledFor(at := level(event)):
-            _log.log(at, "%s", line(event), extra={"event": event})
+            _log.log(at, "%s", line(event), exc_info=cause, extra={"event": event})
         if self.telemetry is not None:
             try:
                 self.telemetry(event)

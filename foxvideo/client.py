@@ -63,6 +63,41 @@ await client.resubmit("shot-18")  # the console does not show it; if it was made
 
 ``client.adopt`` polls the id before it writes it down, so a typing error changes nothing.
 
+## When a task ends, whatever happened meanwhile
+
+A service that answers its own users wants to know of each end, also of those that came while it was down:
+
+```python
+from foxvideo import VideoTask
+
+
+async def tell_the_customer(task: VideoTask) -> None:
+    error = task.exception()
+    print(task.key, task.result().url if error is None else error.hint)
+
+
+async with Client(journal="videos.db", on_end=tell_the_customer) as telling:
+    telling.submit(shots[0], key="shot-17")
+```
+
+- **At least once.** It is called with the handle of each task that has ended, again and again until it returned, ever
+  more slowly, at most every five minutes; each time that it raises is an ERROR in the log. With a journal this goes on
+  after a crash: what was submitted by a client with ``on_end`` is handed over by it or by any later one, and tasks that
+  nobody follows any more are followed by itself. Without a journal it ends with the process.
+- **What is an end?** A video, ``TaskFailed``, ``TaskCancelled``, a refusal, and ``SubmitUncertain``, which is handed over
+  once more when a person has decided and its task has ended. A wait that timed out, was abandoned or withdrawn is none.
+  After a restart a refusal is a ``TaskNotFound`` that says why.
+- **Twice?** If the process dies after your function returned and before the journal had it. So let it do nothing new for
+  a ``task.key`` and ``task.id`` that it has seen.
+- **In which order?** About as they end; 16 calls run at once, and those that raised come later.
+- **In several processes** that share a journal, the one hands an end over that had submitted the task, and another one
+  once that is gone.
+- **With ``save_to``**, the file is there when it is called, or saving it has failed: ``task.result().file`` says so.
+- **Closing**: ``close()`` calls it once more for each end that waits and gives it half a minute; what is not handed over
+  by then is, at the next start. Your function may use the client until then.
+
+In a shell: ``foxvideo resume --exec 'notify.sh'``.
+
 ## One machine, and beyond
 
 - **One process** follows 100,000 tasks. Each is polled when its end is likely (``foxvideo.schedule``).
@@ -94,8 +129,8 @@ Everything below has a default that is right for one program on one machine. Tim
 
 import asyncio
 import contextlib
+import functools
 import os
-import time
 import warnings
 from collections.abc import AsyncIterator, Iterable, Mapping
 from types import EllipsisType, TracebackType
@@ -110,11 +145,13 @@ from foxvideo._engine.autosave import Autosave, saved
 from foxvideo._engine.dispatcher import Dispatcher
 from foxvideo._engine.engine import Engine
 from foxvideo._engine.gate import Gate
+from foxvideo._engine.handover import HandOver
 from foxvideo._engine.job import Job
 from foxvideo._engine.jobs import Jobs
 from foxvideo._engine.lookup import Lookup
 from foxvideo._engine.polling import Polling
 from foxvideo._engine.submission import Submissions
+from foxvideo._engine.takeup import MOST, TakeUp
 from foxvideo._http import USER_AGENT, ConnectorFactory, Transport
 from foxvideo._journal import is_postgres, store_at
 from foxvideo._journal.limits import AccountUse, Limits
@@ -131,7 +168,6 @@ from foxvideo.account import Balance, Prices
 from foxvideo.errors import (
     AuthenticationError,
     FoxError,
-    JournalError,
     KeyStateError,
     Submitted,
     SubmitUncertain,
@@ -143,8 +179,8 @@ from foxvideo.requests import generic
 from foxvideo.requests.generic import Request, VideoRequest
 from foxvideo.schedule.adaptive import Learned
 from foxvideo.schedule.base import Schedule, check as check_schedule, learning
-from foxvideo.state import LINK_SECONDS, Stats, TaskState
-from foxvideo.task import VideoTask
+from foxvideo.state import Stats, TaskState
+from foxvideo.task import Callback, VideoTask
 from foxvideo.video import Source, Video
 
 if TYPE_CHECKING:
@@ -154,8 +190,6 @@ __all__ = ["Client"]
 
 DEFAULT_BASE_URL = "https://api.foxapi.cc"
 """Where the service answers, unless the client or the environment says otherwise."""
-_TAKE_UP_SECONDS, _MOST_TAKE_UP_SECONDS = 1.0, 10.0  # between two looks at what nobody follows
-_TAKE_UP_SHARE = 1 / 200  # of its time, at most, that a client spends looking
 
 
 class Client:
@@ -195,6 +229,9 @@ class Client:
             that nobody waits for is one WARNING.
         on_event: Called with each ``Event`` (``foxvideo.events``): a function in a thread of its own, a coroutine
             function in the event loop; None for nothing. It harms nothing, whatever it does.
+        on_end: Called with the handle of each task that has ended, until it returned; with a journal also for those
+            that ended while nobody ran. A function in a thread, a coroutine function in the event loop. None for
+            nothing.
         connector: Makes aiohttp's connectors, such as ``functools.partial(aiohttp.TCPConnector, ssl=context)``; is
             called with ``limit=`` and ``force_close=``, and the client closes what it made.
         proxy: URL of a proxy for all requests; None for none.
@@ -225,6 +262,7 @@ class Client:
         account: str | None = None,
         save_to: str | os.PathLike[str] | None = None,
         on_event: Hook | None = None,
+        on_end: Callback | None = None,
         connector: ConnectorFactory = aiohttp.TCPConnector,
         proxy: str | None = None,
         trust_env: bool = False,
@@ -257,7 +295,9 @@ class Client:
         self._account = text("account", account_name(account))
         self._recorder: Recorder = NullRecorder()
         if self._store is not None:
-            self._recorder = JournalRecorder(self._store, self.base_url, self._account, self._listeners)
+            self._recorder = JournalRecorder(
+                self._store, self.base_url, self._account, self._listeners, hand_over=on_end is not None
+            )
         if schedule is None:
             schedule = Learned()
         check_schedule(schedule)
@@ -309,6 +349,27 @@ class Client:
             schedule=learned,
             transport=self._transport,
         )
+        self._hand_over: HandOver | None = None
+        if on_end is not None:
+            handle = functools.partial(VideoTask, engine=self._engine)
+            self._hand_over = HandOver(
+                jobs=jobs, autosave=self._autosave, function=call("on_end", on_end), handle=handle
+            )
+            jobs.hand_over, self._engine.ended = self._hand_over.put, self._hand_over.close
+        self._take_up: TakeUp | None = None
+        if self._store is not None:
+            self._take_up = TakeUp(
+                store=self._store,
+                account=self._account,
+                engine=self._engine,
+                lookup=self._lookup,
+                autosave=self._autosave,
+                hand_over=self._hand_over,
+                timeout=self._task_timeout,
+                save_to=self._save_to,
+            )
+            if self._hand_over is not None:
+                self._engine.began = self._take_up.begin
 
     @property
     def base_url(self) -> str:
@@ -554,15 +615,23 @@ class Client:
             JournalError: The journal cannot be read.
             ValueError: There is no journal.
         """
-        return tuple(VideoTask(job, self._engine) for job in await self._taken_up(None, mine=True))
+        taking = self._taking()
+        self._engine.bind()
+        return tuple(VideoTask(job, self._engine) for job in await taking.once(None, mine=True))
+
+    def _taking(self) -> TakeUp:
+        self._journal()
+        assert self._take_up is not None  # noqa: S101 - there is a journal
+        return self._take_up
 
     @contextlib.asynccontextmanager
-    async def working(self, *, most: int = 10_000) -> AsyncIterator[None]:
+    async def working(self, *, most: int = MOST) -> AsyncIterator[None]:
         """While this is entered, follow by itself every task of the journal that no living client follows.
 
         A service of several processes or machines enters it in each of them: then what a dead one had accepted is
         followed by another, within seconds after its death is certain, and with ``save_to`` saved. Nothing is
-        submitted. The ends are in the journal, so ``task(key=...)`` in any client has them.
+        submitted. The ends are in the journal, so ``task(key=...)`` in any client has them. A client with ``on_end``
+        does this from its first use on, so it need not be entered.
 
         Args:
             most: Tasks that this client follows at most before it takes up another one, at least 1.
@@ -571,38 +640,14 @@ class Client:
             ValueError: There is no journal.
         """
         count("most", most)
-        self._journal()
+        taking = self._taking()
         self._engine.bind()
-        taking = asyncio.get_running_loop().create_task(self._take_up(most), name="foxvideo working")
+        taking.begin(most)
         try:
             yield
         finally:
-            taking.cancel()
-            await asyncio.wait({taking})
-
-    async def _take_up(self, most: int) -> None:
-        """Take up what nobody follows, again and again; a journal that cannot be used is tried again."""
-        while True:
-            pause, began = _TAKE_UP_SECONDS, time.monotonic()
-            with contextlib.suppress(JournalError):  # whoever submits hears of it, and the store says so
-                if (room := most - self.stats().running) > 0:
-                    for job in await self._taken_up(room, mine=False):
-                        self._engine.follow(job)
-                    pause = take_up_pause(time.monotonic() - began)
-            await asyncio.sleep(pause)
-
-    async def _taken_up(self, most: int | None, *, mine: bool) -> list[Job]:
-        """Become the follower of what no living client follows; what goes into a folder is followed at once."""
-        store = self._journal()
-        self._engine.bind()
-        since = None if self._save_to is None else time.time() - LINK_SECONDS
-        records = await store.follow(self.base_url, self._account, most=most, unsaved_since=since, mine=mine)
-        jobs = [self._lookup.remembered(record, self._task_timeout) for record in records]
-        if self._save_to is not None:
-            for job in jobs:
-                self._autosave.when_done(job, self._save_to)
-                self._engine.follow(job)
-        return jobs
+            if self._hand_over is None:
+                await taking.stop()
 
     async def adopt(self, key: str, task_id: str) -> VideoTask:
         """Say that an uncertain submission made this task, as you found it in the console, and return its handle.
@@ -679,6 +724,7 @@ class Client:
         return attrs.evolve(
             self._engine.stats(),
             saving=self._autosave.running,
+            handing_over=0 if self._hand_over is None else self._hand_over.running,
             events_dropped=0 if hook is None else hook.dropped,
             hook_errors=0 if hook is None else hook.errors,
         )
@@ -774,7 +820,11 @@ class Client:
                 stack.push_async_callback(self._listeners.hook.close)
             stack.push_async_callback(self._autosave.close)  # cuts what begins while the rest is being closed
             stack.push_async_callback(self._engine.close)
+            if self._take_up is not None:
+                await self._take_up.stop()
             await self._autosave.close()
+            if self._hand_over is not None:  # while the client still does what the hook may ask of it
+                await self._hand_over.drain()
 
     async def __aenter__(self) -> Self:
         self._engine.bind()
@@ -798,14 +848,6 @@ class Client:
         if given is ...:
             return self._task_timeout
         return None if given is None else seconds("timeout", given)
-
-
-def take_up_pause(took: float) -> float:
-    """Return the seconds until the next look at what nobody follows, after one that took so long.
-
-    The fuller a journal is and the more clients it has, the longer a look takes, and the less often each has to look.
-    """
-    return min(max(_TAKE_UP_SECONDS, took / _TAKE_UP_SHARE), _MOST_TAKE_UP_SECONDS)
 
 
 def _check_name(task_id: object, key: str | None) -> None:

@@ -178,6 +178,7 @@ class Stats:
         saving: Videos that are being saved.
         uploads: Uploads that are remembered, so that the same content is not uploaded again; 10,000 at most.
         silent_for: Seconds since the service last answered a poll; None while it answers.
+        handing_over: Ends that ``on_end`` has not returned for yet.
         events_dropped: Events that ``on_event`` was too slow for.
         hook_errors: How often ``on_event`` raised.
     """
@@ -190,6 +191,7 @@ class Stats:
     saving: int = 0
     uploads: int
     silent_for: float | None
+    handing_over: int = 0
     events_dropped: int = 0
     hook_errors: int = 0
 

@@ -78,6 +78,11 @@ class Autosave:
             reason = "the client was closed" if error is None else why(error)
             self._listeners.emit(EventKind.UNSAVED, task_id=place[0], why=reason)
 
+    async def settled(self, task_id: str | None) -> None:
+        """Wait until nothing of a task is being saved."""
+        while mine := [save for (saved_id, _), save in self._running.items() if saved_id == task_id]:
+            await asyncio.wait(mine)
+
     async def close(self) -> None:
         """Wait for what is being saved; cancelling cuts it, and the next save goes on there. Then save nothing more."""
         try:

@@ -6,6 +6,7 @@ It puts the rooms below it together in time; each rule is theirs.
 import asyncio
 import contextlib
 from collections import Counter
+from collections.abc import Awaitable, Callable
 
 import attrs
 
@@ -41,6 +42,8 @@ class Engine:
         recorder: What is written down.
         schedule: When to poll.
         transport: The connections.
+        began: Called once the loop is known.
+        ended: Awaited before the journal is closed.
         closed: Whether nothing new is begun.
     """
 
@@ -53,6 +56,8 @@ class Engine:
     recorder: Recorder
     schedule: Learning
     transport: Transport
+    began: Callable[[], None] | None = attrs.field(default=None, init=False, repr=False)
+    ended: Callable[[], Awaitable[None]] | None = attrs.field(default=None, init=False, repr=False)
     closed: bool = attrs.field(default=False, init=False)
     _loop: asyncio.AbstractEventLoop | None = attrs.field(default=None, init=False, repr=False)
     _closing: asyncio.Event = attrs.field(factory=asyncio.Event, init=False, repr=False)
@@ -103,6 +108,8 @@ class Engine:
             self.transport.bind()
             self.dispatcher.start(self._run, self._expire, self._break)
             self.recorder.recall(self.schedule.learn)
+            if self.began is not None:
+                self.began()
 
     def _check_loop(self) -> None:
         loop = asyncio.get_running_loop()
@@ -222,6 +229,8 @@ class Engine:
         async with contextlib.AsyncExitStack() as stack:  # each is closed, even if another is cut
             stack.callback(self._closing.set)
             stack.push_async_callback(self.recorder.close)
+            if self.ended is not None:
+                stack.push_async_callback(self.ended)
             stack.push_async_callback(self.transport.close)
             stack.push_async_callback(self.uploads.close)
             await asyncio.gather(*requests, *self.submissions.preparing, return_exceptions=True)

@@ -136,6 +136,7 @@ class Job:
         since: When it was accepted, in seconds of the loop's clock.
         deadline: When waiting for it ends; None before its time runs, and for no limit.
         active: Whether it counts against ``max_active``.
+        mine: Whether its end is this client's to hand over to ``on_end``, and not another's that follows it.
         followed: Whether the engine works on it; a task named by its id or key waits for somebody who cares.
         uploads: JSON that names the uploads it needs, by URL or content: should it fail, they may have been dropped.
         ticket: Its number among the errors that nobody has retrieved; 0 for none.
@@ -155,6 +156,7 @@ class Job:
     since: float = 0.0
     deadline: float | None = None
     active: bool = False
+    mine: bool = False
     followed: bool = False
     uploads: bytes = b""
     ticket: int = 0

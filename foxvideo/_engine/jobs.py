@@ -8,7 +8,7 @@ Out of scope: what an end means (``ends.py``), and what brings it about.
 
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -23,7 +23,7 @@ from foxvideo._journal.record import RecordStatus
 from foxvideo._journal.recorder import Recorder
 from foxvideo._listeners import Listeners, kind_of, why
 from foxvideo._transfer.upload import Uploads
-from foxvideo.errors import ClientClosed, FoxError, SubmitUncertain, TaskAbandoned, TaskNotFound
+from foxvideo.errors import ClientClosed, FoxError, SubmitUncertain, TaskAbandoned, TaskNotFound, TaskTimeout
 from foxvideo.events import EventKind
 from foxvideo.media import SavedFile
 from foxvideo.schedule.base import Learning
@@ -52,6 +52,7 @@ class Jobs:
         source: Where videos fetch their files.
         uploads: Forgets what the service may have dropped.
         listeners: Who hears of what happens.
+        hand_over: Hands an end over to ``on_end``: of a job, with the number of its record; None where nobody asks.
         unfinished: Every job that may exist at the service and is not known to have ended, by its id where it has one.
         by_key: The living job of each key.
     """
@@ -62,6 +63,7 @@ class Jobs:
     source: Source
     uploads: Uploads
     listeners: Listeners
+    hand_over: Callable[[Job, RecordStatus, int | None], None] | None = attrs.field(default=None, init=False)
     unfinished: dict[object, Job] = attrs.field(factory=dict, init=False, repr=False)
     by_key: dict[str, Job] = attrs.field(factory=dict, init=False, repr=False)
     _by_id: "weakref.WeakValueDictionary[str, Job]" = attrs.field(
@@ -124,6 +126,7 @@ class Jobs:
             del self.by_key[job.key]
         living.key = living.key or job.key
         living.request = living.request or job.request
+        living.mine |= job.mine
         self.tell(EventKind.JOINED, job, task_id=living.id)
         job.join(living)
         self.release(job)
@@ -188,11 +191,17 @@ class Jobs:
             self._write(job, outcome, attempt)
         settled = end.settled or (attempt is End.NOTHING_MADE and not _may_exist(job))
         self._register(job, outcome, settled=settled, terminal=end.terminal)
+        record = None if job.submission is None else job.submission.record
+        to = None if written else _handed(job, outcome, attempt)
         job.end(outcome)
         self.release(job)
         self.dispatcher.ended()
         if not written:  # else it was told when it happened
             self._tell_end(job, outcome, end, seconds)
+        # With a journal, what another client submitted is that one's to hand over, or its successor's.
+        ours = job.mine or self.recorder.owner is None or to is RecordStatus.WITHDRAWN
+        if to is not None and ours and self.hand_over is not None:
+            self.hand_over(job, to, record)
 
     def _tell_end(self, job: Job, outcome: Video | FoxError, end: End, seconds: float) -> None:
         error = None if isinstance(outcome, Video) else outcome
@@ -301,6 +310,17 @@ def _with_lost(job: Job, outcome: Video | FoxError) -> Video | FoxError:
     assert isinstance(outcome, FoxError)  # noqa: S101 - nothing was made
     what = f"{lost.what}; then {outcome.what}"
     return SubmitUncertain(what, submitted="unknown", task_id=lost.task_id, http_status=lost.http_status)
+
+
+def _handed(job: Job, outcome: Video | FoxError, attempt: End) -> RecordStatus | None:
+    """Return as what end a job is handed over to ``on_end``; None where its task goes on, or the caller ended it."""
+    if attempt.terminal:
+        return _TERMINAL[attempt]
+    if attempt is End.UNCERTAIN:
+        return RecordStatus.UNCERTAIN
+    if attempt is End.GOING_ON or isinstance(outcome, (*_OWN_DOING, TaskTimeout)):
+        return None
+    return RecordStatus.REFUSED if job.stage is Stage.SENDING else RecordStatus.WITHDRAWN
 
 
 def _may_exist(job: Job) -> bool:

@@ -8,11 +8,12 @@ import asyncio
 import enum
 import time
 from collections.abc import Mapping
+from contextvars import Context
 
 import attrs
 
 from foxvideo._aio import loop_time
-from foxvideo._engine.job import Job, Stage
+from foxvideo._engine.job import Job, Stage, Submission
 from foxvideo._engine.jobs import Jobs
 from foxvideo._engine.polling import Polling
 from foxvideo._journal.record import RecordStatus, TaskRecord
@@ -175,6 +176,22 @@ class Lookup:
         job.key, job.request = job.key or record.key, job.request or recalled_request(record)
         job.uploads = job.uploads or recalled_uploads(record)
         job.since = job.since or self.accepted_at(record)
+        return job
+
+    async def recalled(self, record: TaskRecord, timeout: float | None) -> Job:  # noqa: ASYNC109 - the task's
+        """Return the job of a record that has an end, ended as the journal says; polled where that does not say how.
+
+        Raises:
+            JournalError: The journal cannot be read.
+        """
+        if not record.status.over:
+            job = Job(recalled_request(record), timeout, key=record.key, submission=Submission(Context(), ""))
+            await self.resolve(job, record)
+            return job
+        job = self.remembered(record, timeout)
+        if (state := recalled_state(record)) is not None and not job.followed and not job.done():
+            files = await self.recorder.files(state.id) if record.saved else {}
+            self.jobs.end_as(job, state, written=True, seen=record.ended, files=files)
         return job
 
     def accepted_at(self, record: TaskRecord) -> float:

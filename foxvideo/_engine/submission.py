@@ -184,6 +184,7 @@ class Submissions:
                     self.jobs.unfinished.pop(job, None)
         elif isinstance(found, Mine):
             submission.record, submission.idempotency_key, submission.before = found.number, found.token, found.before
+            job.mine = True
             self.jobs.by_key[job.key or ""] = job
             if job.stage is Stage.ELSEWHERE:
                 job.move(Stage.PREPARING)
@@ -289,6 +290,7 @@ class Submissions:
                 mine = written
             elif written is not None:
                 job.key, submission.record = written
+                job.mine = True
             submission.before = "no"  # a key of its own has no earlier attempts
         elif submission.lost is None:
             mine = await self.recorder.sending(submission.record)

@@ -34,6 +34,7 @@ from foxvideo._journal.record import (
     DIED,
     MOST_LESSONS,
     SOURCES,
+    UNHEARD,
     UPLOAD_SECONDS,
     Claim,
     Mine,
@@ -50,13 +51,13 @@ from foxvideo.media import SavedFile
 
 __all__ = ["halt", "limits", "set_limits", "slow_down"]  # verbs, too
 
-VERSION = 2
+VERSION = 3
 SCHEMA = Path(__file__).with_name("postgres.sql")
 
 _RECORD = """
     t.number, t.key, t.attempt, t.origin, t.account, t.kind, t.fingerprint, t.model, t.request, t.token, t.status,
     t.owner, t.follower, t.task_id, t.adopted, t.credits_reserved, t.reply, t.error, t.links, t.planned, t.sent,
-    t.accepted, t.ended,
+    t.accepted, t.ended, t.handed, t.traceparent,
     (SELECT path FROM foxvideo.files f WHERE f.task_id = t.task_id ORDER BY place LIMIT 1) AS file,
     (SELECT count(*) FROM foxvideo.files f WHERE f.task_id = t.task_id) AS saved"""
 _NOTHING_MADE = "(t.status IN ('refused', 'withdrawn') OR (t.status = 'planned' AND t.owner IS NULL))"
@@ -70,6 +71,7 @@ _FIRST_TRY = f"""(
     %(again)s AND t.task_id IS NULL AND (t.owner IS NULL OR t.owner = ANY(%(names)s))
     AND (t.status != 'uncertain' OR {_TAKEN}) AND {_LAST}
 )"""
+_UNHEARD = UNHEARD.replace("handed", "t.handed", 1).replace("status", "t.status")
 # What a record needs to be forgotten; a comparison with NULL is not true, so what is not known stays.
 _MAY_GO = f"""(
     t.status IN ('refused', 'withdrawn') AND coalesce(t.ended, t.planned) < %(before)s
@@ -114,9 +116,10 @@ _ACCEPTED_APART = f"""
     made AS (
         INSERT INTO foxvideo.tasks
         (key, attempt, origin, account, kind, fingerprint, model, request, token, status, follower, task_id, planned,
-            sent, accepted)
+            sent, accepted, handed, traceparent)
         SELECT key, (SELECT max(attempt) + 1 FROM foxvideo.tasks t WHERE t.key = had.key), origin, account, kind,
-            fingerprint, model, request, token, 'accepted', %(me)s, %(task_id)s, planned, sent, {NOW}
+            fingerprint, model, request, token, 'accepted', %(me)s, %(task_id)s, planned, sent, {NOW},
+            CASE WHEN handed IS NOT NULL THEN '' END, traceparent
         FROM had, durable WHERE durable.it = 'on' AND NOT EXISTS (SELECT 1 FROM known)
         ON CONFLICT (key, attempt) DO NOTHING RETURNING number
     )
@@ -146,7 +149,7 @@ def claim(claim: Claim) -> Verb[Mine | TaskRecord]:
                 case Right.READ:
                     return record
                 case Right.TAKE:
-                    mine = yield from _take(record)
+                    mine = yield from _take(record, claim)
                 case _:
                     # The token of an uncertain attempt goes out again: the service may see that this is a repeat.
                     undecided = record.status is RecordStatus.UNCERTAIN
@@ -175,7 +178,7 @@ def _plan(
 
     Where it is about to leave, it takes a place, as ``taken`` says; what the first try of the statement made has one.
     """
-    names = ("key", "origin", "account", "kind", "fingerprint", "model", "request")
+    names = ("key", "origin", "account", "kind", "fingerprint", "model", "request", "handed", "traceparent")
     free, values = place
     given = {name: getattr(claim, name) for name in names}
     sent = status is RecordStatus.SENDING
@@ -186,14 +189,16 @@ def _plan(
         f"""WITH {DURABLE}, {ALIVE}, {free}, before AS MATERIALIZED ({before})
         INSERT INTO foxvideo.tasks AS t
             (key, attempt, origin, account, kind, fingerprint, model, request, token, status, owner, sender, planned,
-            sent)
+            sent, follower, handed, traceparent)
         SELECT %(key)s, %(attempt)s, %(origin)s, %(account)s, %(kind)s, %(fingerprint)s, %(model)s, %(request)s,
-            %(token)s, %(status)s, me.id, {"me.id" if sent else "NULL"}, me.at, {"me.at" if sent else "NULL"}
+            %(token)s, %(status)s, me.id, {"me.id" if sent else "NULL"}, me.at, {"me.at" if sent else "NULL"},
+            {"me.id" if claim.hand_over else "NULL"}, %(handed)s, %(traceparent)s
         FROM me CROSS JOIN durable CROSS JOIN before LEFT JOIN free ON true WHERE durable.it = 'on' AND (
             free.it OR %(again)s AND EXISTS (SELECT 1 FROM foxvideo.tasks WHERE key = %(key)s AND attempt = %(attempt)s)
         )
         ON CONFLICT (key, attempt) DO UPDATE
-            SET status = excluded.status, owner = excluded.owner, sender = excluded.sender, error = NULL
+            SET status = excluded.status, owner = excluded.owner, sender = excluded.sender, error = NULL,
+                follower = excluded.follower
             WHERE t.token = excluded.token AND {_FIRST_TRY} AND (t.status = excluded.status OR t.status = 'uncertain')
         RETURNING number""",
         given
@@ -204,11 +209,12 @@ def _plan(
     return Mine(found[0]["number"], token) if found else None
 
 
-def _take(record: TaskRecord) -> Verb[Mine | None]:
+def _take(record: TaskRecord, claim: Claim) -> Verb[Mine | None]:
     """Make a record that was never sent, and is nobody's, the owner's to send."""
     found = yield (
         f"""WITH {DURABLE}, {ALIVE}
-        UPDATE foxvideo.tasks SET status = 'planned', owner = me.id, error = NULL, ended = NULL FROM me, durable
+        UPDATE foxvideo.tasks SET status = 'planned', owner = me.id, error = NULL, ended = NULL
+            {", follower = me.id, handed = ''" if claim.hand_over else ""} FROM me, durable
         WHERE number = %(number)s AND durable.it = 'on' AND sent IS NOT DISTINCT FROM %(sent)s
         AND (owner IS NULL OR (owner = ANY(%(names)s) AND %(again)s)) AND status IN ('planned', 'refused', 'withdrawn')
         RETURNING number""",
@@ -394,7 +400,7 @@ def adopt(key: str, task_id: str, *, origin: str) -> Verb[TaskRecord]:
             raise made_by(other[0]["key"], record, task_id)
         found = yield (
             f"""WITH {DURABLE} UPDATE foxvideo.tasks SET status = 'accepted', owner = NULL, error = NULL, ended = NULL,
-                task_id = %(task_id)s, accepted = {NOW}, adopted = true
+                task_id = %(task_id)s, accepted = {NOW}, adopted = true, follower = NULL -- whoever works follows it
             FROM durable WHERE number = %(number)s AND status = %(status)s AND durable.it = 'on'
             AND reply IS NOT DISTINCT FROM %(reply)s RETURNING number""",
             {"number": record.number, "status": record.status, "task_id": task_id, "reply": record.reply},
@@ -469,34 +475,47 @@ _FOLLOWERS = """
         SELECT number FROM foxvideo.tasks
         WHERE status = 'accepted' AND follower = ANY(ARRAY(SELECT follower FROM gone))
         UNION ALL
-        SELECT number FROM foxvideo.tasks WHERE status = 'completed' AND ended > %(since)s
-    )"""
+        SELECT number FROM foxvideo.tasks WHERE status = 'completed' AND ended > %(since)s"""
 
 
 def follow(
-    origin: str, account: str, *, most: int | None, unsaved_since: float | None, mine: bool
+    origin: str, account: str, *, most: int | None, unsaved_since: float | None, mine: bool, hand_over: bool
 ) -> Verb[tuple[TaskRecord, ...]]:
     """Make the owner the follower of records that no other living client follows, and return them."""
+    ends = hand_over and not mine
+    if ends:
+        yield from reap()  # which makes ends that are uncertain
+    asked = ", handed = CASE WHEN t.status = 'accepted' THEN coalesce(t.handed, '') ELSE t.handed END"
     found = yield (
-        f"""WITH RECURSIVE {DURABLE}, {ALIVE}, {_FOLLOWERS}, free AS MATERIALIZED (
+        f"""WITH RECURSIVE {DURABLE}, {ALIVE}, {_FOLLOWERS}
+            {f"UNION ALL SELECT number FROM foxvideo.tasks WHERE {UNHEARD}" if ends else ""}), free AS MATERIALIZED (
             SELECT t.number FROM foxvideo.tasks t
             WHERE t.number = ANY(ARRAY(SELECT number FROM candidates))
             AND t.origin = %(origin)s AND t.account = %(account)s AND (
                 t.status = 'accepted' AND (%(mine)s OR t.accepted > {NOW} - {DEAD_SECONDS})
                 OR t.status = 'completed' AND t.ended > %(since)s AND (t.links IS NULL OR
                     (SELECT count(*) FROM foxvideo.files f WHERE f.task_id = t.task_id) < t.links)
+                {f"OR {_UNHEARD}" if ends else ""}
             ) AND (t.follower IS NULL OR (%(mine)s AND t.follower = ANY(%(names)s)) OR NOT EXISTS (
                 SELECT 1 FROM foxvideo.owners o WHERE o.id = t.follower AND o.until > clock_timestamp()
             )) ORDER BY t.number LIMIT %(most)s FOR UPDATE SKIP LOCKED
         ), taken AS (
-            UPDATE foxvideo.tasks SET follower = me.id FROM me, free, durable
-            WHERE foxvideo.tasks.number = free.number AND durable.it = 'on'
-            RETURNING foxvideo.tasks.number, foxvideo.tasks.follower AS taker
+            UPDATE foxvideo.tasks t SET follower = me.id {asked if hand_over else ""} FROM me, free, durable
+            WHERE t.number = free.number AND durable.it = 'on' RETURNING t.number, t.follower AS taker
         )
         SELECT {_RECORD}, taken.taker FROM foxvideo.tasks t JOIN taken ON taken.number = t.number ORDER BY t.number""",
         {"origin": origin, "account": account, "most": most, "since": unsaved_since, "mine": mine},
     )
     return tuple(attrs.evolve(_record(row), follower=row["taker"]) for row in found)
+
+
+def handed(to: RecordStatus, *, number: int | None, task_id: str | None) -> Verb[None]:
+    """Note as what end a record was handed over."""
+    which = "number = %(number)s" if task_id is None else "task_id = %(task_id)s"
+    yield (
+        f"UPDATE foxvideo.tasks SET handed = %(to)s WHERE {which} AND handed IS NOT NULL RETURNING number",
+        {"to": to, "number": number, "task_id": task_id},
+    )
 
 
 def unfollow(task_id: str) -> Verb[None]:
@@ -520,7 +539,7 @@ def forget(before: float) -> Verb[int]:
     found = yield (
         f"""WITH gone AS (
             DELETE FROM foxvideo.tasks d WHERE NOT EXISTS (
-                SELECT 1 FROM foxvideo.tasks t WHERE t.key = d.key AND {_MAY_GO} IS NOT TRUE
+                SELECT 1 FROM foxvideo.tasks t WHERE t.key = d.key AND ({_MAY_GO} IS NOT TRUE OR {_UNHEARD})
             ) RETURNING task_id
         ), files AS (
             DELETE FROM foxvideo.files f WHERE f.task_id IN (SELECT task_id FROM gone) OR (

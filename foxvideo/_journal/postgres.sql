@@ -1,4 +1,4 @@
--- The journal of foxvideo in PostgreSQL, version 2. Made by `foxvideo journal init`, or by anybody who may create a
+-- The journal of foxvideo in PostgreSQL, version 3. Made by `foxvideo journal init`, or by anybody who may create a
 -- schema: a role that submits needs USAGE on the schema, and SELECT, INSERT, UPDATE and DELETE on its tables.
 CREATE SCHEMA foxvideo;
 
@@ -6,7 +6,7 @@ CREATE TABLE foxvideo.journal (
     identity text NOT NULL,
     version integer NOT NULL
 );
-INSERT INTO foxvideo.journal VALUES (replace(gen_random_uuid()::text, '-', ''), 2);
+INSERT INTO foxvideo.journal VALUES (replace(gen_random_uuid()::text, '-', ''), 3);
 
 -- Who lives: a client that was heard of lately. An id never comes back once it was taken for dead.
 CREATE TABLE foxvideo.owners (
@@ -41,6 +41,8 @@ CREATE TABLE foxvideo.tasks (
     sent double precision,
     accepted double precision,
     ended double precision,
+    handed text, -- as what end it was handed over to on_end; NULL where nobody asked for that
+    traceparent text, -- the trace under which it was submitted
     UNIQUE (key, attempt)
 );
 CREATE INDEX tasks_by_id ON foxvideo.tasks (task_id) WHERE task_id IS NOT NULL;
@@ -49,6 +51,8 @@ CREATE INDEX tasks_running ON foxvideo.tasks (number) WHERE status = 'accepted';
 
 CREATE INDEX tasks_followed ON foxvideo.tasks (follower) WHERE status = 'accepted';
 CREATE INDEX tasks_completed ON foxvideo.tasks (ended) WHERE status = 'completed';
+CREATE INDEX tasks_unheard ON foxvideo.tasks (number)
+    WHERE handed != status AND status IN ('completed', 'failed', 'cancelled', 'refused', 'uncertain');
 CREATE INDEX tasks_active ON foxvideo.tasks (account) WHERE status IN ('sending', 'accepted', 'uncertain');
 
 -- What all clients together may do with an account. Whoever lets a submission out makes another version of the row.

@@ -39,6 +39,8 @@ UPLOAD_SECONDS = 72 * 3600.0
 """As long as the service keeps an upload."""
 DEFAULT_ACCOUNT = "default"
 """The name of the account where neither the caller nor ``FOXVIDEO_ACCOUNT`` says one."""
+UNHEARD = "handed != status AND status IN ('completed', 'failed', 'cancelled', 'refused', 'uncertain')"
+"""``TaskRecord.unheard``, in SQL."""
 MOST_LESSONS = 1000
 """Of the schedule that are kept."""
 DIED = "submit: the client that sent it died before the reply"
@@ -102,6 +104,11 @@ class RecordStatus(enum.StrEnum):
         """Whether the task ended, well or not."""
         return self is RecordStatus.COMPLETED or self.lost
 
+    @property
+    def decided(self) -> bool:
+        """Whether this is an end that is handed over to ``on_end``: an uncertain one is for a person to decide."""
+        return self.over or self is RecordStatus.REFUSED or self is RecordStatus.UNCERTAIN
+
 
 MOVES: Mapping[RecordStatus, frozenset[RecordStatus]] = {
     RecordStatus.PLANNED: frozenset({RecordStatus.SENDING, RecordStatus.WITHDRAWN}),
@@ -159,6 +166,9 @@ class TaskRecord:
         sent: When it last was about to be sent; None if never.
         accepted: When its id came; None if never.
         ended: When its end was first heard of; None if not yet.
+        handed: As what end it was handed over to ``on_end`` last, empty before the first; None where nobody asked for
+            that.
+        traceparent: The trace under which it was submitted, as W3C writes it; None where nobody traced it.
     """
 
     number: int
@@ -186,6 +196,8 @@ class TaskRecord:
     sent: float | None
     accepted: float | None
     ended: float | None
+    handed: str | None = attrs.field(default=None, repr=False)
+    traceparent: str | None = attrs.field(default=None, repr=False)
 
     def as_dict(self) -> dict[str, object]:
         """Return the record as JSON has it, with times in ISO 8601; what is not known is None."""
@@ -210,6 +222,11 @@ class TaskRecord:
     def unsaved(self) -> bool:
         """Whether the task is completed and a result of it may not have been saved."""
         return self.status is RecordStatus.COMPLETED and (self.links is None or self.saved < self.links)
+
+    @property
+    def unheard(self) -> bool:
+        """Whether it has an end that was not handed over to ``on_end``, and somebody asked for that."""
+        return self.handed is not None and self.status.decided and self.handed != self.status
 
     @property
     def unconfirmed(self) -> bool:
@@ -308,6 +325,8 @@ class Claim:
         request: As in ``TaskRecord``.
         account: Likewise.
         kind: Likewise.
+        hand_over: Whether its end is to be handed over to ``on_end``, by this client or by one that comes after it.
+        traceparent: As in ``TaskRecord``.
         retry_failed: Whether a task that failed is tried anew.
         risk: Whether an uncertain one is, too: the explicit decision to risk paying twice.
     """
@@ -319,8 +338,15 @@ class Claim:
     request: str
     account: str = DEFAULT_ACCOUNT
     kind: str | None = None
+    hand_over: bool = False
+    traceparent: str | None = None
     retry_failed: bool = False
     risk: bool = False
+
+    @property
+    def handed(self) -> str | None:
+        """What stands in a record that is planned: nothing was handed over yet."""
+        return "" if self.hand_over else None
 
 
 def check_origin(record: TaskRecord, origin: str, account: str) -> None:

@@ -127,6 +127,9 @@ class Recorder(Protocol):
     def unfollow(self, task_id: str) -> None:
         """Let another client follow a task whose end nobody here waits for any more."""
 
+    def handed(self, to: RecordStatus, *, record: int | None, task_id: str | None) -> None:
+        """Write down as what end a task was handed over, without waiting for the disk."""
+
     async def close(self) -> None:
         """Write what waits, and give up what this client owned."""
 
@@ -196,8 +199,15 @@ class NullRecorder(Recorder):
     def unfollow(self, task_id: str) -> None:
         """Follow nothing."""
 
+    def handed(self, to: RecordStatus, *, record: int | None, task_id: str | None) -> None:
+        """Write nothing."""
+
     async def close(self) -> None:
         """Close nothing."""
+
+
+def _untraced() -> None:
+    return None
 
 
 @attrs.define(eq=False)
@@ -209,12 +219,16 @@ class JournalRecorder(Recorder):
         origin: The ``base_url``.
         account: The name of the account.
         listeners: Who hears of a store that takes nothing.
+        hand_over: Whether the ends of tasks are to be handed over to ``on_end``.
+        traceparent: Returns the trace in which something is submitted, as W3C writes it; None where there is none.
     """
 
     store: Store
     origin: str
     account: str = DEFAULT_ACCOUNT
     listeners: Listeners = attrs.field(factory=Listeners)
+    hand_over: bool = False
+    traceparent: Callable[[], str | None] = attrs.field(default=_untraced)
     _backlog: deque[tuple[str, Write]] = attrs.field(factory=deque, init=False)
     _flushing: asyncio.Lock = attrs.field(factory=asyncio.Lock, init=False)
     _retrying: asyncio.Task[None] | None = attrs.field(default=None, init=False)
@@ -249,6 +263,8 @@ class JournalRecorder(Recorder):
             request=body.decode(),
             account=self.account,
             kind=_kind(body),
+            hand_over=self.hand_over,
+            traceparent=self.traceparent(),
             retry_failed=retry_failed,
             risk=risk,
         )
@@ -423,6 +439,11 @@ class JournalRecorder(Recorder):
     def unfollow(self, task_id: str) -> None:
         """Let another client follow a task whose end nobody here waits for any more."""
         self.store.unfollow(task_id).add_done_callback(_complain)
+
+    def handed(self, to: RecordStatus, *, record: int | None, task_id: str | None) -> None:
+        """Write down as what end a task was handed over, without waiting for the disk."""
+        write = functools.partial(self.store.handed, to, number=record, task_id=task_id)
+        self._later(f"handed over {task_id or f'record {record}'}", write)
 
     async def close(self) -> None:
         """Write what waits, and give up what this client owned."""

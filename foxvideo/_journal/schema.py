@@ -21,7 +21,7 @@ from foxvideo.errors import JournalError
 if TYPE_CHECKING:
     import sqlite3
 
-VERSION = 4
+VERSION = 5
 _OLDEST = (3, 31, 0)  # of 2020
 APPLICATION = 0x464F5856  # "FOXV": this file is no other program's
 SCHEMA = """
@@ -52,12 +52,16 @@ CREATE TABLE tasks (
     sent REAL,
     accepted REAL,
     ended REAL,
+    handed TEXT,
+    traceparent TEXT,
     UNIQUE (key, attempt)
 );
 CREATE INDEX tasks_by_id ON tasks (task_id) WHERE task_id IS NOT NULL;
 CREATE INDEX tasks_owned ON tasks (owner) WHERE owner IS NOT NULL;
 CREATE INDEX tasks_running ON tasks (number) WHERE status = 'accepted';
 CREATE INDEX tasks_active ON tasks (account) WHERE status IN ('sending', 'accepted', 'uncertain');
+CREATE INDEX tasks_unheard ON tasks (number)
+    WHERE handed != status AND status IN ('completed', 'failed', 'cancelled', 'refused', 'uncertain');
 CREATE TABLE limits (
     account TEXT PRIMARY KEY,
     max_active INTEGER,

@@ -17,6 +17,7 @@ from foxvideo._journal.record import (
     DIED,
     MOST_LESSONS,
     SOURCES,
+    UNHEARD,
     UPLOAD_SECONDS,
     Claim,
     Mine,
@@ -83,6 +84,8 @@ def claim(tx: Transaction, claim: Claim) -> Mine | TaskRecord:
             again = record.status.nothing_made
             take = move_of(record, RecordStatus.PLANNED, owner=tx.owner, now=tx.now) if again else record
             tx.write(attrs.evolve(take, owner=tx.owner))
+            if claim.hand_over:
+                tx.update({"follower": tx.owner, "handed": claim.handed}, "number = ?", record.number)
             return Mine(record.number, record.token)
     undecided = record.status is RecordStatus.UNCERTAIN
     # The token of an uncertain attempt goes out again: should the service read it, it sees that this is a repeat.
@@ -114,6 +117,9 @@ def _plan(tx: Transaction, claim: Claim, attempt: int, token: str, status: Recor
         "request": claim.request,
         "token": token,
         "planned": tx.now,
+        "follower": tx.owner if claim.hand_over else None,
+        "handed": claim.handed,
+        "traceparent": claim.traceparent,
     }
     return Mine(tx.insert({**columns, **effects_of(status, owner=tx.owner, now=tx.now)}), token)
 
@@ -183,9 +189,13 @@ def _accept_apart(tx: Transaction, number: int, task_id: str) -> None:
         raise JournalError(f"the journal has no record {number}", task_id=task_id, submitted="yes")
     if record.task_id == task_id:  # whose end was heard of meanwhile
         return
-    names = ("key", "origin", "account", "kind", "fingerprint", "model", "request", "token", "planned", "sent")
+    names = (
+        *("key", "origin", "account", "kind", "fingerprint", "model", "request"),
+        *("token", "planned", "sent", "traceparent"),
+    )
     columns = {name: getattr(record, name) for name in names}
     columns |= {"attempt": _last_attempt(tx, record.key) + 1, "task_id": task_id, "follower": tx.owner}
+    columns["handed"] = None if record.handed is None else ""
     tx.insert({**columns, **effects_of(RecordStatus.ACCEPTED, owner=None, now=tx.now)})
 
 
@@ -233,7 +243,8 @@ def adopt(tx: Transaction, key: str, task_id: str, *, origin: str) -> TaskRecord
         raise made_by(other[0], record, task_id)
     if record.status is RecordStatus.UNCERTAIN:
         record = move_of(record, RecordStatus.ACCEPTED, owner=None, now=tx.now, task_id=task_id)
-    return tx.write(attrs.evolve(record, task_id=task_id, accepted=tx.now, adopted=True))
+    tx.update({"follower": None}, "number = ?", record.number)  # whoever works follows it
+    return tx.write(attrs.evolve(record, follower=None, task_id=task_id, accepted=tx.now, adopted=True))
 
 
 # --- Reading ---
@@ -265,13 +276,25 @@ def records(
 
 
 def follow(
-    tx: Transaction, origin: str, account: str, *, most: int | None, unsaved_since: float | None, mine: bool
+    tx: Transaction,
+    origin: str,
+    account: str,
+    *,
+    most: int | None,
+    unsaved_since: float | None,
+    mine: bool,
+    hand_over: bool,
 ) -> tuple[TaskRecord, ...]:
     """Make the owner the follower of records that no other living client follows, and return them."""
+    if hand_over:
+        _bury_the_dead(tx)  # which makes ends that are uncertain
     open_ones = """origin = :origin AND account = :account AND (
-        status = 'accepted' AND (:mine OR accepted > :young) OR status = 'completed' AND ended > :since AND (
-            links IS NULL OR (SELECT count(*) FROM files WHERE files.task_id = tasks.task_id) < links))"""
-    given = {"origin": origin, "account": account, "me": tx.owner, "mine": mine}
+        status = 'accepted' AND (:mine OR accepted > :young)
+        OR status = 'completed' AND ended > :since AND (
+            links IS NULL OR (SELECT count(*) FROM files WHERE files.task_id = tasks.task_id) < links)
+        OR :hand_over AND NOT :mine AND """
+    open_ones += f"{UNHEARD})"
+    given = {"origin": origin, "account": account, "me": tx.owner, "mine": mine, "hand_over": hand_over}
     given |= {"since": unsaved_since, "young": tx.now - DEAD_SECONDS}  # nothing is later than NULL
     followers = f"SELECT DISTINCT follower FROM tasks WHERE {open_ones} AND follower != :me"  # noqa: S608 - ours
     for (follower,) in tx.db.execute(followers, given).fetchall():
@@ -282,7 +305,16 @@ def follow(
     )
     found = tx.db.execute(query, given | {"most": -1 if most is None else most}).fetchall()
     tx.db.executemany("UPDATE tasks SET follower = ? WHERE number = ?", [(tx.owner, row["number"]) for row in found])
+    if hand_over:
+        asked = "UPDATE tasks SET handed = '' WHERE number = ? AND status = 'accepted' AND handed IS NULL"
+        tx.db.executemany(asked, [(row["number"],) for row in found])
     return tuple(attrs.evolve(TaskRecord(**row), follower=tx.owner) for row in found)
+
+
+def handed(tx: Transaction, to: RecordStatus, *, number: int | None, task_id: str | None) -> None:
+    """Note as what end a record was handed over."""
+    which = "number = ?" if task_id is None else "task_id = ?"
+    tx.run(f"UPDATE tasks SET handed = ? WHERE {which} AND handed IS NOT NULL", to, task_id or number)  # noqa: S608 - ours
 
 
 def unfollow(tx: Transaction, task_id: str) -> None:
@@ -312,7 +344,7 @@ def forget(tx: Transaction, before: float) -> int:
     The attempts under a key go together or not at all, or an earlier one would stand for the key again.
     """
     _bury_the_dead(tx)
-    stay = f"SELECT key FROM tasks WHERE {_MAY_GO} IS NOT TRUE"  # noqa: S608 - ours
+    stay = f"SELECT key FROM tasks WHERE {_MAY_GO} IS NOT TRUE OR {UNHEARD}"  # noqa: S608 - ours
     times = {"before": before, "dead": tx.now - DEAD_SECONDS}
     gone = tx.db.execute(f"SELECT number, task_id FROM tasks WHERE key NOT IN ({stay})", times).fetchall()  # noqa: S608 - ours
     tx.db.executemany("DELETE FROM tasks WHERE number = ?", [(number,) for number, _ in gone])

@@ -181,6 +181,7 @@ class Store(Protocol):
         most: int | None,
         unsaved_since: float | None,
         mine: bool,
+        hand_over: bool = False,
     ) -> asyncio.Future[tuple[TaskRecord, ...]]:
         """Make this client the one that follows records which no other living client does, and return them.
 
@@ -194,6 +195,17 @@ class Store(Protocol):
             unsaved_since: Also those that were completed after this time (Unix seconds) and of which a result was not
                 saved; None for none of these.
             mine: Also those that this client follows already, and those that are so old that nothing can be left.
+            hand_over: From now on their ends are to be handed over to ``on_end``. Without ``mine``, those are among
+                them whose ends were to be and were not, whether a task was made or not.
+        """
+
+    def handed(self, to: RecordStatus, *, number: int | None, task_id: str | None) -> asyncio.Future[None]:
+        """Write down as what end a record was handed over; nothing where nobody asked for that.
+
+        Args:
+            to: The end.
+            number: Of the record, where it has no id.
+            task_id: Its id; None where it has none.
         """
 
     def unfollow(self, task_id: str) -> asyncio.Future[None]:

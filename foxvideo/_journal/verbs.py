@@ -114,9 +114,14 @@ class Verbs(Store, Generic[W]):
         most: int | None,
         unsaved_since: float | None,
         mine: bool,
+        hand_over: bool = False,
     ) -> asyncio.Future[tuple[TaskRecord, ...]]:
-        which = {"most": most, "unsaved_since": unsaved_since, "mine": mine}
+        which = {"most": most, "unsaved_since": unsaved_since, "mine": mine, "hand_over": hand_over}
         return self._do("no", self.operations.follow, origin, account, **which)
+
+    def handed(self, to: RecordStatus, *, number: int | None, task_id: str | None) -> asyncio.Future[None]:
+        submitted: Submitted = "unknown" if task_id is None else "yes"
+        return self._do(submitted, self.operations.handed, to, number=number, task_id=task_id)
 
     def unfollow(self, task_id: str) -> asyncio.Future[None]:
         return self._do("yes", self.operations.unfollow, task_id)

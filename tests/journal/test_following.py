@@ -10,9 +10,9 @@ from databases import execute, opened
 from journals import CLAIM, ORIGIN, bring, sql
 
 from foxvideo import Client, Every, GrokTextToVideo, RecordStatus, TaskTimeout
+from foxvideo._engine.takeup import pause_after
 from foxvideo._journal import Place, Store
 from foxvideo._journal.record import DEAD_SECONDS
-from foxvideo.client import take_up_pause
 from foxvideo.emulator import Emulator
 from foxvideo.media import SavedFile
 
@@ -159,9 +159,9 @@ async def test_a_task_whose_wait_ended_is_followed_by_another_client(path: Place
 
 def test_a_full_journal_is_looked_through_less_often() -> None:
     """Each client spends little of its time on it, and never waits for long."""
-    assert take_up_pause(0.0005) == 1.0
-    assert take_up_pause(0.02) == 4.0
-    assert take_up_pause(3.0) == 10.0
+    assert pause_after(0.0005) == 1.0
+    assert pause_after(0.02) == 4.0
+    assert pause_after(3.0) == 10.0
 
 
 async def test_followers_of_every_kind_are_told_apart(store: Store, path: Place) -> None:
