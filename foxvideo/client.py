@@ -84,17 +84,17 @@ async with Client(journal="videos.db", on_end=tell_the_customer) as telling:
   more slowly, at most every five minutes; each time that it raises is an ERROR in the log. With a journal this goes on
   after a crash: what was submitted by a client with ``on_end`` is handed over by it or by any later one, and tasks that
   nobody follows any more are followed by itself. Without a journal it ends with the process.
-- **What is an end?** A video, ``TaskFailed``, ``TaskCancelled``, a refusal, and ``SubmitUncertain``, which is handed over
-  once more when a person has decided and its task has ended. A wait that timed out, was abandoned or withdrawn is none.
-  After a restart a refusal is a ``TaskNotFound`` that says why.
-- **Twice?** If the process dies after your function returned and before the journal had it. So let it do nothing new for
-  a ``task.key`` and ``task.id`` that it has seen.
+- **What is an end?** A video, ``TaskFailed``, ``TaskCancelled``, a refusal, and ``SubmitUncertain``, which is handed
+  over once more when a person has decided and its task has ended. A wait that timed out, was abandoned or withdrawn is
+  none. After a restart a refusal is a ``TaskNotFound`` that says why.
+- **Twice?** If the process dies after your function returned and before the journal had it. So let it do nothing new
+  for a ``task.key`` and ``task.id`` that it has seen.
 - **In which order?** About as they end; 16 calls run at once, and those that raised come later.
 - **In several processes** that share a journal, the one hands an end over that had submitted the task, and another one
   once that is gone.
 - **With ``save_to``**, the file is there when it is called, or saving it has failed: ``task.result().file`` says so.
-- **Closing**: ``close()`` calls it once more for each end that waits and gives it half a minute; what is not handed over
-  by then is, at the next start. Your function may use the client until then.
+- **Closing**: ``close()`` calls it once more for each end that waits and gives it half a minute; what is not handed
+  over by then is, at the next start. Your function may use the client until then.
 
 In a shell: ``foxvideo resume --exec 'notify.sh'``.
 
@@ -134,7 +134,7 @@ import os
 import warnings
 from collections.abc import AsyncIterator, Iterable, Mapping
 from types import EllipsisType, TracebackType
-from typing import TYPE_CHECKING, Literal, Self
+from typing import IO, TYPE_CHECKING, Literal, Self
 
 import aiohttp
 import attrs
@@ -162,7 +162,7 @@ from foxvideo._listeners import Calls, Listeners, heed_environment
 from foxvideo._options import call, count, flag, path, seconds, text
 from foxvideo._transfer.target import Target
 from foxvideo._transfer.upload import Uploads
-from foxvideo._wire.decode import read_models
+from foxvideo._wire.decode import named_tasks, read_models
 from foxvideo._wire.structure import is_task_id
 from foxvideo.account import Balance, Prices
 from foxvideo.errors import (
@@ -177,10 +177,11 @@ from foxvideo.events import Hook
 from foxvideo.media import LocalMedia
 from foxvideo.requests import generic
 from foxvideo.requests.generic import Request, VideoRequest
+from foxvideo.requests.grok import own
 from foxvideo.schedule.adaptive import Learned
 from foxvideo.schedule.base import Schedule, check as check_schedule, learning
 from foxvideo.state import Stats, TaskState
-from foxvideo.task import Callback, VideoTask
+from foxvideo.task import Callback, VideoTask, Watch, watched
 from foxvideo.video import Source, Video
 
 if TYPE_CHECKING:
@@ -457,6 +458,7 @@ class Client:
         timeout: float | EllipsisType | None = ...,  # noqa: ASYNC109 - the task's, not this coroutine's
         check: bool = True,
         save_to: str | os.PathLike[str] | None = None,
+        watch: Watch | None = None,
     ) -> Video:
         """Submit a request and wait for its video.
 
@@ -475,6 +477,8 @@ class Client:
             save_to: The file to save the video in, also if nobody waits for it any more; must not exist, unless it is
                 the video of this key. A folder for all results, which is made, where it ends with a slash. None for
                 ``save_to`` of the client, if that is set.
+            watch: Called in the event loop with each new ``TaskState``, so with its ``status`` and ``progress``; a
+                coroutine function is awaited. It ends nothing if it raises. None for nothing.
 
         Raises:
             InvalidRequest: All faults of the request, before anything is sent.
@@ -488,6 +492,8 @@ class Client:
         target = self._save_to
         if key is not None:
             self._check_key(key)
+        if watch is not None:
+            call("watch", watch)
         if save_to is not None:
             path("save_to", save_to)
             target = Target.of(save_to)
@@ -495,8 +501,9 @@ class Client:
             await self._check_target(target, key, retry_failed=retry_failed)
         job = self._submit(request, self._timeout(timeout), key=key, retry_failed=retry_failed, check=check)
         saves = [] if target is None else self._autosave.when_done(job, target)
+        task = VideoTask(job, self._engine)
         try:
-            video = await VideoTask(job, self._engine)
+            video = await (task if watch is None else watched(task, watch))
         except asyncio.CancelledError:
             self._engine.submissions.give_up(job.canonical)
             raise
@@ -707,6 +714,28 @@ class Client:
         job = self._submit(request, self._task_timeout, key=key, risk=True, check=False)
         return VideoTask(job, self._engine)
 
+    def receive(self, body: object) -> VideoTask | None:
+        """Take what the service sent to your ``callback_url``, and poll its task once, at once.
+
+        Models of the older schema take a ``callback_url``: https, public, at most 2048 characters. The service signs
+        nothing, so nothing of a body is believed but that this is a good moment to poll: forged, repeated and foreign
+        ones do no more than that, every ten seconds for each task, and only for tasks that this client follows.
+
+        Args:
+            body: What your web framework got: bytes, text, or decoded JSON. It may be anything.
+
+        Returns:
+            The handle of its task, if this client follows it or followed it to its end; None for any other. Answer the
+            service with a 2xx in either case: it would only send it again.
+
+        Raises:
+            ClientClosed: The client is closed.
+        """
+        for task_id in named_tasks(body):
+            if (job := self._engine.hint(task_id)) is not None:
+                return VideoTask(job, self._engine)
+        return None
+
     def as_completed(self, tasks_: Iterable[VideoTask]) -> AsyncIterator[VideoTask]:
         """Yield handles in the order in which they end, well or not; each once. Stopping early stops no task."""
         return tasks.as_completed(list(tasks_))
@@ -729,8 +758,8 @@ class Client:
             hook_errors=0 if hook is None else hook.errors,
         )
 
-    async def upload(self, media: LocalMedia) -> str:
-        """Upload a local file, or bytes, and return its public URL, which lives 72 hours.
+    async def upload(self, media: LocalMedia | bytearray | memoryview | IO[bytes]) -> str:
+        """Upload a local file, bytes or an open file, and return its public URL, which lives 72 hours.
 
         The same content is uploaded once in 24 hours. Requests do this by themselves.
 
@@ -738,10 +767,11 @@ class Client:
             UploadError: The file cannot be read, or the service did not take it.
             FoxError: The service refuses the key, or cannot be reached.
         """
-        if not isinstance(media, bytes):
-            path("media", media)
+        local = own(media)
+        if not isinstance(local, bytes):
+            path("media", local)
         self._engine.bind()
-        return await self._uploads.link(media)
+        return await self._uploads.link(local)
 
     async def models(self) -> tuple[str, ...]:
         """Return the ids of the models that this key may call; asks once.

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 import attrs
 
@@ -11,8 +12,12 @@ __all__ = ["LocalMedia", "Media", "Progress", "SavedFile"]
 LocalMedia = os.PathLike[str] | bytes
 """A local file, or the bytes of one: it is uploaded before the request is sent."""
 
-Media = str | LocalMedia
-"""A picture or video: a public http(s) URL, or a local file or its bytes, which are uploaded first."""
+Media = str | LocalMedia | bytearray | memoryview | IO[bytes]
+"""A picture or video: a public http(s) URL, or a local file or its bytes, which are uploaded first.
+
+A file that is open for reading as bytes, and whatever else holds bytes, is read whole as the request is made, so it may
+be closed then. For what is large, a path takes less memory and holds up no event loop.
+"""
 
 Progress = Callable[[int, int | None], object]
 """Called with the bytes on the disk so far, and those of the whole video, None where the host does not tell."""

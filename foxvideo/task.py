@@ -37,6 +37,8 @@ The service cannot cancel. ``task.withdraw`` takes back a task that was not sent
 """
 
 import asyncio
+import inspect
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable
 
 import attrs
@@ -48,8 +50,14 @@ from foxvideo.requests.generic import VideoRequest
 from foxvideo.state import Status, TaskState
 from foxvideo.video import Video
 
+_log = logging.getLogger("foxvideo")
+
 Callback = Callable[["VideoTask"], object]
 """Called with the handle of a task that has ended."""
+
+
+Watch = Callable[[TaskState], object]
+"""Called with each new state of a task; a function or a coroutine function."""
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -249,6 +257,20 @@ class _States(AsyncIterator[TaskState]):
         if error is None or isinstance(error, TaskFailed):
             raise StopAsyncIteration
         raise error.fresh()
+
+
+async def watched(task: VideoTask, watch: Watch) -> Video:
+    """Wait for a task, and have a function called with each of its states; what that raises is one line of the log."""
+    try:
+        async for state in task:
+            found = watch(state)
+            if inspect.isawaitable(found):
+                await found
+    except FoxError:
+        pass  # which awaiting the task raises, too
+    except Exception:  # noqa: BLE001 - the caller's, whatever it is
+        _log.exception("watch raised; the task goes on")
+    return await task
 
 
 async def as_completed(tasks: Iterable[VideoTask]) -> AsyncIterator[VideoTask]:

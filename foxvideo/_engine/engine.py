@@ -15,7 +15,7 @@ from foxvideo._engine.dispatcher import Dispatcher, Kind
 from foxvideo._engine.gate import Gate, Read
 from foxvideo._engine.job import UNSENT, Job, Stage
 from foxvideo._engine.jobs import Jobs
-from foxvideo._engine.polling import Polling
+from foxvideo._engine.polling import Hint, Polling
 from foxvideo._engine.submission import Submissions, abandon
 from foxvideo._engine.timers import Work
 from foxvideo._http import Transport
@@ -122,6 +122,8 @@ class Engine:
         """Start the request of an entry whose turn has come."""
         if isinstance(work, Read):
             return self.gate.run(work)
+        if isinstance(work, Hint):
+            return self.polling.run(work.job, hinted=True)
         assert isinstance(work, Job)  # noqa: S101 - there are no others
         if kind is Kind.SUBMIT and work.submission is not None:
             return self.submissions.run(work, work.submission)
@@ -180,6 +182,14 @@ class Engine:
             self.submissions.find(job, job.submission)
         else:
             self.polling.follow(job)
+
+    def hint(self, task_id: str) -> Job | None:
+        """Poll a task at once, if it is followed here; return its job, None if it is unknown here."""
+        self.bind()
+        job = self.jobs.find(task_id)
+        if job is not None and not job.done():
+            self.polling.hint(job)
+        return job
 
     def abandon(self, job: Job) -> None:
         """Give a job up; one that is being sent ends when its answer is there."""

@@ -6,6 +6,7 @@ Out of scope: rules about replies and delays (``_wire/verdict.py``), when to pol
 
 import asyncio
 import functools
+import weakref
 
 import attrs
 
@@ -23,6 +24,23 @@ from foxvideo.errors import FoxError, TaskTimeout
 from foxvideo.events import EventKind
 from foxvideo.schedule.base import Learning, clip
 from foxvideo.state import TaskState
+
+_HINT_SECONDS = 10.0  # between two polls of a task that callbacks bring about: anybody may send them
+
+
+@attrs.frozen(eq=False)
+class Hint:
+    """One poll beside the schedule, in line for its turn.
+
+    Attributes:
+        job: What is polled.
+    """
+
+    job: Job
+
+    def done(self) -> bool:
+        """Whether there is nothing to poll any more."""
+        return self.job.done()
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -44,6 +62,9 @@ class Polling:
     schedule: Learning
     sync_upstream: bool
     silence: Silence = attrs.field(init=False)
+    _hinted: "weakref.WeakKeyDictionary[Job, float]" = attrs.field(
+        factory=weakref.WeakKeyDictionary, init=False, repr=False
+    )
 
     def __attrs_post_init__(self) -> None:
         self.silence = Silence(self.jobs.listeners)
@@ -64,9 +85,17 @@ class Polling:
         now = loop_time()
         self._carry_out(job, state_verdict(state, job.failures, now), now)
 
-    def run(self, job: Job) -> "asyncio.Task[None]":
-        """Start a poll whose turn has come."""
-        poll = asyncio.create_task(self._poll(job))
+    def hint(self, job: Job) -> None:
+        """Poll a task that is followed once more than its schedule says, at once; at most every ten seconds."""
+        now = loop_time()
+        if job.followed and job.id is not None and now >= self._hinted.get(job, now):
+            self._hinted[job] = now + _HINT_SECONDS
+            self.jobs.tell(EventKind.RECEIVED, job)
+            self.dispatcher.queue(Kind.POLL, Hint(job), first=True)
+
+    def run(self, job: Job, *, hinted: bool = False) -> "asyncio.Task[None]":
+        """Start a poll whose turn has come; of one beside the schedule only good news counts."""
+        poll = asyncio.create_task(self._poll(job, hinted=hinted))
         poll.add_done_callback(functools.partial(self._ran, job))
         return poll
 
@@ -76,7 +105,7 @@ class Polling:
         if error is not None and not job.done():
             self.jobs.end(job, broken(job, error))
 
-    async def _poll(self, job: Job) -> None:
+    async def _poll(self, job: Job, *, hinted: bool) -> None:
         started, task_id = loop_time(), job.id or ""
         answer = await self.transport.task(task_id, sync_upstream=self.sync_upstream and job.failures.sync)
         if job.done():
@@ -89,7 +118,10 @@ class Polling:
             self.dispatcher.passed(Kind.POLL, started)
         self._listen(verdict, now)
         self._tell(job, verdict, now)
-        self._carry_out(job, verdict, now)
+        if not hinted or isinstance(verdict, TaskState):
+            self._carry_out(job, verdict, now)
+        elif isinstance(verdict, PollAgain) and verdict.state is not None:
+            job.observe(verdict.state)
 
     def _listen(self, verdict: PollAgain | TaskState | FoxError, now: float) -> None:
         """Take note of whether the service answered; an error that ends a wait may be the last of many failed polls."""

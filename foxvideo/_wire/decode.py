@@ -22,7 +22,7 @@ from foxvideo.errors import (
     TaskNotFound,
     UploadError,
 )
-from foxvideo.state import Status, TaskState
+from foxvideo.state import Status, TaskState, decoded
 
 # The sets that decide about money. Nothing was made: FoxAPI's own refusals,
 # https://docs.foxapi.cc/pages/en/api-manual/task-management/error-codes, and those of any HTTP server that did not take
@@ -119,6 +119,21 @@ def read_task(answer: Answer, task_id: str) -> TaskState:
     if not ids and documented(status) is Status.FAILED:  # as any gateway may say of a request: {"status": "error"}
         raise _bad(reply, "the reply does not name the task that failed")
     return task_state(found, task_id, reply.body)
+
+
+def named_tasks(body: object) -> tuple[str, ...]:
+    """Return the ids of tasks that a callback names, whatever it is: JSON in bytes or as text, or decoded already.
+
+    It has the shape of the reply to a poll, and nothing says who sent it.
+    """
+    if isinstance(body, bytes | bytearray | str):
+        try:
+            body = decoded(body.encode() if isinstance(body, str) else bytes(body))
+        except (ValueError, RecursionError):
+            return ()
+    outer = mapping(body)
+    found = (name for level in (outer, mapping(outer.get("data"))) for name in _ids(level))
+    return tuple(dict.fromkeys(filter(is_task_id, found)))
 
 
 # --- Uploads and lists -----------------------------------------------------------------------------------------------

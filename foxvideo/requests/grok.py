@@ -5,6 +5,7 @@ The pages are those below https://docs.foxapi.cc/pages/en/api-manual/video-serie
 service.
 """
 
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
@@ -13,7 +14,7 @@ import attrs
 from foxvideo.catalogue.model import Parameter
 from foxvideo.errors import FieldFault, InvalidRequest
 from foxvideo.media import Media
-from foxvideo.requests.validation import invalid, show
+from foxvideo.requests.validation import invalid, is_open, show
 
 Resolution = Literal["480p", "720p"]
 Aspect = Literal["16:9", "4:3", "3:2", "1:1", "2:3", "3:4", "9:16"]
@@ -41,11 +42,17 @@ def _choice(*options: str) -> dict[str, Parameter]:
 
 
 def own(value: object, levels: int = _MOST_LEVELS) -> Any:  # noqa: ANN401 - the value's own type
-    """Copy lists and mappings, so that no later change to the caller's changes a request; all else is kept.
+    """Copy lists, mappings and what holds bytes, so that no later change to the caller's changes a request.
+
+    Of an open file that is its whole content, wherever it stands. All else is kept.
 
     Raises:
         InvalidRequest: They lie too deep within each other.
     """
+    if isinstance(value, bytearray | memoryview):
+        return bytes(value)
+    if is_open(value):
+        return _content(value)
     if not isinstance(value, Mapping | list | tuple):
         return value
     if not levels:
@@ -54,6 +61,22 @@ def own(value: object, levels: int = _MOST_LEVELS) -> Any:  # noqa: ANN401 - the
         return {name: own(item, levels - 1) for name, item in value.items()}
     items = [own(item, levels - 1) for item in value]
     return items if isinstance(value, list) else tuple(items)
+
+
+def _content(file: Any) -> object:  # noqa: ANN401 - anything that can be read
+    """Return what an open file holds; the file itself where that are no bytes, which its check refuses."""
+    try:
+        place = file.tell() if file.seekable() else None
+        if place is not None:
+            file.seek(0)
+        content = file.read()
+        if place is not None:
+            file.seek(place)
+    except Exception:  # noqa: BLE001 - whatever it is, it cannot be read
+        return file
+    if inspect.iscoroutine(content):
+        content.close()
+    return bytes(content) if isinstance(content, bytes | bytearray | memoryview) else file
 
 
 @attrs.frozen(kw_only=True)

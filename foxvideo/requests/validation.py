@@ -42,6 +42,11 @@ def is_local(value: object) -> TypeGuard[LocalMedia]:
     return isinstance(value, bytes | os.PathLike)
 
 
+def is_open(value: object) -> bool:
+    """Whether a value is an open file, or something that is read like one."""
+    return callable(getattr(value, "read", None)) and not isinstance(value, os.PathLike | type)
+
+
 def invalid(model: str, faults: tuple[FieldFault, ...]) -> InvalidRequest:
     """Return the one error that holds all faults of a request."""
     return InvalidRequest(f"{model}: {'; '.join(map(str, faults))}", faults=faults, submitted="no")
@@ -112,6 +117,8 @@ def _sendable_instead_of(value: object) -> str | None:
             return None if value.bit_length() <= _MOST_BITS else f"a whole number of at most {_MOST_BITS} bits"
         case float():
             return None if math.isfinite(value) else "a finite number"
+        case _ if is_open(value):
+            return "a file that is open for reading as bytes: open(path, 'rb'), or the .file of an upload"
         case _:
             return "a text, number, boolean, list, object, pathlib.Path or bytes"
 

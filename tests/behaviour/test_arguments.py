@@ -55,6 +55,7 @@ CALLS: dict[str, Callable[[Client, Video, Any], Awaitable[object] | object]] = {
     "a key": lambda client, _, wrong: client.submit(SHOT, key=wrong),
     "timeout": lambda client, _, wrong: client.submit(SHOT, timeout=wrong),
     "save_to": lambda client, _, wrong: client.generate(SHOT, save_to=wrong),
+    "watch": lambda client, _, wrong: client.generate(SHOT, watch=wrong),
     "task": lambda client, _, wrong: client.task(wrong),
     "a key of task": lambda client, _, wrong: client.task(key=wrong),
     "look": lambda client, _, wrong: client.look(wrong),
