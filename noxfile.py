@@ -18,7 +18,7 @@ nox.options.error_on_missing_interpreters = False  # a Python that is not on thi
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PYPROJECT)
 OLDEST, NEWEST = PYTHONS[0], PYTHONS[-1]
-EXTRAS = ".[cli,emulator,postgres,farm]"
+EXTRAS = ".[cli,emulator,postgres,farm,otel]"
 
 
 def _find_pythons() -> None:

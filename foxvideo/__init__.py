@@ -17,6 +17,8 @@ The package itself needs aiohttp, attrs, cattrs and backoff. The extras add to i
 | ``cli`` | the command ``foxvideo``: batches, contact sheets, the journal |
 | ``emulator`` | videos that the emulator draws; without it, every video is one small stored file |
 | ``testing`` | the pytest plugin ``foxvideo.testing`` |
+| ``postgres``, ``farm`` | a journal for many machines, and a queue in front of it |
+| ``otel`` | spans and metrics of OpenTelemetry |
 
 ## The first video
 

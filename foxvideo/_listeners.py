@@ -13,11 +13,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import attrs
 
 from foxvideo._aio import in_thread
+from foxvideo._options import call
 from foxvideo.errors import (
     DownloadError,
     FoxError,
@@ -27,6 +28,10 @@ from foxvideo.errors import (
     UploadError,
 )
 from foxvideo.events import Event, EventKind, Hook, highest, level, line
+from foxvideo.state import Stats
+
+if TYPE_CHECKING:
+    from foxvideo.otel import OpenTelemetry
 
 _log = logging.getLogger("foxvideo")
 
@@ -43,11 +48,27 @@ class Listeners:
 
     Attributes:
         hook: The caller's; None for none.
-        telemetry: Called at once, in the loop, in the context in which the event happened; None for none.
+        telemetry: Called at once, in the loop, in the context in which the event happened; None for none. It is
+            foxvideo's own, so it is quick.
     """
 
     hook: "Calls | None" = None
-    telemetry: Callable[[Event], None] | None = None
+    telemetry: "OpenTelemetry | None" = None
+
+    @classmethod
+    def of(cls, on_event: Hook | None, telemetry: "OpenTelemetry | None", stats: Callable[[], Stats]) -> Self:
+        """Return those that a client was given.
+
+        Raises:
+            TypeError: The one is no function, or the other no telemetry.
+            ValueError: ``FOXVIDEO_LOG`` names no level.
+        """
+        heed_environment()
+        if telemetry is not None:
+            if not hasattr(telemetry, "observe"):
+                raise TypeError(f"telemetry must be foxvideo.otel.OpenTelemetry(), not {telemetry!r:.80}")
+            telemetry.observe(stats)
+        return cls(None if on_event is None else Calls(call("on_event", on_event)), telemetry)
 
     def heard(self, kind: EventKind) -> bool:
         """Whether anybody hears of events of a kind, so that it is worth making one."""

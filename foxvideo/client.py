@@ -158,7 +158,7 @@ from foxvideo._journal.limits import AccountUse, Limits
 from foxvideo._journal.record import RecordStatus, TaskRecord, account_name, undecided
 from foxvideo._journal.recorder import JournalRecorder, NullRecorder, Recorder, recalled_request
 from foxvideo._journal.store import Store
-from foxvideo._listeners import Calls, Listeners, heed_environment
+from foxvideo._listeners import Listeners
 from foxvideo._options import call, count, flag, path, seconds, text
 from foxvideo._transfer.target import Target
 from foxvideo._transfer.upload import Uploads
@@ -186,6 +186,7 @@ from foxvideo.video import Source, Video
 
 if TYPE_CHECKING:
     from foxvideo._engine.timers import Work
+    from foxvideo.otel import OpenTelemetry
 
 __all__ = ["Client"]
 
@@ -233,6 +234,7 @@ class Client:
         on_end: Called with the handle of each task that has ended, until it returned; with a journal also for those
             that ended while nobody ran. A function in a thread, a coroutine function in the event loop. None for
             nothing.
+        telemetry: Where spans and metrics go, ``foxvideo.otel.OpenTelemetry()``; None for nowhere.
         connector: Makes aiohttp's connectors, such as ``functools.partial(aiohttp.TCPConnector, ssl=context)``; is
             called with ``limit=`` and ``force_close=``, and the client closes what it made.
         proxy: URL of a proxy for all requests; None for none.
@@ -264,12 +266,12 @@ class Client:
         save_to: str | os.PathLike[str] | None = None,
         on_event: Hook | None = None,
         on_end: Callback | None = None,
+        telemetry: "OpenTelemetry | None" = None,
         connector: ConnectorFactory = aiohttp.TCPConnector,
         proxy: str | None = None,
         trust_env: bool = False,
         user_agent: str | None = None,
     ) -> None:
-        heed_environment()
         key = text("api_key", api_key or os.environ.get("FOXAPI_API_KEY") or "")
         if not key:
             raise AuthenticationError("no API key: pass api_key or set FOXAPI_API_KEY", submitted="no", hint="")
@@ -286,8 +288,7 @@ class Client:
             trust_env=flag("trust_env", trust_env),
             user_agent=text("user_agent", user_agent or USER_AGENT),
         )
-        hook = None if on_event is None else Calls(call("on_event", on_event))
-        self._listeners = Listeners(hook)
+        self._listeners = Listeners.of(on_event, telemetry, self.stats)
         self._store: Store | None = None
         if journal is None:
             journal = os.environ.get("FOXVIDEO_JOURNAL") or None

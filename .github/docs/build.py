@@ -28,6 +28,7 @@ PAGES = {  # in the order of the menu: what a newcomer needs first stands first
     "foxvideo.batch": "Batches",
     "foxvideo.farm": "Many machines",
     "foxvideo.events": "Events and metrics",
+    "foxvideo.otel": "OpenTelemetry",
     "foxvideo.schedule": "When to poll",
     "foxvideo.testing": "Testing your own code",
     "foxvideo.emulator": "The emulator",

@@ -138,6 +138,7 @@ class Job:
         active: Whether it counts against ``max_active``.
         mine: Whether its end is this client's to hand over to ``on_end``, and not another's that follows it.
         followed: Whether the engine works on it; a task named by its id or key waits for somebody who cares.
+        traceparent: The trace under which another client submitted it, from the journal; None where none is known.
         uploads: JSON that names the uploads it needs, by URL or content: should it fail, they may have been dropped.
         ticket: Its number among the errors that nobody has retrieved; 0 for none.
     """
@@ -158,6 +159,7 @@ class Job:
     active: bool = False
     mine: bool = False
     followed: bool = False
+    traceparent: str | None = None
     uploads: bytes = b""
     ticket: int = 0
     _waiters: list[asyncio.Future[None]] | None = None

@@ -78,6 +78,11 @@ class Jobs:
             named = {"task_id": job.id, "key": job.key, "model": job.model} | told
             self.listeners.emit(kind, number=id(job), **named)
 
+    def traceparent(self, job: Job) -> str | None:
+        """Return the trace of a job for the journal; None where nobody traces."""
+        telemetry = self.listeners.telemetry
+        return None if telemetry is None else telemetry.traceparent(id(job))
+
     # --- Registries ---
 
     def begin(self, job: Job) -> None:

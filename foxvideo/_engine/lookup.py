@@ -160,6 +160,7 @@ class Lookup:
         task_id = record.task_id or ""
         job.request = job.request or recalled_request(record)
         job.uploads = job.uploads or recalled_uploads(record)
+        job.traceparent = record.traceparent
         known = self.jobs.find(task_id)
         if known is not None and not (known.done() and state is not None):  # else its links may be dead
             self.jobs.join(job, known)
@@ -175,6 +176,7 @@ class Lookup:
         job = self.jobs.named(record.task_id or "", timeout)
         job.key, job.request = job.key or record.key, job.request or recalled_request(record)
         job.uploads = job.uploads or recalled_uploads(record)
+        job.traceparent = record.traceparent
         job.since = job.since or self.accepted_at(record)
         return job
 

@@ -77,6 +77,7 @@ class Polling:
             job.since = now
         if job.id is not None:
             self.jobs.unfinished[job.id] = job
+        self.jobs.tell(EventKind.FOLLOWED, job, traceparent=job.traceparent)
         self.jobs.start_clock(job, now)
         self.dispatcher.queue(Kind.POLL, job)
 

@@ -165,7 +165,12 @@ class Submissions:
     def _claim(self, job: Job, submission: Submission, named: bytes) -> None:
         """Claim the key of a job for the request that these bytes name."""
         claim = self.recorder.claim(
-            job.key or "", job.model, named, retry_failed=submission.retry_failed, risk=submission.risk
+            job.key or "",
+            job.model,
+            named,
+            retry_failed=submission.retry_failed,
+            risk=submission.risk,
+            traceparent=self.jobs.traceparent(job),
         )
         if claim is None:
             self._queue(job, submission)
@@ -285,7 +290,8 @@ class Submissions:
         """
         mine: bool | Wait = True
         if submission.record is None:
-            written = await self.recorder.begin(submission.idempotency_key, job.model, body)
+            trace = self.jobs.traceparent(job)
+            written = await self.recorder.begin(submission.idempotency_key, job.model, body, trace)
             if isinstance(written, Wait):
                 mine = written
             elif written is not None:

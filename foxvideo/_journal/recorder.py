@@ -55,14 +55,16 @@ class Recorder(Protocol):
         """Whether what was written down as *sending* may still leave: asked right before it does."""
 
     def claim(
-        self, key: str, model: str, body: bytes, *, retry_failed: bool, risk: bool
+        self, key: str, model: str, body: bytes, *, retry_failed: bool, risk: bool, traceparent: str | None = None
     ) -> "asyncio.Future[Mine | TaskRecord] | None":
         """Make a key this client's to send, or return its record; None without a journal."""
 
     async def look(self, key: str) -> TaskRecord | None:
         """Return the latest record of a key; None if there is none."""
 
-    async def begin(self, token: str, model: str, body: bytes) -> tuple[str, int] | Wait | None:
+    async def begin(
+        self, token: str, model: str, body: bytes, traceparent: str | None = None
+    ) -> tuple[str, int] | Wait | None:
         """Write down that a request without a key is about to leave; return its key and number, None without a journal.
 
         Raises:
@@ -146,13 +148,15 @@ class NullRecorder(Recorder):
         """Let it leave."""
         return True
 
-    def claim(self, key: str, model: str, body: bytes, *, retry_failed: bool, risk: bool) -> None:
+    def claim(
+        self, key: str, model: str, body: bytes, *, retry_failed: bool, risk: bool, traceparent: str | None = None
+    ) -> None:
         """Claim nothing: there are no keys."""
 
     async def look(self, key: str) -> None:
         """Find nothing."""
 
-    async def begin(self, token: str, model: str, body: bytes) -> None:
+    async def begin(self, token: str, model: str, body: bytes, traceparent: str | None = None) -> None:
         """Let it leave."""
 
     async def sending(self, record: int) -> bool:  # noqa: ARG002 - there is none
@@ -206,10 +210,6 @@ class NullRecorder(Recorder):
         """Close nothing."""
 
 
-def _untraced() -> None:
-    return None
-
-
 @attrs.define(eq=False)
 class JournalRecorder(Recorder):
     """Writes into a store, for a client that works with one origin and one account.
@@ -220,7 +220,6 @@ class JournalRecorder(Recorder):
         account: The name of the account.
         listeners: Who hears of a store that takes nothing.
         hand_over: Whether the ends of tasks are to be handed over to ``on_end``.
-        traceparent: Returns the trace in which something is submitted, as W3C writes it; None where there is none.
     """
 
     store: Store
@@ -228,7 +227,6 @@ class JournalRecorder(Recorder):
     account: str = DEFAULT_ACCOUNT
     listeners: Listeners = attrs.field(factory=Listeners)
     hand_over: bool = False
-    traceparent: Callable[[], str | None] = attrs.field(default=_untraced)
     _backlog: deque[tuple[str, Write]] = attrs.field(factory=deque, init=False)
     _flushing: asyncio.Lock = attrs.field(factory=asyncio.Lock, init=False)
     _retrying: asyncio.Task[None] | None = attrs.field(default=None, init=False)
@@ -246,15 +244,24 @@ class JournalRecorder(Recorder):
     # --- Before a request leaves: what cannot be written down is an error ---
 
     def claim(
-        self, key: str, model: str, body: bytes, *, retry_failed: bool, risk: bool
+        self, key: str, model: str, body: bytes, *, retry_failed: bool, risk: bool, traceparent: str | None = None
     ) -> "asyncio.Future[Mine | TaskRecord]":
         """Make a key this client's to send, or return its record.
 
         The future may raise ``KeyConflict``, and ``JournalError`` where nothing may be sent.
         """
-        return self.store.claim(self._claim(key, model, body, retry_failed=retry_failed, risk=risk))
+        return self.store.claim(self._claim(key, model, body, traceparent, retry_failed=retry_failed, risk=risk))
 
-    def _claim(self, key: str, model: str, body: bytes, *, retry_failed: bool = False, risk: bool = False) -> Claim:
+    def _claim(
+        self,
+        key: str,
+        model: str,
+        body: bytes,
+        traceparent: str | None,
+        *,
+        retry_failed: bool = False,
+        risk: bool = False,
+    ) -> Claim:
         return Claim(
             key=key,
             origin=self.origin,
@@ -264,7 +271,7 @@ class JournalRecorder(Recorder):
             account=self.account,
             kind=_kind(body),
             hand_over=self.hand_over,
-            traceparent=self.traceparent(),
+            traceparent=traceparent,
             retry_failed=retry_failed,
             risk=risk,
         )
@@ -281,11 +288,13 @@ class JournalRecorder(Recorder):
             check_origin(record, self.origin, self.account)
         return record
 
-    async def begin(self, token: str, model: str, body: bytes) -> tuple[str, int] | Wait:
+    async def begin(
+        self, token: str, model: str, body: bytes, traceparent: str | None = None
+    ) -> tuple[str, int] | Wait:
         """Write down that a request without a key is about to leave; return its key and number."""
         await self._ready()
         key = f"auto-{token}"
-        begun = await self.store.begin(self._claim(key, model, body), token)
+        begun = await self.store.begin(self._claim(key, model, body, traceparent), token)
         return begun if isinstance(begun, Wait) else (key, begun.number)
 
     async def sending(self, record: int) -> bool | Wait:

@@ -29,6 +29,7 @@ WRONG: dict[str, tuple[object, ...]] = {
     "save_to": (5, b"clips", ""),
     "on_event": (5, "print"),
     "on_end": (5, "print"),
+    "telemetry": (5, print),
     "connector": (5, "tcp"),
     "proxy": (5, b"http://127.0.0.1"),
     "trust_env": ("yes", 1),
