@@ -15,6 +15,10 @@ One difference stays in the main ratio: foxvideo sends each submit on a connecti
 kept-alive connection that the server has just dropped could not be told from one that was paid for. The bare loop
 keeps connections alive. The second reference closes them after each submit, too, and shows what that rule costs.
 
+``--events`` and ``--otel`` measure foxvideo once more with a hook that counts every event, and with the SDK of
+OpenTelemetry, whose spans are processed in batches and kept in memory: 3 spans and about 16 measurements a job. Their
+ratio is the one to foxvideo without either.
+
 Each reply differs from the one before it, which is the dearest case: the progress of a real task often stands still.
 
 Not measured: latency, TLS (which makes that rule dearer), uploads, downloads, faults and a learned schedule. With fewer
@@ -27,7 +31,7 @@ import platform
 import statistics
 from collections.abc import Mapping
 from importlib.metadata import version
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
@@ -36,7 +40,15 @@ from benchmarks.plan import Plan
 from benchmarks.process import Usage, fresh, use
 from benchmarks.table import table
 
-Side = Literal["foxvideo", "bare", "bare, submits close"]
+if TYPE_CHECKING:
+    from benchmarks.fox import Watched
+
+Side = Literal["foxvideo", "bare", "bare, submits close", "foxvideo, events", "foxvideo, OpenTelemetry"]
+WATCHED: "Mapping[str, Watched]" = {
+    "foxvideo": "by nobody",
+    "foxvideo, events": "by a hook",
+    "foxvideo, OpenTelemetry": "by OpenTelemetry",
+}
 
 _WARM_UP_JOBS = 20
 _WARM_UP_INTERVAL = 0.01
@@ -58,6 +70,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--interval", type=float, default=0.5, metavar="SECONDS", help="between two queries (default: %(default)s)"
     )
+    parser.add_argument("--events", action="store_true", help="also with a hook that hears all events")
+    parser.add_argument("--otel", action="store_true", help="also with the SDK of OpenTelemetry")
     parser.add_argument("--max-requests", type=int, default=32, help="requests in flight (default: %(default)s)")
 
 
@@ -67,7 +81,11 @@ def run(options: argparse.Namespace) -> Mapping[str, object]:
     Raises:
         RuntimeError: A side did not send the requests that were planned.
     """
-    runs: dict[Side, list[Run]] = {side: [] for side in get_args(Side)}
+    runs: dict[Side, list[Run]] = {"foxvideo": [], "bare": [], "bare, submits close": []}
+    if options.events:
+        runs["foxvideo, events"] = []
+    if options.otel:
+        runs["foxvideo, OpenTelemetry"] = []
     with server.running(options.polls) as port:
         plan = Plan(
             base_url=f"http://127.0.0.1:{port}",
@@ -99,12 +117,12 @@ def run(options: argparse.Namespace) -> Mapping[str, object]:
 def measure(side: Side, plan: Plan, port: int) -> Run:
     """Run one side in this process, warm-up first."""
     warm_up = attrs.evolve(plan, jobs=_WARM_UP_JOBS, interval=_WARM_UP_INTERVAL)
-    if side == "foxvideo":
+    if side in WATCHED:
         from benchmarks import fox  # noqa: PLC0415 - the other side's memory would count it
 
-        use(fox.run(warm_up))
+        use(fox.run(warm_up, watched=WATCHED[side]))
         server.ledger(port, clear=True)
-        usage = use(fox.run(plan))
+        usage = use(fox.run(plan, watched=WATCHED[side]))
     else:
         from benchmarks import bare  # noqa: PLC0415 - as above
 
@@ -141,6 +159,7 @@ def _summary(runs: list[Run], jobs: int, ratios: list[float]) -> dict[str, objec
         "grown_rss_mb": median([run.usage.grown / 1e6 for run in runs]),
         "submits": runs[-1].ledger.submits,
         "polls": runs[-1].ledger.polls,
+        "to_foxvideo": median([1 / ratio for ratio in ratios]),
         "foxvideo_ratio": median(ratios),
         "foxvideo_ratios": [round(ratio, 3) for ratio in ratios],
     }
@@ -157,12 +176,13 @@ def show(figures: Mapping[str, object]) -> str:
             f"{row['peak_rss_mb']:.1f}",
             f"{row['grown_rss_mb']:.1f}",
             f"{row['submits'] + row['polls']}",
-            "" if side == "foxvideo" else f"{row['foxvideo_ratio']:.2f}x",
+            "" if side in WATCHED else f"{row['foxvideo_ratio']:.2f}x",
             "" if side == "foxvideo" else f"{min(row['foxvideo_ratios']):.2f}-{max(row['foxvideo_ratios']):.2f}",
+            f"{row['to_foxvideo']:.3f}x" if side in WATCHED and side != "foxvideo" else "",
         )
         for side, row in found["sides"].items()
     ]
-    head = ("side", "CPU ms/job", "wall s", "peak MB", "grown MB", "requests", "foxvideo vs.", "range")
+    head = ("side", "CPU ms/job", "wall s", "peak MB", "grown MB", "requests", "foxvideo vs.", "range", "vs. foxvideo")
     return (
         f"{found['jobs']} jobs of 1 submit and {found['polls']} polls every {found['interval_s']:g} s, "
         f"at most {found['max_requests']} in flight; medians of {found['pairs']}; "

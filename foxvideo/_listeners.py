@@ -76,16 +76,18 @@ class Listeners:
 
     def emit(self, kind: EventKind, *, cause: BaseException | None = None, **told: Any) -> None:  # noqa: ANN401 - the fields of Event
         """Tell an event to all who listen; the log shows where an error of the caller's function came from."""
-        if not self.heard(kind):
-            return
-        event = Event(kind=kind, at=time.time(), **told)
-        if _log.isEnabledFor(at := level(event)):
+        if self.heard(kind):
+            self.told(Event(kind=kind, at=time.time(), **told), cause)
+
+    def told(self, event: Event, cause: BaseException | None = None) -> None:
+        """Pass an event on to all who listen."""
+        if _log.isEnabledFor(highest(event.kind)) and _log.isEnabledFor(at := level(event)):
             _log.log(at, "%s", line(event), exc_info=cause, extra={"event": event})
         if self.telemetry is not None:
             try:
                 self.telemetry(event)
             except Exception:  # noqa: BLE001 - no event is worth a task
-                _log.exception("telemetry failed with an event: %s", kind)
+                _log.exception("telemetry failed with an event: %s", event.kind)
         if self.hook is not None:
             self.hook.put(event)
 

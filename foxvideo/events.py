@@ -99,7 +99,7 @@ class EventKind(enum.StrEnum):
     BROKEN = "broken"
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)  # without slots it is made in a third of the time
 class Event:
     """One thing that happened. What a kind does not tell is None.
 

@@ -46,8 +46,9 @@ https://opentelemetry.io/docs/specs/semconv/gen-ai/. An example with Prometheus 
 """
 
 import contextlib
+import functools
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import attrs
 from opentelemetry import metrics, trace
@@ -131,6 +132,21 @@ class OpenTelemetry:
         self._stats: list[weakref.WeakMethod[Callable[[], Stats]]] = []
         for name, (unit, text, field) in _NOW.items():
             meter.create_observable_gauge(name, [self._observed(field)], unit, text)
+        self._hear = {
+            EventKind.QUEUED: self._begin,
+            EventKind.FOLLOWED: self._begin,
+            EventKind.SUBMITTED: self._submitted,
+            EventKind.REPEATED: self._repeated,
+            EventKind.ACCEPTED: self._accepted,
+            EventKind.POLLED: self._polled,
+            EventKind.LIMITED: self._slowed,
+            EventKind.ENDED: self._end,
+            EventKind.UNCERTAIN: self._end,
+            EventKind.JOINED: self._end,
+            EventKind.UPLOADED: self._uploaded,
+            EventKind.SAVED: self._download,
+            EventKind.UNSAVED: self._download,
+        }
         self._tasks: dict[int | None, _Task] = {}
         self._contexts: dict[str | None, SpanContext] = {}
 
@@ -155,44 +171,38 @@ class OpenTelemetry:
 
     def __call__(self, event: Event) -> None:
         """Hear an event, in the context of whoever brought it about."""
-        model = {"gen_ai.request.model": event.model or "unknown"}
-        self._count(event, model)
-        match event.kind:
-            case EventKind.QUEUED | EventKind.FOLLOWED:
-                self._begin(event, model)
-            case EventKind.SUBMITTED:
-                self._step(event, "submit", SpanKind.CLIENT)
-            case EventKind.REPEATED:
-                self._step(event, None)
-            case EventKind.ACCEPTED:
-                self._step(event, "wait")
-                self._reserve(event, model)
-            case EventKind.ENDED | EventKind.UNCERTAIN | EventKind.JOINED:
-                self._end(event, model)
-            case EventKind.SAVED | EventKind.UNSAVED:
-                self._download(event)
+        if (hear := self._hear.get(event.kind)) is not None:
+            hear(event, _model(event.model))
 
-    def _count(self, event: Event, model: dict[str, str]) -> None:
-        match event.kind:
-            case EventKind.SUBMITTED:
-                self._submissions.add(1, model)
-            case EventKind.POLLED:
-                self._polls.add(1, model)
-                if event.status not in {None, "completed", "failed", "cancelled"} and event.number in self._tasks:
-                    self._tasks[event.number].running = event.seconds or 0.0
-            case EventKind.LIMITED:
-                self._limited.add(1, {"foxvideo.request": event.request or ""})
-            case EventKind.UPLOADED | EventKind.SAVED:
-                direction = "up" if event.kind is EventKind.UPLOADED else "down"
-                self._bytes.add(event.size or 0, {"foxvideo.direction": direction})
+    def _submitted(self, event: Event, model: Mapping[str, str]) -> None:
+        self._submissions.add(1, model)
+        self._step(event, "submit", SpanKind.CLIENT)
 
-    def _begin(self, event: Event, model: dict[str, str]) -> None:
+    def _repeated(self, event: Event, _: Mapping[str, str]) -> None:
+        self._step(event, None)
+
+    def _accepted(self, event: Event, model: Mapping[str, str]) -> None:
+        self._step(event, "wait")
+        self._reserve(event, model)
+
+    def _polled(self, event: Event, model: Mapping[str, str]) -> None:
+        self._polls.add(1, model)
+        if event.status not in {None, "completed", "failed", "cancelled"} and event.number in self._tasks:
+            self._tasks[event.number].running = event.seconds or 0.0
+
+    def _slowed(self, event: Event, _: Mapping[str, str]) -> None:
+        self._limited.add(1, {"foxvideo.request": event.request or ""})
+
+    def _uploaded(self, event: Event, _: Mapping[str, str]) -> None:
+        self._bytes.add(event.size or 0, {"foxvideo.direction": "up"})
+
+    def _begin(self, event: Event, model: Mapping[str, str]) -> None:
         if event.number in self._tasks:
             return
         span = self._tracer.start_span(
             f"{_OPERATION} {event.model or 'unknown'}",
             kind=SpanKind.CLIENT,
-            attributes=_ALL | model,
+            attributes={**_ALL, **model},
             links=[trace.Link(linked)] if (linked := _linked(event.traceparent)) is not None else None,
             start_time=_nanoseconds(event.at),
         )
@@ -216,22 +226,22 @@ class OpenTelemetry:
         within = trace.set_span_in_context(task.span)
         task.step = None if name is None else self._tracer.start_span(name, within, kind, start_time=at)
 
-    def _reserve(self, event: Event, model: dict[str, str]) -> None:
+    def _reserve(self, event: Event, model: Mapping[str, str]) -> None:
         task, told = self._tasks.get(event.number), event.credits_reserved or 0.0
         if task is not None and told > task.reserved:  # it is told in each reply
             self._credits.add(told - task.reserved, model)
             task.reserved = told
 
-    def _end(self, event: Event, model: dict[str, str]) -> None:
+    def _end(self, event: Event, model: Mapping[str, str]) -> None:
         if event.kind is not EventKind.JOINED:
             self._reserve(event, model)
         task = self._tasks.pop(event.number, None)
         failure = {"error.type": event.error.partition(" ")[0]} if event.error else {}
         if event.kind is not EventKind.JOINED:
             end = "uncertain" if event.kind is EventKind.UNCERTAIN else event.status or "unknown"
-            self._ended.add(1, model | {"foxvideo.end": end})
+            self._ended.add(1, {**model, "foxvideo.end": end})
             if task is not None:
-                self._seconds.record(max(event.at - task.began, 0.0), _ALL | model | failure)
+                self._seconds.record(max(event.at - task.began, 0.0), {**_ALL, **model, **failure})
                 if end in {"completed", "failed", "cancelled"} and event.seconds is not None:
                     self._late.record(max(event.seconds - task.running, 0.0), model)
         if task is None:
@@ -247,7 +257,9 @@ class OpenTelemetry:
         while len(self._contexts) > _MOST_ENDED:
             del self._contexts[next(iter(self._contexts))]
 
-    def _download(self, event: Event) -> None:
+    def _download(self, event: Event, _: Mapping[str, str]) -> None:
+        if event.size is not None:
+            self._bytes.add(event.size, {"foxvideo.direction": "down"})
         within = trace.set_span_in_context(
             trace.NonRecordingSpan(self._contexts.get(event.task_id, _UNTRACED)), Context()
         )
@@ -257,6 +269,11 @@ class OpenTelemetry:
         if event.kind is EventKind.UNSAVED:
             span.set_status(Status(StatusCode.ERROR, event.why))
         span.end(_nanoseconds(event.at))
+
+
+@functools.lru_cache(maxsize=256)
+def _model(name: str | None) -> Mapping[str, str]:
+    return {"gen_ai.request.model": name or "unknown"}
 
 
 def _nanoseconds(at: float) -> int:

@@ -2,10 +2,13 @@
 
 Run it with ``FOXAPI_API_KEY`` set; open streams of events would hold up a stop, so give them a bound::
 
-    uvicorn service:app --timeout-graceful-shutdown 5
+    uvicorn service:app --workers 2 --timeout-graceful-shutdown 5
+
+The workers share a journal. If one is killed, another one follows its tasks, and tells their ends.
 """
 
 import contextlib
+import json
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,20 +19,34 @@ from fastapi import FastAPI, Header, HTTPException, Request
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from foxvideo import Client, FoxError, RecordStatus, TaskRecord
+from foxvideo import Client, FoxError, RecordStatus, TaskRecord, VideoTask
 from foxvideo.errors import InsufficientCredits, InvalidRequest, KeyConflict, SubmitUncertain
 
 # SubmitUncertain waits for a person: its hint says how to decide, and meanwhile the same key will not pay twice.
 STATUS = {InvalidRequest: 422, KeyConflict: 409, SubmitUncertain: 409, InsufficientCredits: 402, FoxError: 502}
 
 
+def tell(task: VideoTask) -> None:
+    """Tell the end of a task: by a line of a file here, by a mail or a call of yours there.
+
+    It comes at least once, also after a restart; should it come twice, key and id are the same.
+    """
+    error = task.exception()
+    end = {"key": task.key, "id": task.id, "error": type(error).__name__ if error else None}
+    with (folder() / "ends.jsonl").open("a") as file:
+        file.write(json.dumps(end) + "\n")
+
+
+def folder() -> Path:
+    """Return where videos go."""
+    return Path(os.environ.get("VIDEOS", "videos"))
+
+
 @contextlib.asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Hold one client for all requests."""
-    folder = Path(os.environ.get("VIDEOS", "videos"))
-    folder.mkdir(parents=True, exist_ok=True)
-    async with Client(journal=folder / "videos.db", save_to=folder) as app.state.client:
-        await client().resume()  # follow and save what was accepted before a restart
+    """Hold one client for all requests; it follows and tells what was accepted before a restart, too."""
+    folder().mkdir(parents=True, exist_ok=True)
+    async with Client(journal=folder() / "videos.db", save_to=folder(), on_end=tell) as app.state.client:
         yield
 
 
@@ -60,6 +77,12 @@ async def submit(body: dict[str, object], idempotency_key: Annotated[UUID, Heade
     """Submit what FoxAPI takes as JSON; the same key and body again is the same task."""
     task = client().submit(body, key=str(idempotency_key))
     return {"key": str(idempotency_key), "id": await task.wait_accepted()}
+
+
+@app.post("/callback", status_code=204)
+async def callback(request: Request) -> None:
+    """Take what the service sends to the ``callback_url`` of older models: the task is polled, and nothing believed."""
+    client().receive(await request.body())
 
 
 @app.get("/videos/{key}")

@@ -121,6 +121,38 @@ async def test_a_video_that_failed_is_told_in_both_ways(foxapi: FoxAPI) -> None:
     foxapi.assert_charged(1)
 
 
+@pytest.mark.foxapi(seconds=3600)
+async def test_a_callback_ends_the_wait_of_its_video(foxapi: FoxAPI) -> None:
+    """Whatever else it says; one that is about nothing is taken as well."""
+    key = uuid4()
+    async with running() as caller:
+        _, accepted = await submit(caller, key)
+        foxapi.finish(str(accepted["id"]))
+        for content in (json.dumps({"id": accepted["id"], "status": "failed"}), "nonsense"):
+            assert (await caller.post("/callback", content=content)).status_code == 204
+        await asyncio.sleep(1)
+        assert (await caller.get(f"/videos/{key}")).json()["status"] == "completed"
+
+
+async def test_each_end_is_told(foxapi: FoxAPI, folder: Path) -> None:
+    """A video, a failure, and one that is uncertain."""
+    keys = [uuid4() for _ in range(3)]
+    async with running() as caller:
+        await submit(caller, keys[0])
+        await ended(caller, keys[0])
+        _, accepted = await submit(caller, keys[1])
+        foxapi.fail(str(accepted["id"]))
+        foxapi.fail_next("submit", Fault("reset", after=True))
+        await submit(caller, keys[2])
+        await ended(caller, keys[1])
+    told = [json.loads(line) for line in (folder / "ends.jsonl").read_text().splitlines()]
+    assert {end["key"]: end["error"] for end in told} == {
+        str(keys[0]): None,
+        str(keys[1]): "TaskFailed",
+        str(keys[2]): "SubmitUncertain",
+    }
+
+
 async def test_an_uncertain_video_is_a_conflict_that_says_what_to_do(foxapi: FoxAPI) -> None:
     """Nothing is sent again under its key until a person decides; its events say the same."""
     key = uuid4()
