@@ -617,6 +617,8 @@ class Client:
         followed at once, and with them those of the last 24 hours that were completed and not saved; a download that
         was cut goes on where it was.
 
+        Where it has ``on_end``, ends that were not handed over are on their way to it.
+
         An *uncertain* submission is not among them, since it has no id: see ``uncertain()``.
 
         Raises:
@@ -625,6 +627,8 @@ class Client:
         """
         taking = self._taking()
         self._engine.bind()
+        if self._hand_over is not None:
+            await taking.look(MOST)
         return tuple(VideoTask(job, self._engine) for job in await taking.once(None, mine=True))
 
     def _taking(self) -> TakeUp:

@@ -69,10 +69,14 @@ class TakeUp:
             pause, began = _SECONDS, time.monotonic()
             with contextlib.suppress(JournalError):  # whoever submits hears of it, and the store says so
                 if (room := most - self.engine.stats().running) > 0:
-                    for job in await self.once(room, mine=False):
-                        self.engine.follow(job)
+                    await self.look(room)
                     pause = pause_after(time.monotonic() - began)
             await asyncio.sleep(pause)
+
+    async def look(self, most: int) -> None:
+        """Take up what nobody follows, once: at most so many tasks."""
+        for job in await self.once(most, mine=False):
+            self.engine.follow(job)
 
     async def once(self, most: int | None, *, mine: bool) -> list[Job]:
         """Become the follower of what no living client follows, and return it; what goes into a folder is followed.

@@ -20,6 +20,7 @@ from foxvideo.cli import outcome, spans
 from foxvideo.client import Client
 from foxvideo.errors import FoxError
 from foxvideo.schedule.base import Every
+from foxvideo.task import Callback
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -177,6 +178,7 @@ def make_client(
     poll_every: float | None = None,
     timeout: float | None = None,
     save_to: Path | None = None,
+    on_end: Callback | None = None,
 ) -> Client:
     """Return a client with the key of the environment; nothing is connected or opened yet.
 
@@ -186,6 +188,7 @@ def make_client(
         poll_every: Seconds between two polls; None as the client thinks best.
         timeout: Seconds for one task; None for no limit.
         save_to: A folder for all videos; None for none.
+        on_end: Called for each task that has ended; None for nothing.
 
     Raises:
         AuthenticationError: There is no key.
@@ -199,6 +202,7 @@ def make_client(
             journal=journal or False,
             task_timeout=timeout,
             save_to=save_to,
+            on_end=on_end,
             trust_env=True,
         )
 

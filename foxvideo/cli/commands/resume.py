@@ -18,6 +18,7 @@ from foxvideo._journal.recorder import expired
 from foxvideo.cli import command, outcome
 from foxvideo.cli.errand import bring, errand_options, print_files
 from foxvideo.cli.journal import ready, running, undecided
+from foxvideo.cli.notice import Notice, instead_of_the_log
 from foxvideo.cli.progress import Display
 from foxvideo.cli.target import Target
 from foxvideo.client import Client
@@ -90,12 +91,19 @@ class Unfinished:
     metavar="FOLDER",
     help="The folder for the videos, which is made. [default: this folder]",
 )
+@click.option(
+    "--exec",
+    "command_line",
+    metavar="COMMAND",
+    help="Run by the shell for each task that has ended, until it succeeds, also for those that had ended before.",
+)
 @errand_options
 @click.pass_context
 def resume(
     ctx: click.Context,
     *,
     folder: Path | None,
+    command_line: str | None,
     overwrite: bool,
     timeout: float,
     base_url: str | None,
@@ -108,11 +116,18 @@ def resume(
     Goes on after Ctrl-C, a crash or a restart of the machine; each video is named after its task. What the journal
     calls uncertain is not among it: see `foxvideo tasks --uncertain`. Ends with 0 if all was saved, else with the exit
     code that the failures share, or with 1.
+
+    The command of --exec finds FOXVIDEO_KEY, FOXVIDEO_TASK_ID, FOXVIDEO_STATUS (completed, failed, cancelled, refused
+    or uncertain), FOXVIDEO_FILE, FOXVIDEO_URL and FOXVIDEO_ERROR in its environment, and all as JSON on its stdin. The
+    journal remembers for which ends it succeeded; after a crash it may run twice for one.
     """
     target = Target(None if folder is None else f"{folder}{os.sep}", overwrite)
     target.check()
-    client = command.make_client(base_url, ready(journal), poll_every=poll_every, timeout=timeout)
-    found, unfinished = Round(client, target).run()
+    saved = Saved()
+    notice = None if command_line is None else Notice(command_line, saved.file)
+    client = command.make_client(base_url, ready(journal), poll_every=poll_every, timeout=timeout, on_end=notice)
+    with instead_of_the_log():
+        found, unfinished = Round(client, target, saved).run()
     if as_json:
         command.print_json([_as_json(each, ctx) for each in found])
     else:
@@ -120,6 +135,9 @@ def resume(
     for line in unfinished.told():
         click.echo(line, err=True)
     codes = {outcome.exit_code(each.error) for each in found if each.error is not None}
+    if notice is not None and notice.left:
+        click.echo(f"the command failed for {len(notice.left)}; run this again to run it again for them", err=True)
+        codes.add(outcome.Exit.FAILED)
     ctx.exit(outcome.Exit.OK if not codes else codes.pop() if len(codes) == 1 else outcome.Exit.FAILED)
 
 
@@ -132,17 +150,37 @@ def _as_json(found: Found, ctx: click.Context) -> dict[str, object]:
 
 
 @attrs.define(eq=False)
+class Saved:
+    """Tasks that are being saved, for whoever waits for their files.
+
+    Attributes:
+        files: The first file of each by its id, once it is there; None where it has none.
+    """
+
+    files: dict[str | None, asyncio.Future[Path | None]] = attrs.field(factory=dict)
+
+    async def file(self, task: VideoTask) -> Path | None:
+        """Wait until a task is saved, if it is being saved here, and return its file."""
+        if (saving := self.files.get(task.id)) is not None:
+            return await asyncio.shield(saving)
+        video = None if task.exception() else task.result()
+        return video.file.path if video is not None and video.file is not None else None
+
+
+@attrs.define(eq=False)
 class Round:
     """All that is unfinished, on its way to the disk.
 
     Attributes:
         client: A fresh client; closed at the end.
         target: The folder.
+        saved: Told the files.
         left: The ids of what is not saved yet.
     """
 
     client: Client
     target: Target
+    saved: Saved
     left: set[str] = attrs.field(factory=set)
 
     def run(self) -> tuple[list[Found], Unfinished]:
@@ -162,6 +200,8 @@ class Round:
     async def _go(self) -> tuple[list[Found], Unfinished]:
         async with self.client as client:
             unfinished = Unfinished.among(await client.history(), client.base_url, time.time())
+            loop = asyncio.get_running_loop()
+            self.saved.files = {row.task_id: loop.create_future() for row in unfinished.here}
             handles = {task.id: task for task in await client.resume()}
             self.left = {row.task_id for row in unfinished.here if row.task_id}
             with Display() as display:
@@ -175,6 +215,11 @@ class Round:
             video, files = await bring(task, self.target, display.bar(name or ""))
         except (FoxError, OSError) as error:
             display.say(f"{name}: {outcome.message(error)}")
+            self.saved.files[row.task_id].set_result(None)
             return Found(row, error=error)
+        except asyncio.CancelledError:
+            self.saved.files[row.task_id].cancel()
+            raise
+        self.saved.files[row.task_id].set_result(files[0] if files else None)
         self.left.discard(row.task_id or "")
         return Found(row, video, files)
