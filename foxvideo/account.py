@@ -130,7 +130,7 @@ class Prices:
         group_ratio: What each group of keys pays, as a factor.
     """
 
-    models: Mapping[str, Price] = attrs.field(hash=False)
+    models: Mapping[str, Price] = attrs.field(hash=False, repr=lambda found: f"<{len(found)}>")
     group_ratio: Mapping[str, float] = attrs.field(hash=False)
 
     @classmethod

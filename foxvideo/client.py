@@ -130,7 +130,9 @@ Everything below has a default that is right for one program on one machine. Tim
 import asyncio
 import contextlib
 import functools
+import logging
 import os
+import sys
 import warnings
 from collections.abc import AsyncIterator, Iterable, Mapping
 from types import EllipsisType, TracebackType
@@ -189,6 +191,8 @@ if TYPE_CHECKING:
     from foxvideo.otel import OpenTelemetry
 
 __all__ = ["Client"]
+
+_log = logging.getLogger("foxvideo")
 
 DEFAULT_BASE_URL = "https://api.foxapi.cc"
 """Where the service answers, unless the client or the environment says otherwise."""
@@ -876,8 +880,15 @@ class Client:
 
     def __del__(self) -> None:
         engine = getattr(self, "_engine", None)
-        if engine is not None and engine.bound:
+        if engine is None or not engine.bound:
+            return
+        if "ipykernel" in sys.modules:  # a notebook shows no ResourceWarning
+            _log.warning(
+                "unclosed %r: write 'async with Client() as client', or 'await client.close()' at the end", self
+            )
+        else:
             warnings.warn(f"unclosed {self!r}: use 'async with' or close()", ResourceWarning, source=self, stacklevel=2)
+        engine.let_go()
 
     def _timeout(self, given: float | EllipsisType | None) -> float | None:
         if given is ...:

@@ -64,7 +64,7 @@ class Result:
     """
 
     url: str | None
-    fields: Mapping[str, object] = attrs.field(factory=dict, hash=False)
+    fields: Mapping[str, object] = attrs.field(factory=dict, hash=False, repr=False)
 
     @property
     def incomplete(self) -> bool:
@@ -100,7 +100,7 @@ class Usage:
     user_group: str | None = None
 
 
-@attrs.frozen(kw_only=True, weakref_slot=False)
+@attrs.frozen(kw_only=True, weakref_slot=False, repr=False)
 class TaskState:
     """One snapshot of a task.
 
@@ -129,7 +129,12 @@ class TaskState:
     model: str | None = None
     created: dt.datetime | None = None
     # As bytes, and kept by a handle only once the task has ended: a hundred thousand may be pending.
-    body: bytes = attrs.field(default=b"{}", repr=False)
+    body: bytes = b"{}"
+
+    def __repr__(self) -> str:
+        progress = "" if self.progress is None else f" {self.progress:g} %"
+        problem = f": {self.problem.code or self.problem.message[:60]}" if self.problem else ""
+        return f"<TaskState {self.id} {self.status_text}{progress}{problem}>"
 
     @property
     def raw(self) -> Mapping[str, object]:

@@ -36,6 +36,9 @@ async with Client() as short:
 await video.save("later.mp4")
 ```
 
+A notebook plays a video that is the last line of a cell: its file, if that lies beside the notebook or below, else its
+link.
+
 ``video.file`` is the file that it was saved in. The journal remembers it, so a key brings it back in a later run.
 """
 
@@ -53,6 +56,7 @@ import attrs
 
 from foxvideo import _options
 from foxvideo._aio import in_thread
+from foxvideo._html import player
 from foxvideo._http import Transport
 from foxvideo._transfer import download as downloads, part as parts
 from foxvideo._transfer.content import saved_file
@@ -86,7 +90,7 @@ class Source:
     files: Callable[[str], Awaitable[Mapping[int, SavedFile]]]
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class Video:
     """A completed task.
 
@@ -140,6 +144,17 @@ class Video:
             settling_until=settling_until,
             files=dict(files),
         )
+
+    def __repr__(self) -> str:
+        results = f"{len(self.results)} result{'' if len(self.results) == 1 else 's'}"
+        saved = f", saved as {self.file}" if self.file else ""
+        return f"<Video {self.id} {self.model or 'model unknown'} {results}{saved}>"
+
+    def _repr_html_(self) -> str:
+        expires = self.expires_at
+        lives = f"the link lives until {expires:%Y-%m-%d %H:%M} UTC" if expires is not None else None
+        facts = (self.id, self.model, lives if self.urls else None)
+        return player(self.file, self.urls[0] if self.urls else None, tuple(filter(None, facts)))
 
     @property
     def urls(self) -> tuple[str, ...]:

@@ -5,12 +5,13 @@ import datetime as dt
 import math
 import pickle
 from collections.abc import Callable
+from pathlib import Path
 
 import attrs
 import pytest
 from hosting import nothing_saved
 
-from foxvideo import GrokTextToVideo, Request, Result, ResultsMissing, Status, TaskState, Usage, Video
+from foxvideo import GrokTextToVideo, Request, Result, ResultsMissing, SavedFile, Status, TaskState, Usage, Video
 from foxvideo._http import Transport
 from foxvideo.state import moment
 from foxvideo.video import Source
@@ -160,6 +161,47 @@ def test_the_repr_of_a_video_shows_neither_key_nor_connection() -> None:
     """But what it is."""
     shown = repr(_video())
 
-    assert shown.startswith("Video(id='task-1', model='grok-imagine-text-to-video', ")
+    assert shown.startswith("<Video task-1 grok-imagine-text-to-video ")
     assert "Source" not in shown
     assert KEY not in shown
+
+
+# --- In a notebook ---
+
+
+def test_a_notebook_plays_the_file_that_lies_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the link: a page of a notebook can open no other file of the disk."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a & b.mp4").touch()
+    (tmp_path.parent / "elsewhere.mp4").touch()
+    beside = attrs.evolve(_video(), files={0: SavedFile(tmp_path / "a & b.mp4", 1, "")})
+    elsewhere = attrs.evolve(_video(), files={0: SavedFile(tmp_path.parent / "elsewhere.mp4", 1, "")})
+    gone = attrs.evolve(_video(), files={0: SavedFile(tmp_path / "gone.mp4", 1, "")})
+
+    assert '<video src="a%20%26%20b.mp4" controls' in beside._repr_html_()
+    for video in (elsewhere, gone, _video()):
+        assert f'<video src="{video.url}" controls' in video._repr_html_()
+    assert "saved as" in elsewhere._repr_html_()
+    assert "saved as" not in gone._repr_html_()
+
+
+@pytest.mark.parametrize(
+    "url", ["javascript:alert(1)", "data:text/html,<script>1</script>", 'https://x/"><script>alert(1)</script>.mp4']
+)
+def test_no_link_brings_a_script_into_a_notebook(url: str) -> None:
+    """Whatever the service says; its other words neither."""
+    video = attrs.evolve(_video(), results=(Result(url),), model="<script>2</script>", id="task-<b>")
+    html = video._repr_html_()
+    assert "<script>" not in html
+    assert "<b>" not in html
+    assert 'src="javascript' not in html
+    assert 'src="data' not in html
+
+
+@pytest.mark.parametrize(("url", "tag"), [("https://x/a.png?s=1", "<img"), ("https://x/a.MP3", "<audio"), (None, None)])
+def test_what_is_no_video_has_an_element_of_its_own(url: str | None, tag: str | None) -> None:
+    """A voice has none."""
+    video = attrs.evolve(_video(), results=(Result(url, {"voice_id": "v"}),))
+    assert "<video" not in video._repr_html_()
+    assert tag is None or tag in video._repr_html_()
+    assert "task-1" in video._repr_html_()

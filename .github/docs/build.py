@@ -27,6 +27,7 @@ PAGES = {  # in the order of the menu: what a newcomer needs first stands first
     "foxvideo.video": "Saving and files",
     "foxvideo.batch": "Batches",
     "foxvideo.farm": "Many machines",
+    "foxvideo.progress": "A line of progress",
     "foxvideo.events": "Events and metrics",
     "foxvideo.otel": "OpenTelemetry",
     "foxvideo.schedule": "When to poll",

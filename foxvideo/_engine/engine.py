@@ -27,6 +27,8 @@ from foxvideo.requests.generic import VideoRequest
 from foxvideo.schedule.base import Learning
 from foxvideo.state import Stats
 
+_closing_apart: set[asyncio.Task[None]] = set()  # the loop itself would forget them
+
 
 @attrs.define(eq=False, kw_only=True)
 class Engine:
@@ -224,6 +226,17 @@ class Engine:
                 await asyncio.wait(self.submissions.running, timeout=self.transport.request_timeout + 2.0)
         finally:
             await self._shut()
+
+    def let_go(self) -> None:
+        """Close what nobody holds any more; not while a task is going on, since somebody may hold its handle."""
+        loop = self._loop
+        if loop is not None and loop.is_running() and not self.jobs.unfinished:
+            loop.call_soon_threadsafe(self._close_apart)
+
+    def _close_apart(self) -> None:
+        closing = asyncio.create_task(self.close())
+        _closing_apart.add(closing)
+        closing.add_done_callback(_closing_apart.discard)
 
     async def _shut(self) -> None:
         for job in list(self.jobs.unfinished.values()):

@@ -65,7 +65,7 @@ class TakeUp:
 
     async def _work(self, most: int) -> None:
         """Take up what nobody follows, again and again; a journal that cannot be used is tried again."""
-        while True:
+        while not self.engine.closed:
             pause, began = _SECONDS, time.monotonic()
             with contextlib.suppress(JournalError):  # whoever submits hears of it, and the store says so
                 if (room := most - self.engine.stats().running) > 0:

@@ -23,6 +23,7 @@ from foxvideo.requests.grok import (
 )
 from foxvideo.requests.rules import related
 from foxvideo.requests.validation import (
+    brief,
     clashes,
     invalid,
     is_local,
@@ -64,7 +65,7 @@ class Request:
     """
 
     model: str
-    fields: Mapping[str, object] = attrs.field(hash=False)
+    fields: Mapping[str, object] = attrs.field(hash=False, repr=brief)
 
     def __init__(self, model: str, /, **fields: object) -> None:
         self.__attrs_init__(model, own(fields))

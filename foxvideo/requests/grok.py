@@ -14,7 +14,7 @@ import attrs
 from foxvideo.catalogue.model import Parameter
 from foxvideo.errors import FieldFault, InvalidRequest
 from foxvideo.media import Media
-from foxvideo.requests.validation import invalid, is_open, show
+from foxvideo.requests.validation import brief, invalid, is_open, show
 
 Resolution = Literal["480p", "720p"]
 Aspect = Literal["16:9", "4:3", "3:2", "1:1", "2:3", "3:4", "9:16"]
@@ -79,7 +79,7 @@ def _content(file: Any) -> object:  # noqa: ANN401 - anything that can be read
     return bytes(content) if isinstance(content, bytes | bytearray | memoryview) else file
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class _GrokRequest:
     """What the five Grok requests share.
 
@@ -99,8 +99,13 @@ class _GrokRequest:
             # A tuple, so that the request can be hashed.
             object.__setattr__(self, field.name, tuple(value) if isinstance(value, list) else value)
 
+    def __repr__(self) -> str:
+        given = {field.name: getattr(self, field.name) for field in attrs.fields(type(self))}
+        fields = (f"{name}={brief(value)}" for name, value in given.items() if value not in (None, {}))
+        return f"{type(self).__name__}({', '.join(fields)})"
 
-@attrs.frozen(kw_only=True)
+
+@attrs.frozen(kw_only=True, repr=False)
 class GrokTextToVideo(_GrokRequest):
     """A video from words alone: ``grok-imagine-text-to-video``.
 
@@ -122,7 +127,7 @@ class GrokTextToVideo(_GrokRequest):
     resolution: Resolution | None = attrs.field(default=None, metadata=_choice(*_RESOLUTIONS))
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class GrokImageToVideo(_GrokRequest):
     """A video that begins with a picture: ``grok-imagine-image-to-video``.
 
@@ -146,7 +151,7 @@ class GrokImageToVideo(_GrokRequest):
     resolution: Resolution | None = attrs.field(default=None, metadata=_choice(*_RESOLUTIONS))
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class GrokReferenceToVideo(_GrokRequest):
     """A video with the people and things of some pictures: ``grok-imagine-reference-to-video``.
 
@@ -172,7 +177,7 @@ class GrokReferenceToVideo(_GrokRequest):
     resolution: Resolution | None = attrs.field(default=None, metadata=_choice(*_RESOLUTIONS))
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class GrokEditVideo(_GrokRequest):
     """A video changed by words: ``grok-imagine-edit-video``.
 
@@ -192,7 +197,7 @@ class GrokEditVideo(_GrokRequest):
     resolution: Resolution | Literal["auto"] | None = attrs.field(default=None, metadata=_choice("auto", *_RESOLUTIONS))
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class GrokVideoExtension(_GrokRequest):
     """A video that goes on: ``grok-imagine-video-extension``.
 

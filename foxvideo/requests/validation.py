@@ -17,6 +17,7 @@ from foxvideo.media import LocalMedia
 from foxvideo.requests import links
 
 _SHOWN = 60  # characters of a value that an error shows
+_LONG = 300  # characters of a text that the repr of a request shows
 _MOST_BITS = 64  # of a whole number; many JSON readers take no more
 _ESCAPE = "(pass check=False to send it all the same)"
 _NOUNS = {
@@ -61,6 +62,21 @@ def show(value: object) -> str:
     except Exception:  # noqa: BLE001 - anything may be given: a number of 5000 digits has no repr
         text = f"<{type(value).__name__}>"
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+
+
+def brief(value: object) -> str:
+    """Return the repr of what a request has, without the bytes of files and the ends of long texts."""
+    match value:
+        case bytes():
+            return f"<{len(value)} bytes>"
+        case str() if len(value) > _LONG:
+            return f"{value[:_LONG]!r}..."
+        case Mapping():
+            return f"{{{', '.join(f'{name!r}: {brief(item)}' for name, item in value.items())}}}"
+        case list() | tuple():
+            inside = ", ".join(map(brief, value))
+            return f"[{inside}]" if isinstance(value, list) else f"({inside}{',' if len(value) == 1 else ''})"
+    return repr(value)
 
 
 def is_unicode(value: object) -> TypeGuard[str]:

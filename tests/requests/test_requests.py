@@ -522,9 +522,13 @@ def test_a_request_survives_pickle_and_copy(request_: VideoRequest) -> None:
 
 
 def test_a_repr_can_be_pasted() -> None:
-    """It names what was given."""
-    expected = "GrokTextToVideo(extra={}, prompt='A kite', duration=6, aspect_ratio=None, resolution=None)"
+    """It names what was given, but what is large: of a notebook's page it takes a few lines."""
+    expected = "GrokTextToVideo(prompt='A kite', duration=6)"
     assert repr(GrokTextToVideo(prompt="A kite", duration=6)) == expected
+    large = Request("m", files=[b"x" * 3000, ("a" * 3000,)], at=Path("cat.png"), n=None, inside={"b": bytes(10**6)})
+    assert len(repr(large)) < 600
+    assert "<3000 bytes>" in repr(large)
+    assert "image_url=<1000000 bytes>" in repr(GrokImageToVideo(prompt="A kite", image_url=bytes(10**6)))
 
 
 JSON = st.recursive(
