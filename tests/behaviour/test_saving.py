@@ -457,6 +457,6 @@ async def test_what_is_too_old_to_be_fetched_is_left_alone(
             await failing
 
     now = time.time
-    monkeypatch.setattr("foxvideo.client.time.time", lambda: now() + 25 * 3600)
+    monkeypatch.setattr("foxvideo._engine.takeup.time.time", lambda: now() + 25 * 3600)
     async with _client(fox, journal=tmp_path / "videos.db", save_to=tmp_path / "clips") as again:
         assert await again.resume() == ()
