@@ -107,9 +107,7 @@ def test_the_suite_of_the_readme_passes(where: str, pytester: pytest.Pytester) -
     """It is a test, beside the conftest that the text says."""
     assert 'pytest_plugins = ["foxvideo.testing"]' in TEXTS[where.partition(",")[0]]
     pytester.makeconftest('pytest_plugins = ["foxvideo.testing"]')
-    pytester.makepyprojecttoml(
-        '[tool.pytest.ini_options]\nasyncio_mode = "auto"\nasyncio_default_fixture_loop_scope = "function"'
-    )
+    pytester.makepyprojecttoml('[tool.pytest.ini_options]\nasyncio_default_fixture_loop_scope = "function"')
     pytester.makepyfile(SUITES[where])
 
     pytester.runpytest_inprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)

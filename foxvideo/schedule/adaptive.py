@@ -65,6 +65,22 @@ class Record:
         return Asked(self.model, self.duration)
 
 
+LATENESS, FLOOR = 2.0, 1.0
+"""What a schedule has that is given no other numbers."""
+
+
+def _above_0(schedule: object, field: "attrs.Attribute[float]", value: float) -> None:
+    attrs.validators.gt(0)(schedule, field, value)
+
+
+def _lateness() -> float:
+    return LATENESS
+
+
+def _floor() -> float:
+    return FLOOR
+
+
 _CONVERTER = make_converter(unstruct_strat=cattrs.UnstructureStrategy.AS_TUPLE)
 
 
@@ -78,13 +94,13 @@ class Learned(Learning):
     come to be known.
 
     Attributes:
-        lateness: Seconds that may pass, in the mean, between the end of a task and the poll that finds it.
-        floor: Least seconds between two polls of a task.
+        lateness: Seconds that may pass, in the mean, between the end of a task and the poll that finds it; 2.
+        floor: Least seconds between two polls of a task; 1.
         ceiling: Most seconds between two polls of a task.
     """
 
-    lateness: float = attrs.field(default=2.0, validator=attrs.validators.gt(0))
-    floor: float = attrs.field(default=1.0, validator=attrs.validators.gt(0))
+    lateness: float = attrs.field(factory=_lateness, validator=_above_0)
+    floor: float = attrs.field(factory=_floor, validator=_above_0)
     ceiling: float = attrs.field(default=60.0)
     _random: random.Random = attrs.field(factory=random.Random, repr=False, eq=False)
     _ends: dict[Asked, Ends] = attrs.field(factory=dict, init=False, repr=False)

@@ -80,6 +80,7 @@ import pytest
 import pytest_asyncio
 
 from foxvideo.emulator import Emulator, Fault, Faults, Ledger
+from foxvideo.schedule import adaptive
 from foxvideo.testing.clock import VirtualClockLoop, run
 
 __all__ = [
@@ -98,6 +99,7 @@ __all__ = [
 E = TypeVar("E", bound=Emulator)
 
 _MINUTES = (60.0, 600.0)  # what a task takes, in seconds
+_MOMENT = 0.1  # the same, on the real clock
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -130,6 +132,26 @@ class FoxAPI(Emulator):
         assert not left, f"paid for and not followed to the end: {', '.join(left)}"
 
 
+def _options(given: Mapping[str, Any], seconds: object) -> dict[str, Any]:
+    """Return the options of a service; unless they say more, it estimates what its tasks really take."""
+    options = {"seconds": seconds, "render": False, **given}
+    return {"estimated_time": max(round(_mean(options["seconds"])), 1), **options}
+
+
+def _quicken(patch: pytest.MonkeyPatch, service: FoxAPI) -> None:
+    """Let the default schedule be as exact as a test needs it: at most a fiftieth of what a task takes too late.
+
+    For a task of a moment that is at once, and half an hour takes ten polls instead of two hundred.
+    """
+    mean = _mean(service.seconds)
+    patch.setattr(adaptive, "FLOOR", min(1.0, max(mean / 10, 0.05)))
+    patch.setattr(adaptive, "LATENESS", max(mean / 50, 0.01))
+
+
+def _mean(seconds: object) -> float:
+    return sum(seconds) / len(seconds) if isinstance(seconds, tuple) else float(seconds)  # type: ignore[arg-type]
+
+
 @contextlib.contextmanager
 def in_thread(emulator: E) -> Iterator[E]:
     """Run an emulator in a thread with a loop of its own, on the real clock, until the block ends."""
@@ -152,13 +174,16 @@ def in_thread(emulator: E) -> Iterator[E]:
 def service(**options: Any) -> Iterator[FoxAPI]:  # noqa: ANN401 - the options of Emulator
     """Run a service in a thread, for code without an event loop or with another one; ``Client()`` finds it.
 
+    A client that is made meanwhile, and is given no schedule, polls as often as a test can wait for.
+
     Args:
         options: Of ``foxvideo.emulator.Emulator``. A task takes 0.1 s unless ``seconds`` says otherwise.
     """
     with (
-        in_thread(FoxAPI(**{"seconds": 0.1, "render": False} | options)) as made,
+        in_thread(FoxAPI(**_options(options, _MOMENT))) as made,
         pytest.MonkeyPatch.context() as patch,
     ):
+        _quicken(patch, made)
         patch.setenv("FOXAPI_API_KEY", made.api_key)
         patch.setenv("FOXAPI_BASE_URL", made.base_url)
         yield made
@@ -178,6 +203,19 @@ def _unfit(item: pytest.Item) -> str:
             f"foxapi lives in the event loop of its own test, and this one has that of the {scope}: set its loop_scope"
         )
     return ""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makeitem(collector: pytest.Collector, obj: object) -> None:
+    """Let pytest-asyncio run each async test that takes ``foxapi``, in its strict mode, too."""
+    function = getattr(obj, "__func__", obj)
+    if not inspect.iscoroutinefunction(function) or "foxapi" not in inspect.signature(function).parameters:
+        return
+    marks = {mark.name for mark in getattr(function, "pytestmark", [])} | {
+        mark.name for mark in collector.iter_markers()
+    }
+    if not marks & {"asyncio", "anyio"}:
+        pytest.mark.asyncio(function)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -210,10 +248,9 @@ async def foxapi(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
     Its tasks take one to ten minutes of the virtual clock and yield a small stored video. Other options of
     ``foxvideo.emulator.Emulator`` come from the marker: ``@pytest.mark.foxapi(seconds=3600, fail=0.1)``.
     """
-    options: dict[str, object] = {"seconds": _MINUTES, "render": False}
-    if marker := request.node.get_closest_marker("foxapi"):
-        options |= marker.kwargs
-    async with FoxAPI(**options) as service:  # type: ignore[arg-type]
+    marker = request.node.get_closest_marker("foxapi")
+    async with FoxAPI(**_options(marker.kwargs if marker else {}, _MINUTES)) as service:
         monkeypatch.setenv("FOXAPI_API_KEY", service.api_key)
         monkeypatch.setenv("FOXAPI_BASE_URL", service.base_url)
+        _quicken(monkeypatch, service)
         yield service
