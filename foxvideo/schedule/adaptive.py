@@ -70,7 +70,7 @@ LATENESS, FLOOR = 2.0, 1.0
 
 
 def _above_0(schedule: object, field: "attrs.Attribute[float]", value: float) -> None:
-    attrs.validators.gt(0)(schedule, field, value)
+    attrs.validators.gt(0.0)(schedule, field, value)
 
 
 def _lateness() -> float:
