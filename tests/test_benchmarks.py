@@ -68,6 +68,17 @@ def test_overhead_compares_equal_requests_of_all_sides() -> None:
 
 @pytest.mark.slow
 @pytest.mark.real_clock
+def test_overhead_measures_a_hook_and_telemetry_too() -> None:
+    """Each of which has seen every job; and has a ratio to foxvideo without."""
+    sides = figures_of("overhead", *FEW, "--events", "--otel")["sides"]
+
+    assert list(sides)[3:] == ["foxvideo, events", "foxvideo, OpenTelemetry"]
+    assert {(side["submits"], side["polls"]) for side in sides.values()} == {(20, 40)}
+    assert all(side["to_foxvideo"] > 0 for side in sides.values())
+
+
+@pytest.mark.slow
+@pytest.mark.real_clock
 def test_journal_compares_submits_with_and_without_a_journal(tmp_path: Path) -> None:
     """Every submit is in the journal, several share a commit, and a key that is complete is not sent again."""
     figures = figures_of("journal", "--jobs", "20", "--pairs", "1", "--folder", str(tmp_path))
