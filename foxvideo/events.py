@@ -17,12 +17,12 @@ print(max(seconds))
 ```
 
 The log lines of the logger ``foxvideo`` are made from the same events, so what you count and what you read agree; each
-record of the log has its event as ``record.event``. Prompts, links and API keys are in none of them.
+record of the log has its event as an attribute of that name. Prompts, links and API keys are in none of them.
 
 ## The hook
 
 - **A function is called in a thread of its own**, one event after another, in their order. It may block; nothing waits
-  for it. It must not touch the event loop: ``loop.call_soon_threadsafe`` is the way there.
+  for it. It must not touch the event loop: ``asyncio.AbstractEventLoop.call_soon_threadsafe`` is the way there.
 - **A coroutine function is awaited in the client's event loop**, one event at a time.
 - A hook that raises harms nothing: the first time is an ERROR in the log, and ``client.stats().hook_errors`` counts
   all.
@@ -34,30 +34,8 @@ Events are for watching. What has to be done for each task that ends, after a cr
 
 ## Which there are
 
-| of one task | when |
-|---|---|
-| ``queued`` | ``submit`` or ``generate`` was called for a new task |
-| ``followed`` | a task that was submitted before is followed again, by its id or from the journal |
-| ``held`` | the limits of the account let it wait |
-| ``submitted`` | its request leaves; ``attempt`` counts |
-| ``repeated`` | nothing was made, and it will be sent again in ``seconds`` |
-| ``accepted`` | it has an id; ``seconds`` is what the reply took |
-| ``polled`` | one poll is answered or failed; ``seconds`` is the age of the task |
-| ``received`` | a callback of the service made the client poll it at once |
-| ``joined`` | it is the same task as another one of this client, whose events go on |
-| ``ended``, ``uncertain`` | just one of them, once: waiting for it is over; ``seconds`` since its acceptance |
-| ``saved``, ``unsaved`` | a result is on the disk, or saving it failed |
-| ``handed over``, ``not handed over`` | ``on_end`` returned, or raised and is called again in ``seconds`` |
-
-| of the client | when |
-|---|---|
-| ``limited`` | a 429: requests of a kind wait ``seconds`` |
-| ``silent``, ``answered`` | no poll was answered for ``seconds``; the service answers again |
-| ``uploaded`` | a local file is at the service |
-| ``unwritten``, ``written`` | the journal takes no writes; it takes them again |
-| ``closed`` | the client was closed, and ``count`` tasks go on without it |
-| ``unretrieved`` | the client was closed, and nobody asked for the errors of ``count`` tasks |
-| ``broken`` | a defect of foxvideo |
+``EventKind`` lists them. A task that is submitted and made goes through *queued*, *submitted*, *accepted*, *polled* as
+often as it takes, and *ended*; those of one task have the same ``number``, and the same ``task_id`` once there is one.
 """
 
 import datetime as dt
@@ -71,7 +49,34 @@ __all__ = ["Event", "EventKind", "Hook"]
 
 
 class EventKind(enum.StrEnum):
-    """What happened; the table above says when."""
+    """What happened.
+
+    Attributes:
+        QUEUED: ``submit`` or ``generate`` was called for a new task.
+        FOLLOWED: A task that was submitted before is followed again, by its id or from the journal.
+        HELD: The limits of the account let its submission wait.
+        SUBMITTED: Its request leaves; ``attempt`` counts.
+        REPEATED: Nothing was made, and it will be sent again in ``seconds``.
+        ACCEPTED: It has an id; ``seconds`` is what the reply took.
+        POLLED: One poll was answered, or failed; ``seconds`` is the age of the task.
+        RECEIVED: A callback of the service lets the client poll it at once.
+        JOINED: It is the same task as another one of this client, whose events go on.
+        ENDED: Waiting for it is over, ``seconds`` after its acceptance. Each task has this or *uncertain*, once.
+        UNCERTAIN: Its submission was lost: a task may have been made.
+        SAVED: A result is on the disk, after ``seconds``.
+        UNSAVED: Saving a result into ``save_to`` failed.
+        HANDED_OVER: ``on_end`` returned for it.
+        NOT_HANDED_OVER: ``on_end`` raised, and is called again in ``seconds``; or by the next client, where they are None.
+        LIMITED: A 429: requests of a kind wait ``seconds``.
+        SILENT: No poll of any task was answered for ``seconds``.
+        ANSWERED: The service answers again.
+        UPLOADED: A local file is at the service.
+        UNWRITTEN: The journal takes no writes.
+        WRITTEN: It takes them again.
+        CLOSED: The client was closed, and ``count`` tasks go on without it.
+        UNRETRIEVED: The client was closed, and nobody asked for the errors of ``count`` tasks.
+        BROKEN: A defect of foxvideo.
+    """
 
     QUEUED = "queued"
     FOLLOWED = "followed"
@@ -117,7 +122,7 @@ class Event:
         progress: Per cent, as the service told it.
         error: The class of the error, its code and its HTTP status, in one line.
         why: A few words for people.
-        seconds: What the table says for the kind.
+        seconds: What ``EventKind`` says of it.
         credits_reserved: Credits that the service reserved for the task.
         size: Bytes of a file.
         count: How many tasks it is about.

@@ -1,4 +1,4 @@
-"""OpenTelemetry: a span for each task, and metrics; the extra ``otel`` (``pip install 'foxvideo[otel]'``).
+"""OpenTelemetry: a span for each task, and metrics; an extra (``pip install 'foxvideo[otel]'``).
 
 ```text
 from foxvideo import Client
@@ -15,34 +15,33 @@ the SDK nothing is recorded. Prompts, links and keys are in none of it.
 
 | span | from | to |
 |---|---|---|
-| ``generate_content MODEL`` | the call of ``submit`` or ``generate``, whose span is its parent | the end |
-| ``submit`` in it, one for each attempt | the request leaves | its reply |
-| ``wait`` in it | the acceptance | the end |
-| ``download`` in it, one for each result | it begins to be saved | it is on the disk |
+| *generate_content MODEL* | the call of ``submit`` or ``generate``, whose span is its parent | the end |
+| *submit* in it, one for each attempt | the request leaves | its reply |
+| *wait* in it | the acceptance | the end |
+| *download* in it, one for each result | it begins to be saved | it is on the disk |
 
 A task that another process follows, after a crash or on another machine, gets a span of its own there, with a link to
 the one under which it was submitted: the journal remembers that. Requests on the wire have spans and metrics by the
-instrumentation of aiohttp (``opentelemetry-instrumentation-aiohttp-client``), which goes well with this one.
+instrumentation of aiohttp (opentelemetry-instrumentation-aiohttp-client), which goes well with this one.
 
 ## Metrics
 
-| metric | what | by |
-|---|---|---|
-| ``foxvideo.tasks`` | tasks that have ended | model, ``foxvideo.end`` |
-| ``gen_ai.client.operation.duration`` | seconds from the call to the end | model, ``error.type`` |
-| ``foxvideo.submissions`` | submissions that left, repeats among them | model |
-| ``foxvideo.polls`` | polls | model |
-| ``foxvideo.limited`` | replies with 429 | ``foxvideo.request``: submit or poll |
-| ``foxvideo.lateness`` | seconds by which an end was heard of too late, at most | model |
-| ``foxvideo.credits_reserved`` | credits | model |
-| ``foxvideo.transferred`` | bytes | ``foxvideo.direction``: up or down |
-| ``foxvideo.tasks.waiting``, ``.sending``, ``.running``, ``.handing_over`` | tasks, now | |
-| ``foxvideo.requests.in_flight`` | requests, now | |
-| ``foxvideo.silent`` | seconds without an answer to any poll | |
+```text
+foxvideo.tasks                    tasks that have ended, by model and foxvideo.end
+gen_ai.client.operation.duration  seconds from the call to the end, by model and error.type
+foxvideo.submissions              submissions that left, repeats among them, by model
+foxvideo.polls                    polls, by model
+foxvideo.limited                  replies with 429, by foxvideo.request: submit or poll
+foxvideo.lateness                 seconds by which an end was heard of too late, at most, by model
+foxvideo.credits_reserved         credits, by model
+foxvideo.transferred              bytes, by foxvideo.direction: up or down
+foxvideo.tasks.waiting            tasks now; also .sending, .running and .handing_over
+foxvideo.requests.in_flight       requests now
+foxvideo.silent                   seconds without an answer to any poll
+```
 
-The names that begin with ``gen_ai`` and ``error`` are those of
-https://opentelemetry.io/docs/specs/semconv/gen-ai/. An example with Prometheus is among the examples of the repository
-(metrics.py).
+Names that begin with *gen_ai* or *error* are those of https://opentelemetry.io/docs/specs/semconv/gen-ai/. An example
+with Prometheus is among the examples of the repository (metrics.py).
 """
 
 import contextlib

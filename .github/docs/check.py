@@ -36,7 +36,7 @@ PLAYERS: dict[str, object] = {  # what the guides call an object of a class
     "task": foxvideo.VideoTask,
     "video": foxvideo.Video,
 }
-EXTRAS = ("cli", "emulator", "testing", "null")  # and a word of JSON
+EXTRAS = ("cli", "emulator", "testing", "postgres", "farm", "otel", "null")  # and a word of JSON
 _FENCED = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 _SHELL = re.compile(r"^```console\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _CODE = re.compile(r"(?<!`)(`{1,2})(?!`)(.+?)(?<!`)\1(?!`)", re.DOTALL)
