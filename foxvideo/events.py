@@ -66,15 +66,15 @@ class EventKind(enum.StrEnum):
         SAVED: A result is on the disk, after ``seconds``.
         UNSAVED: Saving a result into ``save_to`` failed.
         HANDED_OVER: ``on_end`` returned for it.
-        NOT_HANDED_OVER: ``on_end`` raised, and is called again in ``seconds``; or by the next client, where they are None.
+        NOT_HANDED_OVER: ``on_end`` raised, and is called again in ``seconds``; by the next client where they are None.
         LIMITED: A 429: requests of a kind wait ``seconds``.
         SILENT: No poll of any task was answered for ``seconds``.
         ANSWERED: The service answers again.
         UPLOADED: A local file is at the service.
         UNWRITTEN: The journal takes no writes.
         WRITTEN: It takes them again.
-        CLOSED: The client was closed, and ``count`` tasks go on without it.
-        UNRETRIEVED: The client was closed, and nobody asked for the errors of ``count`` tasks.
+        CLOSED: The client was closed, and tasks go on without it.
+        UNRETRIEVED: The client was closed, and nobody had asked for the errors of some tasks.
         BROKEN: A defect of foxvideo.
     """
 
