@@ -305,6 +305,7 @@ def cut_everywhere(
     return cycles
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cancel", [True, False], ids=["cancelled", "interrupted"])
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__.strip("_"))
 def test_no_paid_task_is_lost_however_it_is_cut(
