@@ -126,7 +126,8 @@ class Calls:
         self._waiting.append(event)
         if self._awaited:
             if self._task is None:
-                self._task = asyncio.get_running_loop().create_task(self._await_all(), name="foxvideo on_event")
+                awaiting = self._await_all()
+                self._task = asyncio.get_running_loop().create_task(awaiting, name="foxvideo on_event")
         elif not self._calling:
             self._begin()
 

@@ -61,7 +61,9 @@ class EventKind(enum.StrEnum):
         POLLED: One poll was answered, or failed; ``seconds`` is the age of the task.
         RECEIVED: A callback of the service lets the client poll it at once.
         JOINED: It is the same task as another one of this client, whose events go on.
-        ENDED: Waiting for it is over, ``seconds`` after its acceptance. Each task has this or *uncertain*, once.
+        RECALLED: The journal knows how it ended, so nothing is sent.
+        ENDED: Waiting for it is over, ``seconds`` after its acceptance. A task that was
+            not joined or recalled has this or *uncertain*, once.
         UNCERTAIN: Its submission was lost: a task may have been made.
         SAVED: A result is on the disk, after ``seconds``.
         UNSAVED: Saving a result into ``save_to`` failed.
@@ -87,6 +89,7 @@ class EventKind(enum.StrEnum):
     POLLED = "polled"
     RECEIVED = "received"
     JOINED = "joined"
+    RECALLED = "recalled"
     ENDED = "ended"
     UNCERTAIN = "uncertain"
     SAVED = "saved"
@@ -117,8 +120,8 @@ class Event:
         model: The model that was asked for; empty where only the id is known.
         attempt: How often the submission was sent, this time included.
         request: ``"submit"`` or ``"poll"``: which requests are slowed down.
-        status: How an ended task ended: ``completed``, ``failed``, ``cancelled``, ``nothing made``, or ``going on``
-            where only the wait is over. Of a poll, what the service said; None where the poll failed.
+        status: How a task ended: ``completed``, ``failed``, ``cancelled``, ``nothing made``, or ``going on`` where only
+            the wait is over. Of a poll, what the service said; None where the poll failed.
         progress: Per cent, as the service told it.
         error: The class of the error, its code and its HTTP status, in one line.
         why: A few words for people.

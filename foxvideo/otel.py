@@ -142,6 +142,7 @@ class OpenTelemetry:
             EventKind.ENDED: self._end,
             EventKind.UNCERTAIN: self._end,
             EventKind.JOINED: self._end,
+            EventKind.RECALLED: self._end,
             EventKind.UPLOADED: self._uploaded,
             EventKind.SAVED: self._download,
             EventKind.UNSAVED: self._download,
@@ -196,7 +197,8 @@ class OpenTelemetry:
         self._bytes.add(event.size or 0, {"foxvideo.direction": "up"})
 
     def _begin(self, event: Event, model: Mapping[str, str]) -> None:
-        if event.number in self._tasks:
+        if event.number in self._tasks:  # it was submitted before, under the same key
+            self._step(event, "wait")
             return
         span = self._tracer.start_span(
             f"{_OPERATION} {event.model or 'unknown'}",
@@ -232,11 +234,12 @@ class OpenTelemetry:
             task.reserved = told
 
     def _end(self, event: Event, model: Mapping[str, str]) -> None:
-        if event.kind is not EventKind.JOINED:
+        told = event.kind not in {EventKind.JOINED, EventKind.RECALLED}
+        if told:
             self._reserve(event, model)
         task = self._tasks.pop(event.number, None)
         failure = {"error.type": event.error.partition(" ")[0]} if event.error else {}
-        if event.kind is not EventKind.JOINED:
+        if told:
             end = "uncertain" if event.kind is EventKind.UNCERTAIN else event.status or "unknown"
             self._ended.add(1, {**model, "foxvideo.end": end})
             if task is not None:

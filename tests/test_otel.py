@@ -224,3 +224,25 @@ async def test_nothing_is_left_of_tasks_that_have_ended(sdk: Sdk, fox: Emulator)
         await asyncio.gather(*(client.generate(SHOT) for _ in range(30)), return_exceptions=True)
     assert sdk.telemetry._tasks == {}
     assert len(sdk.telemetry._contexts) == 30
+
+
+async def test_what_the_journal_knows_is_a_span_and_no_end(sdk: Sdk, fox: Emulator, tmp_path: Path) -> None:
+    """It was counted when it happened; a key that is asked for twice at once is one task."""
+    events: list[Event] = []
+    async with Client(fox.api_key, fox.base_url, journal=tmp_path / "videos.db") as client:
+        await asyncio.gather(*(client.generate(SHOT, key=f"shot-{number}") for number in range(3)))
+    async with Client(
+        fox.api_key,
+        fox.base_url,
+        journal=tmp_path / "videos.db",
+        telemetry=sdk.telemetry,
+        on_event=events.append,
+    ) as client:
+        await asyncio.gather(*(client.generate(SHOT, key=f"shot-{number % 3}") for number in range(5)))
+        await client.generate(SHOT, key="shot-3")
+
+    kinds = Counter(event.kind for event in events)
+    assert (kinds[EventKind.RECALLED], kinds[EventKind.ENDED]) == (3, 1)
+    assert kinds[EventKind.QUEUED] == len(sdk.spans()["generate_content"]) == 4
+    assert sdk.metrics()["foxvideo.tasks"] == {(SHOT.model, "completed"): 1}
+    assert sdk.telemetry._tasks == {}

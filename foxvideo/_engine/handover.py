@@ -28,6 +28,7 @@ from foxvideo.events import EventKind
 _AT_ONCE = 16  # calls that run; those that wait to be repeated are not counted
 _SLOWEST = 300.0  # seconds between two calls for one end
 _CLOSING_SECONDS = 30.0
+_MOMENT = 1.0  # for an end that the close itself has brought about
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -48,6 +49,7 @@ class HandOver:
     _awaited: bool = attrs.field(init=False)
     _running: set[asyncio.Task[None]] = attrs.field(factory=set, init=False, repr=False)
     _slots: asyncio.Semaphore = attrs.field(factory=lambda: asyncio.Semaphore(_AT_ONCE), init=False, repr=False)
+    _end: float = attrs.field(default=0.0, init=False)  # of the patience, once it is closing
     _closing: asyncio.Event = attrs.field(factory=asyncio.Event, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -114,15 +116,18 @@ class HandOver:
 
     async def drain(self) -> None:
         """Wait for what is on its way, half a minute at most: each end is tried once more at once, and not again."""
-        self._closing.set()
-        end = loop_time() + _CLOSING_SECONDS
-        while self._running and (left := end - loop_time()) > 0:  # one call may bring about the next
+        if not self._closing.is_set():
+            self._closing.set()
+            self._end = loop_time() + _CLOSING_SECONDS
+        while self._running and (left := self._end - loop_time()) > 0:  # one call may bring about the next
             await asyncio.wait(self._running, timeout=left, return_when=asyncio.FIRST_COMPLETED)
 
     async def close(self) -> None:
-        """Cut what is on its way."""
+        """Cut what is on its way, but for a moment for what has come since ``drain``."""
         try:
             await self.drain()
+            if self._running:
+                await asyncio.wait(self._running, timeout=_MOMENT)
         finally:
             for call in self._running:
                 call.cancel()

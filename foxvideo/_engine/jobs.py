@@ -202,7 +202,9 @@ class Jobs:
         job.end(outcome)
         self.release(job)
         self.dispatcher.ended()
-        if not written:  # else it was told when it happened
+        if written:  # it was told when it happened
+            self.tell(EventKind.RECALLED, job, status=end.value)
+        else:
             self._tell_end(job, outcome, end, seconds)
         # With a journal, what another client submitted is that one's to hand over, or its successor's.
         ours = job.mine or self.recorder.owner is None or to is RecordStatus.WITHDRAWN

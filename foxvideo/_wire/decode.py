@@ -131,7 +131,7 @@ def named_tasks(body: object) -> tuple[str, ...]:
             body = decoded(body.encode() if isinstance(body, str) else bytes(body))
         except (ValueError, RecursionError):
             return ()
-    outer = mapping(body)
+    outer = dict(body) if isinstance(body, Mapping) else {}
     found = (name for level in (outer, mapping(outer.get("data"))) for name in _ids(level))
     return tuple(dict.fromkeys(filter(is_task_id, found)))
 

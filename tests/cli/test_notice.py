@@ -35,7 +35,9 @@ def submitted(fox: Emulator, journal: Path, *keys: str) -> None:
 
 def resumed(fox: Emulator, command: str, *words: str) -> Result:
     """Run the command."""
-    return CliRunner().invoke(app, ["resume", "--poll-every", "0.1", "--exec", command, *words], env={"FOXAPI_BASE_URL": fox.base_url})
+    return CliRunner().invoke(
+        app, ["resume", "--poll-every", "0.1", "--exec", command, *words], env={"FOXAPI_BASE_URL": fox.base_url}
+    )
 
 
 def ends() -> list[str]:
