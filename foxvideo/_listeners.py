@@ -89,7 +89,10 @@ class Listeners:
             except Exception:  # noqa: BLE001 - no event is worth a task
                 _log.exception("telemetry failed with an event: %s", event.kind)
         if self.hook is not None:
-            self.hook.put(event)
+            try:
+                self.hook.put(event)
+            except RuntimeError:  # the system gives no thread, or there is no loop any more; the work goes on
+                self.hook.dropped += 1
 
 
 @attrs.define(eq=False)
@@ -138,7 +141,13 @@ class Calls:
             self._calling = True
         self._idle.clear()
         # A thread of its own, and one that no interpreter waits for: who knows when the hook returns.
-        threading.Thread(target=self._call_all, name="foxvideo on_event", daemon=True).start()
+        thread = threading.Thread(target=self._call_all, name="foxvideo on_event", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            self._calling = False
+            self._idle.set()
+            raise
 
     def _call_all(self) -> None:
         """Call the hook until there was nothing to do for a moment."""

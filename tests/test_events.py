@@ -251,6 +251,25 @@ async def test_an_event_that_nobody_hears_is_not_made(fox: Emulator, monkeypatch
     assert made == []
 
 
+async def test_a_system_without_threads_makes_videos_all_the_same(
+    fox: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The events are counted as dropped."""
+
+    class NoThread(threading.Thread):
+        def start(self) -> None:
+            if self.name == "foxvideo on_event":
+                raise RuntimeError("can't start new thread")
+            super().start()
+
+    monkeypatch.setattr(threading, "Thread", NoThread)
+    heard: list[Event] = []
+    async with Client(fox.api_key, fox.base_url, on_event=heard.append) as client:
+        await client.generate(SHOT)
+    assert heard == []
+    assert client.stats().events_dropped > 3
+
+
 def test_what_is_awaited_is_told_by_its_kind() -> None:
     """Functions, partials, methods and objects."""
 

@@ -135,6 +135,8 @@ class Polling:
             self.silence.heard()
 
     def _tell(self, job: Job, verdict: PollAgain | TaskState | FoxError, now: float) -> None:
+        if not self.jobs.listeners.heard(EventKind.POLLED):
+            return
         told = verdict.state or verdict.failures.error if isinstance(verdict, PollAgain) else verdict
         status = told.status.value if isinstance(told, TaskState) else None
         progress = told.progress if isinstance(told, TaskState) else None

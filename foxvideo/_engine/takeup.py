@@ -95,7 +95,12 @@ class TakeUp:
             mine=mine,
             hand_over=asked,
         )
-        jobs = [await self._job(record, handed=asked and not mine) for record in records]
+        jobs = []
+        for record in records:
+            try:
+                jobs.append(await self._job(record, handed=asked and not mine))
+            except JournalError:  # one that cannot be read keeps no other from being followed
+                await self.store.unfollow(record.task_id or "")
         for job in jobs:
             if self.save_to is not None and job.id is not None:
                 self.autosave.when_done(job, self.save_to)

@@ -352,6 +352,21 @@ async def test_what_was_not_handed_over_is_not_forgotten(fox: Emulator, path: Pl
         assert await client.journal.forget(10.0**12) == 1
 
 
+async def test_a_record_that_is_damaged_keeps_no_other_end_back(fox: Emulator, path: Place) -> None:
+    """Whoever repairs it finds it handed over by the next look."""
+    async with opened(fox, path, Told(fails=10**6).function) as client:
+        await asyncio.gather(*(client.generate(SHOT, key=f"shot-{number}") for number in range(3)))
+    sql(path, "UPDATE tasks SET reply = ? WHERE key = ?", b"{", "shot-1")
+    told = Told()
+    async with opened(fox, path, told.function) as client:
+        await client.history()
+        await asyncio.sleep(5)
+        assert [key for key, _ in told.ends()] == ["shot-0", "shot-2"]
+        sql(path, "UPDATE tasks SET reply = NULL WHERE key = ?", "shot-1")
+        await asyncio.sleep(30)
+    assert [key for key, _ in told.ends()] == ["shot-0", "shot-1", "shot-2"]
+
+
 async def test_an_end_that_waits_for_the_limits_is_told_as_any_other(fox: Emulator, path: Place) -> None:
     """The limits let nothing out: that is an end."""
     told = Told()
