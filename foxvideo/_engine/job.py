@@ -244,9 +244,17 @@ class Job:
 
     def observe(self, state: TaskState) -> None:
         """Take a state over, and tell those who follow if it is news."""
-        if self.state is None or _news(self.state) != _news(state):
+        before = self.state
+        if (
+            before is None
+            or before.progress != state.progress
+            or before.status_text != state.status_text
+            or before.status is not state.status
+            or before.results != state.results
+        ):
             # The whole reply is kept only once nothing follows: a hundred thousand may be pending.
-            self.state = state if state.status.terminal else attrs.evolve(state, body=b"{}")
+            brief = state.status.terminal or state.body == b"{}"
+            self.state = state if brief else attrs.evolve(state, body=b"{}")
             _wake(self._watchers)
 
     def end(self, outcome: Video | FoxError) -> None:
@@ -270,10 +278,6 @@ class Job:
         for listener in self._listeners or ():
             listener(job)
         self._listeners = None
-
-
-def _news(state: TaskState) -> tuple[object, ...]:
-    return state.status_text, state.progress, state.results, state.status
 
 
 async def _wait_among(waiting: list[asyncio.Future[None]]) -> None:

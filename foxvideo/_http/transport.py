@@ -159,21 +159,22 @@ class Transport:
         began, url, proxy = time.perf_counter(), self._url(target), None
         try:
             proxy = self._proxy_to(url)
-            async with (
-                self._reading() as session,
-                session.get(
-                    url,
-                    headers=self._headers,
-                    allow_redirects=False,
-                    timeout=self._read_timeout,
-                    **through(proxy),
-                ) as response,
-            ):
-                answer: Answer = await self._read(response)
+            if (session := self._own_reads()) is not None:
+                answer = await self._got(session, url, proxy)
+            else:
+                async with self._session(force_close=True) as apart:
+                    answer = await self._got(apart, url, proxy)
         except Exception as error:  # noqa: BLE001 - a connector, a resolver and a proxy may raise anything
             answer = NoReply(sent=True, reason=self._reason(error, proxy))
         _log_answer("GET", target, answer, began)
         return answer
+
+    async def _got(self, session: aiohttp.ClientSession, url: yarl.URL, proxy: Proxy | None) -> Answer:
+        options = through(proxy) if proxy is not None else {}
+        async with session.get(
+            url, headers=self._headers, allow_redirects=False, timeout=self._read_timeout, **options
+        ) as response:
+            return await self._read(response)
 
     async def _post(
         self, target: str, body: bytes | aiohttp.MultipartWriter, exchange: Exchange, headers: Mapping[str, str]
@@ -274,17 +275,22 @@ class Transport:
         """Belong to the running loop, which is the one that will close the connections; the first one stays."""
         self._home = self._home or asyncio.get_running_loop()
 
-    def _reading(self) -> AbstractAsyncContextManager[aiohttp.ClientSession]:
-        """Return the session for reads: the client's own, or one for a single request.
+    def _own_reads(self) -> aiohttp.ClientSession | None:
+        """Return the client's own session for reads; None where a request needs one of its own.
 
-        That is what a video gets which is saved after its client was closed, or in a later event loop.
+        Such a one gets a video that is saved after its client was closed, or in a later event loop.
         """
         self.bind()
         if self._closed or self._home is not asyncio.get_running_loop():
-            return self._session(force_close=True)
+            return None
         if self._reads is None:
             self._reads = self._session(force_close=False)
-        return contextlib.nullcontext(self._reads)
+        return self._reads
+
+    def _reading(self) -> AbstractAsyncContextManager[aiohttp.ClientSession]:
+        """Return a session for one read."""
+        own = self._own_reads()
+        return self._session(force_close=True) if own is None else contextlib.nullcontext(own)
 
     def _session(self, *, force_close: bool, **options: Any) -> aiohttp.ClientSession:  # noqa: ANN401 - of aiohttp
         # No limit: the dispatcher's semaphore bounds the requests, and a place in the pool is not waited for in secret.

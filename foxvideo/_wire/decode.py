@@ -99,8 +99,13 @@ def _uncertain(reply: Reply) -> SubmitUncertain:
 # --- Tasks -----------------------------------------------------------------------------------------------------------
 
 
-def read_task(answer: Answer, task_id: str) -> TaskState:
+def read_task(answer: Answer, task_id: str, *, whole: bool = True) -> TaskState:
     """Return the state that a poll tells: GET /v1/tasks/{task_id}.
+
+    Args:
+        answer: What came back.
+        task_id: The task that was polled.
+        whole: Whether the state of a task that runs keeps the reply, too; that of one that has ended does.
 
     Raises:
         TaskNotFound: The service itself says that there is no such task; a page or an empty 404 may come from anybody.
@@ -111,14 +116,16 @@ def read_task(answer: Answer, task_id: str) -> TaskState:
         raise TaskNotFound(body.message, **body.context(answer), submitted="no")
     reply = _expect(answer)
     found = _unwrapped(reply, "id", "task_id", "status")
-    status, ids = found.get("status"), list(_ids(found))
+    status = found.get("status")
     if not isinstance(status, str) or not status.strip():
         raise _bad(reply, "no status in the reply")
-    if ids and task_id not in ids:
-        raise _bad(reply, f"the reply is about {ids[0][:_LONGEST_SHOWN]}")
-    if not ids and documented(status) is Status.FAILED:  # as any gateway may say of a request: {"status": "error"}
-        raise _bad(reply, "the reply does not name the task that failed")
-    return task_state(found, task_id, reply.body)
+    if found.get("id") != task_id:
+        ids = _ids(found)
+        if ids and task_id not in ids:
+            raise _bad(reply, f"the reply is about {ids[0][:_LONGEST_SHOWN]}")
+        if not ids and documented(status) is Status.FAILED:  # as any gateway may say of a request: {"status": "error"}
+            raise _bad(reply, "the reply does not name the task that failed")
+    return task_state(found, task_id, reply.body, whole=whole)
 
 
 def named_tasks(body: object) -> tuple[str, ...]:
@@ -223,6 +230,8 @@ def _expect(answer: Answer) -> Reply:
 def _unwrapped(reply: Reply, *names: str) -> dict[str, object]:
     """Return the object of a reply, also where it is wrapped in ``data``: the one that tells the first of the names."""
     outer = mapping(reply.json())
+    if names and outer.get(names[0]) is not None:
+        return outer
     levels = (outer, mapping(outer.get("data")))
     return next((level for name in names for level in levels if level.get(name) is not None), outer)
 

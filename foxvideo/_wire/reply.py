@@ -3,13 +3,13 @@
 import datetime as dt
 import email.utils
 from collections.abc import Mapping
-from http import HTTPStatus
 
 import attrs
 
 from foxvideo.state import decoded
 
 _MOST_SECONDS = 120.0  # no Retry-After holds us longer
+_SUCCESS = range(200, 300)
 _MOST_LEVELS = 64  # of a reply; the longest sample has 6, and Python itself gives up at some hundreds
 
 
@@ -34,7 +34,7 @@ class Reply:
     @property
     def ok(self) -> bool:
         """Whether the status is one of success."""
-        return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
+        return self.status in _SUCCESS
 
     def json(self) -> object:
         """Return the decoded body; None if it broke off, is not JSON, or is nested too deeply to work with."""

@@ -37,6 +37,8 @@ def text(value: object) -> str | None:
 
 def number(value: object) -> float | None:
     """Read a finite number that is not negative and fits SQL, also from a text such as ``"40%"``."""
+    if value is None or (type(value) is int and 0 <= value <= _MOST_INTEGER):
+        return value  # as nearly every number is
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
@@ -65,22 +67,30 @@ def documented(value: object) -> Status | None:
     return _STATUSES.get(value.strip().lower()) if isinstance(value, str) else None
 
 
-def task_state(reply: Mapping[str, object], task_id: str, body: bytes) -> TaskState:
-    """Return the state that a decoded reply tells of the task with this id; ``body`` is the reply as it came."""
+def task_state(reply: Mapping[str, object], task_id: str, body: bytes, *, whole: bool = True) -> TaskState:
+    """Return the state that a decoded reply tells of the task with this id.
+
+    Args:
+        reply: The reply.
+        task_id: The task.
+        body: The reply as it came.
+        whole: Whether a state keeps that of a task that runs, too.
+    """
     get = reply.get
-    status, progress = get("status"), number(get("progress"))
+    status, progress, info, usage, problem = map(get, ("status", "progress", "task_info", "usage", "error"))
+    progress, known = number(progress), documented(status) or Status.UNKNOWN
     return TaskState(
         id=task_id,
-        status=documented(status) or Status.UNKNOWN,
+        status=known,
         status_text=_word(status) or Status.UNKNOWN.value,
         progress=None if progress is None else min(progress, 100.0),
         results=_results(reply),
-        problem=_problem(get("error")),
-        usage=_usage(mapping(get("usage"))),
-        estimated_time=number(mapping(get("task_info")).get("estimated_time")),
+        problem=_problem(problem) if problem else None,
+        usage=_usage(usage) if isinstance(usage, dict) else None,
+        estimated_time=number(info.get("estimated_time")) if isinstance(info, dict) else None,
         model=_word(get("model")),
         created=moment(number(get("created"))),
-        body=body,
+        body=body if whole or known.terminal else b"{}",
     )
 
 

@@ -260,7 +260,7 @@ def poll_verdict(
         Leave to poll again, or the terminal state, or the error that ends the wait (not the task).
     """
     try:
-        state = read_task(answer, task_id)
+        state = read_task(answer, task_id, whole=False)
     except FoxError as error:
         return _failed_poll(error.name(task_id=task_id), failures, now, jitter, known=known)
     return state_verdict(state, failures, now)
