@@ -65,7 +65,7 @@ class Record:
         return Asked(self.model, self.duration)
 
 
-LATENESS, FLOOR = 2.0, 1.0
+LATENESS, FLOOR, CEILING = 2.0, 1.0, 60.0
 """What a schedule has that is given no other numbers."""
 
 
@@ -79,6 +79,10 @@ def _lateness() -> float:
 
 def _floor() -> float:
     return FLOOR
+
+
+def _ceiling() -> float:
+    return CEILING
 
 
 _CONVERTER = make_converter(unstruct_strat=cattrs.UnstructureStrategy.AS_TUPLE)
@@ -96,12 +100,12 @@ class Learned(Learning):
     Attributes:
         lateness: Seconds that may pass, in the mean, between the end of a task and the poll that finds it; 2.
         floor: Least seconds between two polls of a task; 1.
-        ceiling: Most seconds between two polls of a task.
+        ceiling: Most seconds between two polls of a task; 60.
     """
 
     lateness: float = attrs.field(factory=_lateness, validator=_above_0)
     floor: float = attrs.field(factory=_floor, validator=_above_0)
-    ceiling: float = attrs.field(default=60.0)
+    ceiling: float = attrs.field(factory=_ceiling)
     _random: random.Random = attrs.field(factory=random.Random, repr=False, eq=False)
     _ends: dict[Asked, Ends] = attrs.field(factory=dict, init=False, repr=False)
     _foretold: dict[tuple[str, int], Foretold] = attrs.field(factory=dict, init=False, repr=False)

@@ -146,6 +146,7 @@ def _quicken(patch: pytest.MonkeyPatch, service: FoxAPI) -> None:
     mean = _mean(service.seconds)
     patch.setattr(adaptive, "FLOOR", min(1.0, max(mean / 10, 0.05)))
     patch.setattr(adaptive, "LATENESS", max(mean / 50, 0.01))
+    patch.setattr(adaptive, "CEILING", 45.0)  # so that a minute by hand is enough for what was ended by hand
 
 
 def _mean(seconds: object) -> float:
@@ -209,12 +210,12 @@ def _unfit(item: pytest.Item) -> str:
 def pytest_pycollect_makeitem(collector: pytest.Collector, obj: object) -> None:
     """Let pytest-asyncio run each async test that takes ``foxapi``, in its strict mode, too."""
     function = getattr(obj, "__func__", obj)
-    if not inspect.iscoroutinefunction(function) or "foxapi" not in inspect.signature(function).parameters:
+    if not inspect.isfunction(function) or not inspect.iscoroutinefunction(function):
         return
-    marks = {mark.name for mark in getattr(function, "pytestmark", [])} | {
-        mark.name for mark in collector.iter_markers()
-    }
-    if not marks & {"asyncio", "anyio"}:
+    if "foxapi" not in inspect.signature(function).parameters:
+        return
+    marked = (*getattr(function, "pytestmark", ()), *collector.iter_markers())
+    if not {mark.name for mark in marked} & {"asyncio", "anyio"}:
         pytest.mark.asyncio(function)
 
 
