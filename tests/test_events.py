@@ -3,6 +3,9 @@
 import asyncio
 import json
 import logging
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -290,6 +293,23 @@ def test_the_environment_turns_the_log_on(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("FOXVIDEO_LOG", "loud")
     with pytest.raises(ValueError, match="FOXVIDEO_LOG must be debug, info"):
         Client("sk-1")
+
+
+@pytest.mark.parametrize("configured", ["", "logging.basicConfig(format='mine: %(message)s');"])
+def test_the_log_goes_to_stderr_once(configured: str) -> None:
+    """In the format of a program that has configured logging, else with time and level."""
+    program = f"import logging; {configured} import foxvideo; [foxvideo.Client('sk-1') for _ in range(2)]"
+    program += "; logging.getLogger('foxvideo').debug('a word')"
+    ran = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", program],
+        env=os.environ | {"FOXVIDEO_LOG": "debug"},
+        stderr=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    told = [line for line in ran.stderr.splitlines() if line.endswith("a word")]
+    assert len(told) == 1
+    assert told[0].startswith("mine: ") if configured else " DEBUG foxvideo: " in told[0]
 
 
 async def test_the_environment_names_the_journal(fox: Emulator, journal: Path, tmp_path: Path) -> None:
