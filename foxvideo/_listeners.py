@@ -5,10 +5,12 @@ where nothing waits for it. It is given what gathers in a moment, so that an eve
 """
 
 import asyncio
+import contextlib
 import functools
 import inspect
 import logging
 import os
+import re
 import threading
 import time
 from collections import deque
@@ -38,7 +40,7 @@ _log = logging.getLogger("foxvideo")
 _MOST_WAITING = 10_000
 _MOMENT = 0.05  # seconds in which events gather; a thread that is woken for each one costs ten times as much
 _CLOSING_SECONDS = 5.0
-_LONGEST_WORD = 64  # characters of a code of the service that is still one
+_WORD = re.compile(r"(?=.*[^\W_])[\w.-]{1,64}")  # what a code of the service looks like
 _OUR_WORDS = (SubmitUncertain, ServiceUnavailable, DownloadError, UploadError, JournalError)
 
 
@@ -76,11 +78,9 @@ class Listeners:
 
     def emit(self, kind: EventKind, *, cause: BaseException | None = None, **told: Any) -> None:  # noqa: ANN401 - the fields of Event
         """Tell an event to all who listen; the log shows where an error of the caller's function came from."""
-        if self.heard(kind):
-            self.told(Event(kind=kind, at=time.time(), **told), cause)
-
-    def told(self, event: Event, cause: BaseException | None = None) -> None:
-        """Pass an event on to all who listen."""
+        if not self.heard(kind):
+            return
+        event = Event(kind=kind, at=time.time(), **told)
         if _log.isEnabledFor(highest(event.kind)) and _log.isEnabledFor(at := level(event)):
             _log.log(at, "%s", line(event), exc_info=cause, extra={"event": event})
         if self.telemetry is not None:
@@ -89,10 +89,9 @@ class Listeners:
             except Exception:  # noqa: BLE001 - no event is worth a task
                 _log.exception("telemetry failed with an event: %s", event.kind)
         if self.hook is not None:
-            try:
+            # The system may give no thread, or there is no loop any more. The event waits, and the work goes on.
+            with contextlib.suppress(RuntimeError):
                 self.hook.put(event)
-            except RuntimeError:  # the system gives no thread, or there is no loop any more; the work goes on
-                self.hook.dropped += 1
 
 
 @attrs.define(eq=False)
@@ -129,8 +128,8 @@ class Calls:
         self._waiting.append(event)
         if self._awaited:
             if self._task is None:
-                awaiting = self._await_all()
-                self._task = asyncio.get_running_loop().create_task(awaiting, name="foxvideo on_event")
+                loop = asyncio.get_running_loop()
+                self._task = loop.create_task(self._await_all(), name="foxvideo on_event")
         elif not self._calling:
             self._begin()
 
@@ -226,9 +225,7 @@ def is_async(function: Callable[..., object]) -> bool:
 def kind_of(error: BaseException) -> str:
     """Name an error by its class, the service's code and the HTTP status: a message may quote a prompt."""
     code, status = getattr(error, "code", None), getattr(error, "http_status", None)
-    word = code if isinstance(code, str) and code.isprintable() and len(code) <= _LONGEST_WORD else None
-    if word is not None and not word.replace("_", "").replace("-", "").replace(".", "").isalnum():
-        word = None
+    word = code if isinstance(code, str) and _WORD.fullmatch(code) else None
     return " ".join(filter(None, (type(error).__name__, word, f"HTTP {status}" if status else None)))
 
 
@@ -236,9 +233,7 @@ def why(error: BaseException) -> str:
     """Say why something failed, in the words of an error where those are foxvideo's own and have no link."""
     match error:
         case FoxError(http_status=None, body=None) if isinstance(error, _OUR_WORDS) and "://" not in error.what:
-            words = error.what
+            return error.what
         case OSError(strerror=str(words)):
-            pass
-        case _:
-            return kind_of(error)
-    return words
+            return words
+    return kind_of(error)

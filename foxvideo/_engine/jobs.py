@@ -24,7 +24,7 @@ from foxvideo._journal.recorder import Recorder
 from foxvideo._listeners import Listeners, kind_of, why
 from foxvideo._transfer.upload import Uploads
 from foxvideo.errors import ClientClosed, FoxError, SubmitUncertain, TaskAbandoned, TaskNotFound, TaskTimeout
-from foxvideo.events import Event, EventKind
+from foxvideo.events import EventKind
 from foxvideo.media import SavedFile
 from foxvideo.schedule.base import Learning
 from foxvideo.state import LINK_SECONDS, Status, TaskState
@@ -75,9 +75,8 @@ class Jobs:
     def tell(self, kind: EventKind, job: Job, **told: Any) -> None:  # noqa: ANN401 - the fields of Event
         """Tell what happened to a job."""
         if self.listeners.heard(kind):
-            cause = told.pop("cause", None)
             named = {"task_id": job.id, "key": job.key, "model": job.model, **told}
-            self.listeners.told(Event(kind=kind, at=time.time(), number=id(job), **named), cause)
+            self.listeners.emit(kind, number=id(job), **named)
 
     def traceparent(self, job: Job) -> str | None:
         """Return the trace of a job for the journal; None where nobody traces."""

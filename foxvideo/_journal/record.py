@@ -39,8 +39,6 @@ UPLOAD_SECONDS = 72 * 3600.0
 """As long as the service keeps an upload."""
 DEFAULT_ACCOUNT = "default"
 """The name of the account where neither the caller nor ``FOXVIDEO_ACCOUNT`` says one."""
-UNHEARD = "handed != status AND status IN ('completed', 'failed', 'cancelled', 'refused', 'uncertain')"
-"""``TaskRecord.unheard``, in SQL."""
 MOST_LESSONS = 1000
 """Of the schedule that are kept."""
 DIED = "submit: the client that sent it died before the reply"
@@ -109,6 +107,10 @@ class RecordStatus(enum.StrEnum):
         """Whether this is an end that is handed over to ``on_end``: an uncertain one is for a person to decide."""
         return self.over or self is RecordStatus.REFUSED or self is RecordStatus.UNCERTAIN
 
+
+_DECIDED = ", ".join(f"'{status}'" for status in RecordStatus if status.decided)
+UNHEARD = f"handed != status AND status IN ({_DECIDED})"
+"""``TaskRecord.unheard``, in SQL."""
 
 MOVES: Mapping[RecordStatus, frozenset[RecordStatus]] = {
     RecordStatus.PLANNED: frozenset({RecordStatus.SENDING, RecordStatus.WITHDRAWN}),

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from foxvideo._journal import trouble
-from foxvideo._journal.record import TaskRecord
+from foxvideo._journal.record import UNHEARD, TaskRecord
 from foxvideo.errors import JournalError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 VERSION = 5
 _OLDEST = (3, 31, 0)  # of 2020
 APPLICATION = 0x464F5856  # "FOXV": this file is no other program's
-SCHEMA = """
+SCHEMA = f"""
 CREATE TABLE journal (
     identity TEXT NOT NULL
 );
@@ -60,8 +60,7 @@ CREATE INDEX tasks_by_id ON tasks (task_id) WHERE task_id IS NOT NULL;
 CREATE INDEX tasks_owned ON tasks (owner) WHERE owner IS NOT NULL;
 CREATE INDEX tasks_running ON tasks (number) WHERE status = 'accepted';
 CREATE INDEX tasks_active ON tasks (account) WHERE status IN ('sending', 'accepted', 'uncertain');
-CREATE INDEX tasks_unheard ON tasks (number)
-    WHERE handed != status AND status IN ('completed', 'failed', 'cancelled', 'refused', 'uncertain');
+CREATE INDEX tasks_unheard ON tasks (number) WHERE {UNHEARD};
 CREATE TABLE limits (
     account TEXT PRIMARY KEY,
     max_active INTEGER,
