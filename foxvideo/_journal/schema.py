@@ -98,7 +98,7 @@ CREATE TABLE durations (
 """
 _LARGEST = 2**63 - 1
 _MOMENT = 0.005  # seconds
-_MOVING = ("status", "owner", "task_id", "adopted", "error", "sent", "accepted", "ended")
+_MOVING = ("status", "owner", "follower", "task_id", "adopted", "error", "sent", "accepted", "ended", "handed")
 
 
 def connect(path: Path, patience: float) -> "sqlite3.Connection":

@@ -83,9 +83,9 @@ def claim(tx: Transaction, claim: Claim) -> Mine | TaskRecord:
         case Right.TAKE:
             again = record.status.nothing_made
             take = move_of(record, RecordStatus.PLANNED, owner=tx.owner, now=tx.now) if again else record
-            tx.write(attrs.evolve(take, owner=tx.owner))
             if claim.hand_over:
-                tx.update({"follower": tx.owner, "handed": claim.handed}, "number = ?", record.number)
+                take = attrs.evolve(take, follower=tx.owner, handed=claim.handed)
+            tx.write(attrs.evolve(take, owner=tx.owner))
             return Mine(record.number, record.token)
     undecided = record.status is RecordStatus.UNCERTAIN
     # The token of an uncertain attempt goes out again: should the service read it, it sees that this is a repeat.
@@ -243,7 +243,7 @@ def adopt(tx: Transaction, key: str, task_id: str, *, origin: str) -> TaskRecord
         raise made_by(other[0], record, task_id)
     if record.status is RecordStatus.UNCERTAIN:
         record = move_of(record, RecordStatus.ACCEPTED, owner=None, now=tx.now, task_id=task_id)
-    tx.update({"follower": None}, "number = ?", record.number)  # whoever works follows it
+    # Without a follower, so that whoever works follows it.
     return tx.write(attrs.evolve(record, follower=None, task_id=task_id, accepted=tx.now, adopted=True))
 
 
