@@ -299,7 +299,7 @@ async def work(client: Client, *, concurrency: int, drain: float, alive: Path | 
 async def _touching(client: Client, file: Path | None) -> AsyncIterator[None]:
     async def touch(alive: Path) -> None:
         while True:
-            lives = client.journal is not None and client.journal.still_mine()
+            lives = client.journal is not None and client.journal.still_mine(client.journal.owner)
             if lives:
                 await in_thread(alive.touch)
             await asyncio.sleep(_ALIVE_SECONDS if lives else _MOMENT)

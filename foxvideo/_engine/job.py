@@ -83,6 +83,7 @@ class Submission:
         risk: Whether one that is uncertain is, too: the caller's decision to risk paying twice.
         check: Whether local files that are certainly no media are refused.
         record: The number of its record, once that is this client's to send; None without.
+        owner: The name of this client in the journal before it last wrote down that the request leaves; None without.
         before: What earlier attempts under the key came to; None as long as the journal was not asked, or another
             client sends the key.
         lost: What became of an earlier attempt whose reply was lost, while it is asked for again; None otherwise.
@@ -105,6 +106,7 @@ class Submission:
     risk: bool = False
     check: bool = True
     record: int | None = None
+    owner: str | None = None
     before: Submitted | None = None
     lost: FoxError | None = None
     state: TaskState | None = None

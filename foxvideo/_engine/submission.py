@@ -260,7 +260,9 @@ class Submissions:
         job.move(Stage.SENDING)
         submission.attempts += 1
         self.jobs.tell(EventKind.SUBMITTED, job, attempt=submission.attempts)
-        answer = await self.transport.submit(body, submission.idempotency_key, self.recorder.still_mine)
+        answer = await self.transport.submit(
+            body, submission.idempotency_key, functools.partial(self.recorder.still_mine, submission.owner)
+        )
         verdict = submit_verdict(
             answer,
             attempt=submission.attempts,
@@ -289,17 +291,8 @@ class Submissions:
             LimitReached: The limits of the account do not let it leave.
         """
         mine: bool | Wait = True
-        if submission.record is None:
-            trace = self.jobs.traceparent(job)
-            written = await self.recorder.begin(submission.idempotency_key, job.model, body, trace)
-            if isinstance(written, Wait):
-                mine = written
-            elif written is not None:
-                job.key, submission.record = written
-                job.mine = True
-            submission.before = "no"  # a key of its own has no earlier attempts
-        elif submission.lost is None:
-            mine = await self.recorder.sending(submission.record)
+        if submission.lost is None:  # else the record is *sending* still
+            mine = await self._write_down(job, submission, body)
         if isinstance(mine, Wait):
             self._put_back(job, submission, mine)
             return False
@@ -316,6 +309,22 @@ class Submissions:
             if submission.record is not None:
                 self.recorder.move(submission.record, RecordStatus.WITHDRAWN)
             return False
+        return True
+
+    async def _write_down(self, job: Job, submission: Submission, body: bytes) -> bool | Wait:
+        # Before, so that it is never the later name of one who was taken for dead in between: held back once too often
+        # costs an attempt, once too seldom costs a video.
+        submission.owner = self.recorder.owner
+        if submission.record is not None:
+            return await self.recorder.sending(submission.record)
+        trace = self.jobs.traceparent(job)
+        written = await self.recorder.begin(submission.idempotency_key, job.model, body, trace)
+        if isinstance(written, Wait):
+            return written
+        if written is not None:
+            job.key, submission.record = written
+            job.mine = True
+        submission.before = "no"  # a key of its own has no earlier attempts
         return True
 
     def _put_back(self, job: Job, submission: Submission, wait: Wait) -> None:

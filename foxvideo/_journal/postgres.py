@@ -113,8 +113,8 @@ class PostgresStore(Verbs[Session]):
         """The database, as an error shows it."""
         return self.database.where
 
-    def still_mine(self) -> bool:
-        return self._here().still_mine()
+    def still_mine(self, owner: str) -> bool:
+        return self._here().still_mine(owner)
 
     def _open(self) -> Session:
         database = self.database

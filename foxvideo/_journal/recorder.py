@@ -51,8 +51,12 @@ class Recorder(Protocol):
     def owner(self) -> str | None:
         """The name under which this client owns records; None without a journal."""
 
-    def still_mine(self) -> bool:
-        """Whether what was written down as *sending* may still leave: asked right before it does."""
+    def still_mine(self, owner: str | None) -> bool:
+        """Whether what was written down as *sending* may still leave: asked right before it does.
+
+        Args:
+            owner: ``owner``, as it was before that was written down.
+        """
 
     def claim(
         self, key: str, model: str, body: bytes, *, retry_failed: bool, risk: bool, traceparent: str | None = None
@@ -144,7 +148,7 @@ class NullRecorder(Recorder):
         """Nobody."""
         return
 
-    def still_mine(self) -> bool:
+    def still_mine(self, owner: str | None) -> bool:  # noqa: ARG002 - there is none
         """Let it leave."""
         return True
 
@@ -237,9 +241,9 @@ class JournalRecorder(Recorder):
         """The name under which this client owns records."""
         return self.store.owner
 
-    def still_mine(self) -> bool:
+    def still_mine(self, owner: str | None) -> bool:
         """Whether what was written down as *sending* may still leave: asked right before it does."""
-        return self.store.still_mine()
+        return owner is not None and self.store.still_mine(owner)
 
     # --- Before a request leaves: what cannot be written down is an error ---
 

@@ -72,9 +72,10 @@ class Session(Worker):
     _asked_at: float | None = attrs.field(default=None, init=False)  # of what is not answered yet
     _connection: "psycopg.Connection[dict[str, Any]] | None" = attrs.field(default=None, init=False)
 
-    def still_mine(self) -> bool:
-        """Whether nobody can have taken this client for dead."""
-        return boot_time() < self._valid_until
+    def still_mine(self, owner: str) -> bool:
+        """Whether nobody can have taken this client for dead since it wrote something down under a name."""
+        valid = boot_time() < self._valid_until  # first: the thread may give it a new name, and a lease for that, now
+        return valid and owner == self.owner
 
     # --- In the thread ---
 

@@ -44,7 +44,7 @@ class SqliteStore(Verbs[Writer]):
         """The path, as an error shows it."""
         return str(self.path)
 
-    def still_mine(self) -> bool:
+    def still_mine(self, owner: str) -> bool:  # noqa: ARG002 - it has one name for life
         return True  # the lock of a process that is stopped stays its own
 
     def _open(self) -> Writer:

@@ -38,10 +38,13 @@ class Store(Protocol):
     def closed(self) -> bool:
         """Whether nothing more is written; what this client owned is free."""
 
-    def still_mine(self) -> bool:
-        """Whether nobody can have taken this client for dead; asked right before a request leaves, and costs nothing.
+    def still_mine(self, owner: str) -> bool:
+        """Whether nobody can have taken a client for dead; asked right before a request leaves, and costs nothing.
 
         A process that was stopped for long finds out here that it must not send what it had written down before.
+
+        Args:
+            owner: The name that this client had before it wrote that down. By now it may live under another.
         """
 
     # --- Submissions ---

@@ -51,7 +51,8 @@ class Notice:
             stdout=2,  # that of this command has paths, or one JSON value
             env=os.environ | dict(told(task, file)),
         )
-        await process.communicate(json.dumps(_as_json(task, file)).encode())
+        # A line, written at once: the command may be ``cat >> ends.jsonl``, and run for several ends side by side.
+        await process.communicate(f"{json.dumps(_as_json(task, file))}\n".encode())
         if process.returncode:
             self.say(f"{name}: the command ended with {process.returncode}")
             raise ChildProcessError(f"the command ended with {process.returncode}")

@@ -13,7 +13,7 @@ from foxvideo.cli.app import app
 from foxvideo.emulator import Emulator
 
 SHOT = GrokTextToVideo(prompt="A kite")
-NOTE = 'echo "$FOXVIDEO_KEY $FOXVIDEO_STATUS ${FOXVIDEO_FILE##*/}" >> ends.txt; cat >> ends.jsonl; echo >> ends.jsonl'
+NOTE = 'echo "$FOXVIDEO_KEY $FOXVIDEO_STATUS ${FOXVIDEO_FILE##*/}" >> ends.txt; cat >> ends.jsonl'
 
 
 @pytest.fixture(autouse=True)
