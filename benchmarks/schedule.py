@@ -15,8 +15,10 @@ sees must ask at least is shown, too. The second ratio is of the whole cost, at 
 second late: queries plus price times lateness. The fixed intervals are what other clients of video services do by
 default; they learn nothing, so 1,000 tasks say all.
 
-At last, 1,000 tasks that begin in one instant: what share of all queries falls into the busiest second, and how late
-ends are noticed, when the first tasks of all tell nothing of each other.
+Then 1,000 tasks that begin in one instant, of which the first tell nothing of each other: what share of all queries
+falls into the busiest second, and for each kind of progress what a cold start takes. That is compared to a fixed
+interval that is as late in the mean, whatever its phase; there are equal tasks of 20 s, too, which the service takes
+for 45 s like all others.
 
 Not measured: a service that answers slowly, 429s, and tasks whose durations change with the hour.
 """
@@ -33,7 +35,7 @@ from typing import Any
 import attrs
 
 from benchmarks import optimum
-from benchmarks.durations import DURATIONS, SHAPES, Durations, Shape, progress
+from benchmarks.durations import DURATIONS, EQUAL, SHAPES, Durations, Shape, progress
 from benchmarks.table import table
 from foxvideo.schedule.adaptive import Learned
 from foxvideo.schedule.base import Asked, Every, Learning, Schedule, learning
@@ -118,10 +120,40 @@ def follow(schedule: Schedule, durations: Durations, shape: Shape, estimate: flo
         yield followed
 
 
-def wave(schedule: Schedule, durations: Durations, estimate: float, *, seed: int) -> tuple[list[Followed], float]:
-    """Follow tasks that begin in one instant; return also the share of the queries in the busiest second."""
+@attrs.frozen
+class Wave:
+    """Tasks that began in one instant.
+
+    Attributes:
+        followed: Each of them.
+        busiest: The share of the queries in the busiest second.
+        seconds: What a task took in the mean.
+    """
+
+    followed: Sequence[Followed]
+    busiest: float
+    seconds: float
+
+    @property
+    def polls(self) -> float:
+        """Queries of a task."""
+        return statistics.fmean(task.polls for task in self.followed)
+
+    @property
+    def late(self) -> float:
+        """Seconds from an end to the query that found it, in the mean."""
+        return statistics.fmean(task.late for task in self.followed)
+
+    @property
+    def ratio(self) -> float:
+        """Queries to those of a fixed interval that is as late in the mean, whatever its phase."""
+        return self.polls / (self.seconds / (2 * self.late) + 0.5)
+
+
+def wave(schedule: Schedule, durations: Durations, shape: Shape, estimate: float, *, seed: int) -> Wave:
+    """Follow tasks that begin in one instant."""
     rng = random.Random(seed)
-    tasks = [Task.begun(schedule, durations.draw(rng), "absent", estimate) for _ in range(_WAVE)]
+    tasks = [Task.begun(schedule, durations.draw(rng), shape, estimate) for _ in range(_WAVE)]
     heap = [(task.due, number) for number, task in enumerate(tasks)]
     heapq.heapify(heap)
     ended, seconds = [], dict[int, int]()
@@ -132,7 +164,8 @@ def wave(schedule: Schedule, durations: Durations, estimate: float, *, seed: int
             heapq.heappush(heap, (tasks[number].due, number))
         else:
             ended.append(followed)
-    return ended, max(seconds.values()) / sum(seconds.values())
+    busiest = max(seconds.values()) / sum(seconds.values())
+    return Wave(ended, busiest, statistics.fmean(task.seconds for task in tasks))
 
 
 def _figures(durations: Durations, followed: Sequence[Followed]) -> dict[str, Any]:
@@ -170,7 +203,20 @@ def run(options: argparse.Namespace) -> Mapping[str, object]:
         return Learned(lateness=options.lateness, random=random.Random(seed))
 
     figures = {name: _distribution(durations, learned, options.runs) for name, durations in DURATIONS.items()}
-    return {"benchmark": "schedule", "lateness_s": options.lateness, "runs": options.runs, "durations": figures}
+    cold = {name: _cold_starts(durations) for name, durations in {"equal, 20 s": EQUAL, **DURATIONS}.items()}
+    told = {"lateness_s": options.lateness, "runs": options.runs}
+    return {"benchmark": "schedule", **told, "durations": figures, "cold": cold}
+
+
+def _cold_starts(durations: Durations) -> dict[str, object]:
+    rows: dict[str, object] = {}
+    for shape in SHAPES:
+        begun = [wave(Learned(random=random.Random(seed)), durations, shape, 45.0, seed=seed) for seed in range(3)]
+        rows[shape] = {
+            figure: round(statistics.fmean(getattr(one, figure) for one in begun), 3)
+            for figure in ("polls", "late", "ratio")
+        }
+    return rows
 
 
 def _distribution(durations: Durations, learned: Callable[[int], Schedule], runs: int) -> dict[str, object]:
@@ -191,8 +237,8 @@ def _distribution(durations: Durations, learned: Callable[[int], Schedule], runs
     waves = {}
     sides: dict[str, Schedule] = {"learned": learned(0), "every 2 s": Every(2.0)}
     for name, schedule in sides.items():
-        followed, busiest = wave(schedule, durations, 45.0, seed=0)
-        waves[name] = {**_figures(durations, followed), "busiest_second": round(busiest, 4)}
+        begun = wave(schedule, durations, "absent", 45.0, seed=0)
+        waves[name] = {**_figures(durations, begun.followed), "busiest_second": round(begun.busiest, 4)}
     best = {str(late): round(optimum.at(durations, late)[0].polls, 2) for late in (0.5, 1.0, 2.0)}
     least = round(optimum.seeing(durations, 1.0), 2)
     return {
@@ -243,4 +289,10 @@ def show(figures: Mapping[str, object]) -> str:
             for what, cell in others.items()
         ]
         parts.append(table(("others", "polls", "late s", "p95 s", "optimum", "cost", "busiest second"), lines))
+    lines = [
+        (name, *(f"{cell['polls']:.1f} {cell['late']:.2f}s {cell['ratio']:.2f}x" for cell in row.values()))
+        for name, row in found["cold"].items()
+    ]
+    what = "Learned(), a cold start of 1,000 tasks: queries a task, seconds late in the mean, and queries to those of a"
+    parts.append(f"{what} fixed interval\nthat is as late\n\n{table(('cold start', *SHAPES), lines)}")
     return "\n\n".join(parts)

@@ -193,12 +193,13 @@ def test_schedules_are_simulated_to_the_end_of_each_task() -> None:
     """With the queries that a fixed interval takes, and the lateness that it brings."""
     endless = schedule.follow(Every(2), DURATIONS["wide"], "linear", 45.0, seed=1)
     followed = [next(endless) for _ in range(300)]
-    wave, busiest = schedule.wave(Every(2), DURATIONS["narrow"], 45.0, seed=1)
+    wave = schedule.wave(Every(2), DURATIONS["narrow"], "absent", 45.0, seed=1)
 
     assert sum(task.polls for task in followed) / 300 == pytest.approx(24.9, abs=2)
     assert all(0 <= task.late <= 2 for task in followed)
-    assert len(wave) == 1000
-    assert 1 / 40 < busiest < 1 / 10
+    assert len(wave.followed) == 1000
+    assert 1 / 40 < wave.busiest < 1 / 10
+    assert wave.ratio == pytest.approx(1, abs=0.05)  # it is a fixed interval
 
 
 @pytest.mark.slow

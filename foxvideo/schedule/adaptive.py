@@ -17,7 +17,7 @@ from cattrs.preconf.json import make_converter
 
 from foxvideo.schedule.base import Asked, Learning
 from foxvideo.schedule.hazard import Ends
-from foxvideo.schedule.progress import Foretold
+from foxvideo.schedule.progress import Foresight, Foretold, Linear
 from foxvideo.state import TaskState
 
 _ESTIMATE = 45.0  # seconds; in every sample of the documentation, whatever the model
@@ -26,6 +26,8 @@ _JITTER = 0.1
 _SCOUTS = 16  # of so many tasks, one is looked at some time before it is due: ends that nobody looks for stay unknown
 _BETTER = 0.8  # the share of the polls that age alone would take, from which on progress is listened to
 _ALL, _BUCKET = 100, 5  # per cent of progress
+_PARKED = 95  # per cent from which on progress often stands still: it foretells nothing until it was seen to
+_CAUTION = 2.0  # times the wait by age alone, after which what no end has tested is looked at
 _TICK = 64  # parts of a second, which a short float holds exactly
 
 # What is remembered of a task that runs: the estimate, the age at which it was seen running last, and of each bucket of
@@ -109,6 +111,7 @@ class Learned(Learning):
     _random: random.Random = attrs.field(factory=random.Random, repr=False, eq=False)
     _ends: dict[Asked, Ends] = attrs.field(factory=dict, init=False, repr=False)
     _foretold: dict[tuple[str, int], Foretold] = attrs.field(factory=dict, init=False, repr=False)
+    _linear: dict[str, Linear] = attrs.field(factory=dict, init=False, repr=False)
 
     @ceiling.validator
     def _check_ceiling(self, _: object, ceiling: float) -> None:
@@ -164,27 +167,50 @@ class Learned(Learning):
         key = model, progress // _BUCKET
         return self._foretold.get(key) or self._foretold.setdefault(key, Foretold())
 
+    def _linear_of(self, model: str) -> Linear:
+        return self._linear.get(model) or self._linear.setdefault(model, Linear())
+
     def _learn_progress(self, record: Record) -> None:
+        middle = sqrt(record.after * record.by)
         for progress, seen in record.sights:
             guess = _extrapolated(progress, seen)
             self._foretold_of(record.model, progress).learn(record.after / guess, record.by / guess)
+        if shares := [middle / _extrapolated(*sight) for sight in record.sights if sight[0] < _PARKED]:
+            self._linear_of(record.model).learn(shares)
 
     def _due(self, asked: Asked, age: float, estimate: float, memo: bytes) -> float:
         """Return the age at which the integral of the rate of asking has grown by one, jittered; or a little later."""
         by_age = self._ends_of(asked).plan
         # In roots of seconds, as the integrals of the plans are once they are stretched from shares to seconds.
         step = 2 * self.lateness * self._random.uniform(1 - _JITTER, 1 + _JITTER) / sqrt(estimate * by_age.costs[0])
-        if len(memo) > _HEAD.size:
-            progress, seen = _SIGHT.unpack_from(memo, len(memo) - _SIGHT.size)
-            guess = _extrapolated(progress, seen)
-            by_progress = self._foretold_of(asked.model, progress).plan
-            if by_progress and guess * by_progress.cost(age / guess) < _BETTER * estimate * by_age.cost(age / estimate):
+        latest = inf
+        if (foreseen := self._foreseen(asked.model, memo)) is not None:
+            guess, by_progress, tested = foreseen
+            if guess * by_progress.cost(age / guess) < _BETTER * estimate * by_age.cost(age / estimate):
+                if not tested:
+                    latest = by_age.due(by_age.spent(age / estimate) + _CAUTION * step / sqrt(estimate)) * estimate
                 spent = by_progress.spent(age / guess) + step / sqrt(guess)
                 if (more := spent - by_progress.rates[-1]) <= 0:
-                    return max(by_progress.due(spent), by_progress.soonest(self.floor / guess)) * guess
+                    return min(latest, max(by_progress.due(spent), by_progress.soonest(self.floor / guess)) * guess)
                 # It lasts longer than progress can explain: the rest goes by age.
                 age, step = max(age, by_progress.knots[-1] * guess), min(step, more * sqrt(guess))
-        return by_age.due(by_age.spent(age / estimate) + step / sqrt(estimate)) * estimate
+        return min(latest, by_age.due(by_age.spent(age / estimate) + step / sqrt(estimate)) * estimate)
+
+    def _foreseen(self, model: str, memo: bytes) -> tuple[float, Foresight, bool] | None:
+        """Return the guess of the end that progress allows, a plan around it, and whether ends have tested that."""
+        if len(memo) <= _HEAD.size:
+            return None
+        progress, seen = _SIGHT.unpack_from(memo, len(memo) - _SIGHT.size)
+        plan = self._foretold_of(model, progress).plan
+        if plan is not None:
+            return _extrapolated(progress, seen), plan, True
+        moving = [sight for sight in _SIGHT.iter_unpack(memo[_HEAD.size :]) if sight[0] < _PARKED]
+        if not moving:
+            return None
+        progress, seen = moving[-1]
+        linear = self._linear_of(model)
+        plan = self._foretold_of(model, progress).plan or linear.plan(progress // _BUCKET * _BUCKET)
+        return _extrapolated(progress, seen), plan, linear.tested
 
 
 def _estimate(state: TaskState | None) -> float:

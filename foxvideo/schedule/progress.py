@@ -2,10 +2,14 @@
 
 What belongs here: the spread around a guess, as a plan of asking. What must not: where the guess comes from
 (``adaptive.py``).
+
+``Foretold`` is learned for each model and stretch of progress. Until a stretch has seen enough ends, ``Linear`` stands
+in for it: what is known of all progress of the model, and before there was any end that progress is as a rule linear.
 """
 
 import math
 from bisect import bisect_left
+from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from statistics import NormalDist
 
@@ -19,6 +23,9 @@ _GRID = [step * _STEP for step in range(-32, 25)]  # spreads from the middle; th
 _ENOUGH = 5  # ends before a guess is trusted
 _MOST = 200.0  # ends that count in full; then all that were count for half
 _LEAST_SPREAD = 0.001
+_LINEAR_SPREAD = 0.05  # of ends around what linear progress foretells, before there was any; one observation
+_TESTED = 50  # ends, after which what all progress of a model has shown is trusted
+_ROUNDED = 0.3  # per cent by which a whole number of them is off, in the root mean square
 _TINY = 1e-9
 
 
@@ -57,6 +64,16 @@ class Foresight(Plan):
             miss: How late, as a share of the guess, an end is noticed that a poll has just missed.
         """
         return self.knots[1 + bisect_left(_LATER, -self.spread / miss, hi=len(_GRID) - 1)]
+
+
+def _foresight(mean: float, spread: float) -> Foresight:
+    """Return the plan for ends that are lognormal: mean and spread of the logarithm of their share of the guess."""
+    knots = [math.exp(mean + spread * z) for z in _GRID]
+    slopes = [root / math.sqrt(spread * knot) for root, knot in zip(_ROOTS, knots, strict=True)]
+    widths = (right - left for left, right in pairwise(knots))
+    rates = accumulate((slope * width for slope, width in zip(slopes, widths, strict=False)), initial=0.0)
+    costs = [spread * math.exp(mean) * cost for cost in _COSTS]
+    return Foresight([0.0, *knots], [0.0, *rates], [costs[0], *costs], [0.0, *slopes], spread * math.exp(mean))
 
 
 @attrs.define
@@ -109,11 +126,46 @@ class Foretold:
         # Few ends tell little of their spread, and of their middle: the next one is spread wider (Student).
         spread = max(math.sqrt(variance * (count + 1) / (count - 3)), _LEAST_SPREAD)
         self._mean, self._spread, self._news = mean, spread, 0.0
-        knots = [math.exp(mean + spread * z) for z in _GRID]
-        slopes = [root / math.sqrt(spread * knot) for root, knot in zip(_ROOTS, knots, strict=True)]
-        widths = (right - left for left, right in pairwise(knots))
-        rates = accumulate((slope * width for slope, width in zip(slopes, widths, strict=False)), initial=0.0)
-        costs = [spread * math.exp(mean) * cost for cost in _COSTS]
-        self._plan = Foresight(
-            [0.0, *knots], [0.0, *rates], [costs[0], *costs], [0.0, *slopes], spread * math.exp(mean)
-        )
+        self._plan = _foresight(mean, spread)
+
+
+@attrs.define
+class Linear:
+    """How far from linear all progress of a model is; before the first end, a little."""
+
+    _count: float = attrs.field(default=1.0, init=False)
+    _sum: float = attrs.field(default=0.0, init=False)
+    _squares: float = attrs.field(default=_LINEAR_SPREAD**2, init=False)
+    _news: float = attrs.field(default=0.0, init=False)
+    _plans: dict[int, Foresight] = attrs.field(factory=dict, init=False)
+
+    @property
+    def tested(self) -> bool:
+        """Whether there were enough ends to trust it: in a wave, the first are those of the quick alone."""
+        return self._count > _TESTED
+
+    def plan(self, least: int) -> Foresight:
+        """Return how often to ask, by moments as shares of the guess.
+
+        Args:
+            least: The least per cent of progress that the guess may be made from: the fewer, the coarser it is.
+        """
+        if (known := self._plans.get(least)) is not None:
+            return known
+        mean = self._sum / self._count
+        variance = max(self._squares / self._count - mean * mean, _LEAST_SPREAD**2)
+        few = (self._count + 1) / max(self._count - 1, 1.0)  # they tell little of their spread
+        plan = self._plans[least] = _foresight(mean, math.sqrt(variance * few + (_ROUNDED / max(least, 1.5)) ** 2))
+        return plan
+
+    def learn(self, shares: Sequence[float]) -> None:
+        """Take note of one end as shares of all the guesses that there were of it, above 0."""
+        logs = [math.log(share) for share in shares]
+        self._count += 1
+        self._news += 1
+        self._sum += sum(logs) / len(logs)
+        self._squares += sum(log * log for log in logs) / len(logs)
+        if self._count > _MOST:
+            self._count, self._sum, self._squares = self._count / 2, self._sum / 2, self._squares / 2
+        if self._news > self._count / 16:
+            self._news, self._plans = 0.0, {}

@@ -10,6 +10,8 @@ import attrs
 import pytest
 from hypothesis import given, strategies as st
 
+from benchmarks.durations import EQUAL, Shape
+from benchmarks.schedule import wave
 from foxvideo import Client, GrokTextToVideo
 from foxvideo.emulator import Emulator
 from foxvideo.emulator.tasks import QUEUED_SHARE
@@ -226,6 +228,28 @@ def test_a_query_waits_for_an_end_that_it_could_just_miss() -> None:
 
     assert 44.5 < due < 45.5
     assert due_at_half(schedule) < due - 0.3
+
+
+@pytest.mark.parametrize(
+    ("shape", "most"), [("linear", 0.25), ("fast-slow", 0.5), ("slow-fast", 0.75), ("stuck", 0.95), ("absent", 0.95)]
+)
+def test_a_thousand_that_begin_at_once_are_seen_through_before_the_first_ends(shape: Shape, most: float) -> None:
+    """They are alike, and take 20 s where the service says 45: linear progress is believed, with caution."""
+    begun = wave(learned(2.0), EQUAL, shape, 45.0, seed=1)
+
+    assert begun.ratio < most
+    assert begun.late < 3.5
+
+
+def test_what_parked_before_the_first_end_is_not_taken_for_nearly_done() -> None:
+    """Progress of 95 and more is what services show that do not know any better."""
+    shown = attrs.evolve(PENDING, status=Status.PROCESSING, progress=97)
+    schedule = learned()
+    told, _ = schedule.step(ASKED, 10.0, shown, schedule.step(ASKED, 0.0, PENDING, b"")[1])
+    schedule = learned()
+    untold, _ = schedule.step(ASKED, 10.0, PENDING, schedule.step(ASKED, 0.0, PENDING, b"")[1])
+
+    assert told == untold
 
 
 def test_progress_that_stands_still_costs_nothing() -> None:
