@@ -171,12 +171,15 @@ class Learned(Learning):
         return self._linear.get(model) or self._linear.setdefault(model, Linear())
 
     def _learn_progress(self, record: Record) -> None:
-        middle = sqrt(record.after * record.by)
+        moving = []
         for progress, seen in record.sights:
             guess = _extrapolated(progress, seen)
-            self._foretold_of(record.model, progress).learn(record.after / guess, record.by / guess)
-        if shares := [middle / _extrapolated(*sight) for sight in record.sights if sight[0] < _PARKED]:
-            self._linear_of(record.model).learn(shares)
+            between = record.after / guess, record.by / guess
+            self._foretold_of(record.model, progress).learn(*between)
+            if progress < _PARKED:
+                moving.append(between)
+        if moving:
+            self._linear_of(record.model).learn(moving)
 
     def _due(self, asked: Asked, age: float, estimate: float, memo: bytes) -> float:
         """Return the age at which the integral of the rate of asking has grown by one, jittered; or a little later."""

@@ -76,6 +76,16 @@ def _foresight(mean: float, spread: float) -> Foresight:
     return Foresight([0.0, *knots], [0.0, *rates], [costs[0], *costs], [0.0, *slopes], spread * math.exp(mean))
 
 
+def _expected(left: float, right: float, mean: float, spread: float) -> tuple[float, float]:
+    """Return mean and variance of a logarithm between two, as the belief in a mean and a spread has it."""
+    low, high = (left - mean) / spread, (right - mean) / spread
+    if (share := _NORMAL.cdf(high) - _NORMAL.cdf(low)) > _TINY:
+        start, stop = _NORMAL.pdf(low) / share, _NORMAL.pdf(high) / share
+        off = start - stop
+        return mean + spread * off, spread**2 * (1 + low * start - high * stop - off * off)
+    return (left + right) / 2, (right - left) ** 2 / 12
+
+
 @attrs.define
 class Foretold:
     """Ends as shares of their guess: a lognormal, as soon as there were some."""
@@ -85,7 +95,7 @@ class Foretold:
     _squares: float = attrs.field(default=0.0, init=False)
     _news: float = attrs.field(default=0.0, init=False)
     _mean: float = attrs.field(default=0.0, init=False)
-    _spread: float = attrs.field(default=0.0, init=False)
+    _spread: float = attrs.field(default=_LINEAR_SPREAD, init=False)
     _plan: Foresight | None = attrs.field(default=None, init=False)
 
     @property
@@ -97,23 +107,13 @@ class Foretold:
     def learn(self, after: float, by: float) -> None:
         """Take note of an end between two shares of what was guessed, above 0; where, the present belief has it."""
         self._heed()
-        middle, variance = self._expected(math.log(after), math.log(by))
+        middle, variance = _expected(math.log(after), math.log(by), self._mean, self._spread)
         self._count += 1
         self._news += 1
         self._sum += middle
         self._squares += middle * middle + variance
         if self._count > _MOST:
             self._count, self._sum, self._squares = self._count / 2, self._sum / 2, self._squares / 2
-
-    def _expected(self, left: float, right: float) -> tuple[float, float]:
-        """Return mean and variance of the logarithm of an end between two."""
-        if self._spread:
-            low, high = (left - self._mean) / self._spread, (right - self._mean) / self._spread
-            if (share := _NORMAL.cdf(high) - _NORMAL.cdf(low)) > _TINY:
-                start, stop = _NORMAL.pdf(low) / share, _NORMAL.pdf(high) / share
-                off = start - stop
-                return self._mean + self._spread * off, self._spread**2 * (1 + low * start - high * stop - off * off)
-        return (left + right) / 2, (right - left) ** 2 / 12
 
     def _heed(self) -> None:
         """Believe the news, once there are enough to matter."""
@@ -152,19 +152,23 @@ class Linear:
         """
         if (known := self._plans.get(least)) is not None:
             return known
-        mean = self._sum / self._count
-        variance = max(self._squares / self._count - mean * mean, _LEAST_SPREAD**2)
-        few = (self._count + 1) / max(self._count - 1, 1.0)  # they tell little of their spread
-        plan = self._plans[least] = _foresight(mean, math.sqrt(variance * few + (_ROUNDED / max(least, 1.5)) ** 2))
+        mean, spread = self._believed()
+        plan = self._plans[least] = _foresight(mean, math.hypot(spread, _ROUNDED / max(least, 1.5)))
         return plan
 
-    def learn(self, shares: Sequence[float]) -> None:
-        """Take note of one end as shares of all the guesses that there were of it, above 0."""
-        logs = [math.log(share) for share in shares]
+    def _believed(self) -> tuple[float, float]:
+        mean = self._sum / self._count
+        variance = max(self._squares / self._count - mean * mean, _LEAST_SPREAD**2)
+        return mean, math.sqrt(variance * (self._count + 1) / max(self._count - 1, 1.0))  # few tell little of it
+
+    def learn(self, ends: Sequence[tuple[float, float]]) -> None:
+        """Take note of one end: between which shares, above 0, of each guess that there was of it."""
+        mean, spread = self._believed()
+        found = [_expected(math.log(after), math.log(by), mean, spread) for after, by in ends]
         self._count += 1
         self._news += 1
-        self._sum += sum(logs) / len(logs)
-        self._squares += sum(log * log for log in logs) / len(logs)
+        self._sum += sum(middle for middle, _ in found) / len(found)
+        self._squares += sum(middle * middle + variance for middle, variance in found) / len(found)
         if self._count > _MOST:
             self._count, self._sum, self._squares = self._count / 2, self._sum / 2, self._squares / 2
         if self._news > self._count / 16:

@@ -472,7 +472,7 @@ def test_ends_that_were_noticed_late_make_a_guess_vague() -> None:
         foretold.learn(0.8, 1.2)
 
     assert foretold.plan is not None
-    assert foretold.plan.knots[1] < 0.7
+    assert foretold.plan.knots[1] < 0.75  # where each was noticed within a per cent, it is 0.98
     assert 1.2 < foretold.plan.knots[-1] < 2.5
 
 
