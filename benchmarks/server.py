@@ -157,7 +157,7 @@ def _reply(task_id: str, **fields: object) -> web.Response:
         "object": "video.generation.task",
         "type": "video",
         "model": _MODEL,
-        "created": int(time.time()),
+        "created": 1790000001,
     }
     return web.Response(text=json.dumps(body | fields), content_type="application/json", headers=_HEADERS)
 

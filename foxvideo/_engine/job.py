@@ -247,6 +247,8 @@ class Job:
     def observe(self, state: TaskState) -> None:
         """Take a state over, and tell those who follow if it is news."""
         before = self.state
+        if state is before:
+            return
         if (
             before is None
             or before.progress != state.progress

@@ -112,7 +112,7 @@ class Polling:
         if job.done():
             return
         now = loop_time()
-        verdict = poll_verdict(answer, task_id, job.failures, now, known=job.known)
+        verdict = poll_verdict(answer, task_id, job.failures, now, known=job.known, before=job.state)
         if isinstance(verdict, PollAgain) and verdict.limited:
             slow_down(self.jobs, Kind.POLL, started, verdict.after or 0.0)
         else:

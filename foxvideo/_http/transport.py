@@ -18,7 +18,7 @@ import logging
 import re
 import time
 import weakref
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
 from http import HTTPStatus
 from types import MappingProxyType
@@ -146,9 +146,9 @@ class Transport:
         """POST one file."""
         return await self._post("/v1/files/upload/stream", form, Exchange(_UPLOAD_REPLY_SECONDS), {})
 
-    async def task(self, task_id: str, *, sync_upstream: bool) -> Answer:
+    def task(self, task_id: str, *, sync_upstream: bool) -> Coroutine[Any, Any, Answer]:
         """GET the state of one task."""
-        return await self.get(f"{self.task_target(task_id)}{'?sync_upstream=true' if sync_upstream else ''}")
+        return self.get(f"{self.task_target(task_id)}{'?sync_upstream=true' if sync_upstream else ''}")
 
     def task_target(self, task_id: str) -> str:
         """Return the path of a task; its id is opaque, and must not lead to another path."""
@@ -159,7 +159,7 @@ class Transport:
         began, url, proxy = time.perf_counter(), self._url(target), None
         try:
             proxy = self._proxy_to(url)
-            if (session := self._own_reads()) is not None:
+            if (session := self._own_reads()) is not None:  # no context manager around it: this is what polls do
                 answer = await self._got(session, url, proxy)
             else:
                 async with self._session(force_close=True) as apart:
@@ -280,8 +280,10 @@ class Transport:
 
         Such a one gets a video that is saved after its client was closed, or in a later event loop.
         """
-        self.bind()
-        if self._closed or self._home is not asyncio.get_running_loop():
+        loop = asyncio.get_running_loop()
+        if self._home is None:
+            self.bind()
+        if self._closed or self._home is not loop:
             return None
         if self._reads is None:
             self._reads = self._session(force_close=False)
@@ -307,7 +309,7 @@ class Transport:
         return yarl.URL(self.base_url + target, encoded=True)
 
     def _proxy_to(self, url: yarl.URL) -> Proxy | None:
-        return of_environment(url) if self.proxy is None and self.trust_env else self.proxy
+        return of_environment(url) if self.trust_env and self.proxy is None else self.proxy
 
     # --- Answers ---
 
@@ -322,7 +324,10 @@ class Transport:
                     break
         except Exception:  # noqa: BLE001 - a decompressor, a connection and a timeout raise different things
             complete = False
-        return self._redacted(response.status, response.headers, bytes(body), complete=complete)
+        told = bytes(body)
+        if not self._redaction.may_be_in(b"\n".join([told, *[value for _, value in response.raw_headers]])):
+            return Reply(response.status, response.headers, told, complete, time.time())  # as nearly all are
+        return self._redacted(response.status, response.headers, told, complete=complete)
 
     def _salvaged(self, answer: Answer, raw: bytes) -> Answer:
         """Return what can be made of all that arrived, where aiohttp or JSON made nothing of it."""
@@ -352,5 +357,7 @@ class Transport:
 
 
 def _log_answer(method: str, target: str, answer: Answer, began: float) -> None:
+    if not _log.isEnabledFor(logging.DEBUG):
+        return
     how = answer.status if isinstance(answer, Reply) else answer.reason
     _log.debug("%s %s: %s in %.0f ms", method, target, how, (time.perf_counter() - began) * 1000)

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from foxvideo._wire.refusal import is_busy, refusal, said
 from foxvideo._wire.reply import Answer, NoReply, Reply
 from foxvideo._wire.salvage import task_id_in
-from foxvideo._wire.structure import documented, is_task_id, mapping, task_state, text
+from foxvideo._wire.structure import STATUSES, documented, is_task_id, mapping, task_state, text
 from foxvideo.errors import (
     BadReply,
     Context,
@@ -34,6 +34,9 @@ _REFUSED = frozenset({400, 401, 402, 403, 404, 405, 407, 411, 413, 414, 415, 422
 _MOVED = frozenset({301, 307, 308})
 _WEB_URL = re.compile(r"https?://[^/?#\s]+", re.IGNORECASE)
 _LONGEST_SHOWN = 200
+_ENDING = ("results", "result_data", "output", "error")  # what a task that simply runs on has none of
+# By its word as it stands in the reply, the one that all states share and what it means.
+_RUNNING = {word: (word, status) for word, status in STATUSES.items() if not status.terminal}
 
 
 # --- Submissions -----------------------------------------------------------------------------------------------------
@@ -126,6 +129,49 @@ def read_task(answer: Answer, task_id: str, *, whole: bool = True) -> TaskState:
         if not ids and documented(status) is Status.FAILED:  # as any gateway may say of a request: {"status": "error"}
             raise _bad(reply, "the reply does not name the task that failed")
     return task_state(found, task_id, reply.body, whole=whole)
+
+
+def read_running(answer: Answer, before: TaskState) -> TaskState | None:
+    """Return what ``read_task`` would, without its care, where a poll tells that a task simply runs on.
+
+    Nearly every poll does: it says what the last one said, and perhaps another status or more progress.
+
+    Args:
+        answer: What came back.
+        before: The state that the task was last seen in, without its reply.
+
+    Returns:
+        The state, the very same where nothing is new; None for whatever is to be looked at with care.
+    """
+    found = answer.json() if isinstance(answer, Reply) and answer.status == HTTPStatus.OK else None
+    if not isinstance(found, dict) or found.get("id") != before.id or any(map(found.get, _ENDING)):
+        return None
+    status, progress = found.get("status"), found.get("progress")
+    running = _RUNNING.get(status) if isinstance(status, str) else None
+    if running is None or type(progress) is not int or not 0 <= progress <= 100:  # noqa: PLR2004 - per cent
+        return None
+    usage, info, seen = found.get("usage") or {}, found.get("task_info") or {}, before.usage
+    if not isinstance(usage, dict) or not isinstance(info, dict):
+        return None
+    # The rest is compared as it came with how it was read before: where these are equal, it would be read alike.
+    told = usage.get("credits_reserved"), info.get("estimated_time"), found.get("created"), found.get("model")
+    reserved, created = seen and seen.credits_reserved, before.created and before.created.timestamp()
+    alike = told == (reserved, before.estimated_time, created, before.model) and bool not in map(type, told)
+    if not alike or (usage.get("user_group") != seen.user_group if seen else bool(usage)) or (seen and not usage):
+        return None
+    same = progress == before.progress and running == (before.status_text, before.status)
+    if same and not before.results and before.problem is None and before.body == b"{}":
+        return before
+    return TaskState(
+        id=before.id,
+        status_text=running[0],
+        status=running[1],
+        progress=progress,
+        usage=seen,
+        estimated_time=before.estimated_time,
+        model=before.model,
+        created=before.created,
+    )
 
 
 def named_tasks(body: object) -> tuple[str, ...]:

@@ -41,20 +41,21 @@ class Redaction:
 
     def text(self, text: str) -> str:
         """Return a text without the key."""
-        return self._everywhere.sub(_HIDDEN, text) if self._may_be_in(text.encode(errors="replace")) else text
+        return self._everywhere.sub(_HIDDEN, text) if self.may_be_in(text.encode(errors="replace")) else text
 
     def body(self, body: bytes) -> bytes:
         """Return the body of a reply, in any encoding that JSON may have, without the key.
 
         The id of a task stays as it is, also where the key is a part of it: it is worth money.
         """
-        if not self._may_be_in(body):
+        if not self.may_be_in(body):
             return body
         if (encoding := json.detect_encoding(body)).startswith(("utf-16", "utf-32")):
             body = body.decode(encoding, "replace").encode(errors="replace")
         return self._beside_ids.sub(self._hidden, body.decode("latin-1")).encode("latin-1")
 
-    def _may_be_in(self, text: bytes) -> bool:
+    def may_be_in(self, text: bytes) -> bool:
+        """Whether the key may stand in a text; where not, it certainly does not."""
         return self._key in text or _ESCAPE.search(text) is not None
 
     def _hidden(self, found: re.Match[str]) -> str:

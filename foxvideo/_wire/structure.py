@@ -17,7 +17,7 @@ _MOST_INTEGER = 2**63 - 1  # what SQL, and most languages, can hold
 
 # The four words of the current page and `cancelled` of an older one. The rest is what the gateway said before:
 # https://docs.aihubmax.com
-_STATUSES: Mapping[str, Status] = {status.value: status for status in Status if status is not Status.UNKNOWN} | {
+STATUSES: Mapping[str, Status] = {status.value: status for status in Status if status is not Status.UNKNOWN} | {
     "canceled": Status.CANCELLED,
     "queued": Status.PENDING,
     "pendding": Status.PENDING,
@@ -64,7 +64,7 @@ def is_task_id(value: object) -> TypeGuard[str]:
 
 def documented(value: object) -> Status | None:
     """Read a status; None for a word that the service is not known to use, or for no word."""
-    return _STATUSES.get(value.strip().lower()) if isinstance(value, str) else None
+    return STATUSES.get(value.strip().lower()) if isinstance(value, str) else None
 
 
 def task_state(reply: Mapping[str, object], task_id: str, body: bytes, *, whole: bool = True) -> TaskState:

@@ -16,7 +16,7 @@ from typing import Literal, TypeVar
 import attrs
 import backoff
 
-from foxvideo._wire.decode import read_submit, read_task, read_upload
+from foxvideo._wire.decode import read_running, read_submit, read_task, read_upload
 from foxvideo._wire.refusal import is_busy
 from foxvideo._wire.reply import Answer, NoReply
 from foxvideo.errors import (
@@ -244,7 +244,14 @@ class PollAgain:
 
 
 def poll_verdict(
-    answer: Answer, task_id: str, failures: Failures, now: float, *, known: bool, jitter: Jitter = backoff.full_jitter
+    answer: Answer,
+    task_id: str,
+    failures: Failures,
+    now: float,
+    *,
+    known: bool,
+    before: TaskState | None = None,
+    jitter: Jitter = backoff.full_jitter,
 ) -> PollAgain | TaskState | FoxError:
     """Decide what the answer to a poll means.
 
@@ -254,11 +261,14 @@ def poll_verdict(
         failures: What the last verdict handed back; ``NO_FAILURES`` at first.
         now: Seconds of a clock that never steps.
         known: Whether the task exists for sure: it was accepted here, seen before, or is in the journal.
+        before: The state that it was last seen in, which only makes this quicker; None for none.
         jitter: Spreads the delays.
 
     Returns:
         Leave to poll again, or the terminal state, or the error that ends the wait (not the task).
     """
+    if before is not None and before.id == task_id and (running := read_running(answer, before)) is not None:
+        return PollAgain(NO_FAILURES, running)
     try:
         state = read_task(answer, task_id, whole=False)
     except FoxError as error:
