@@ -95,12 +95,21 @@ def test_it_sees_every_poll_of_a_task_that_runs_on(left_out: tuple[str, ...]) ->
         reply(RUNNING | {"status": "completed"}),
         reply(RUNNING | {"id": "task-other"}),
         reply(RUNNING | {"error": {"code": "generation_failed"}}),
+        reply(RUNNING | {"model": "veo"}),
+        reply(RUNNING | {"created": 1790000002}),
+        reply(RUNNING | {"usage": {"credits_reserved": 25, "user_group": "default"}}),
+        reply(RUNNING | {"usage": {"credits_reserved": 12.5, "user_group": "vip"}}),
+        reply(RUNNING | {"usage": None}),
+        reply(RUNNING | {"task_info": {"estimated_time": 60}}),
+        reply(RUNNING | {"progress": 101}),
+        reply(RUNNING | {"progress": "41 %"}),
+        reply(RUNNING | {"status": "Processing"}),
         reply(b"[]"),
         reply(b"{"),
     ],
 )
 def test_all_else_is_left_to_the_careful_look(answer: Answer) -> None:
-    """An end, a failure, another task, no JSON."""
+    """An end, a failure, another task, no JSON, and whatever else it says than before."""
     seen = careful(reply(RUNNING))
     assert seen is not None
     assert read_running(answer, seen) is None
