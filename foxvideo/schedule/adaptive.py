@@ -186,34 +186,32 @@ class Learned(Learning):
         by_age = self._ends_of(asked).plan
         # In roots of seconds, as the integrals of the plans are once they are stretched from shares to seconds.
         step = 2 * self.lateness * self._random.uniform(1 - _JITTER, 1 + _JITTER) / sqrt(estimate * by_age.costs[0])
+        so_far, ahead = by_age.at(age / estimate)
         latest = inf
         if (foreseen := self._foreseen(asked.model, memo)) is not None:
             guess, by_progress, tested = foreseen
-            if guess * by_progress.cost(age / guess) < _BETTER * estimate * by_age.cost(age / estimate):
+            spent, less = by_progress.at(age / guess)
+            if guess * less < _BETTER * estimate * ahead:
                 if not tested:
-                    latest = by_age.due(by_age.spent(age / estimate) + _CAUTION * step / sqrt(estimate)) * estimate
-                spent = by_progress.spent(age / guess) + step / sqrt(guess)
+                    latest = by_age.due(so_far + _CAUTION * step / sqrt(estimate)) * estimate
+                spent += step / sqrt(guess)
                 if (more := spent - by_progress.rates[-1]) <= 0:
                     return min(latest, max(by_progress.due(spent), by_progress.soonest(self.floor / guess)) * guess)
                 # It lasts longer than progress can explain: the rest goes by age.
                 age, step = max(age, by_progress.knots[-1] * guess), min(step, more * sqrt(guess))
-        return min(latest, by_age.due(by_age.spent(age / estimate) + step / sqrt(estimate)) * estimate)
+                so_far, _ = by_age.at(age / estimate)
+        return min(latest, by_age.due(so_far + step / sqrt(estimate)) * estimate)
 
     def _foreseen(self, model: str, memo: bytes) -> tuple[float, Foresight, bool] | None:
         """Return the guess of the end that progress allows, a plan around it, and whether ends have tested that."""
-        if len(memo) <= _HEAD.size:
-            return None
-        progress, seen = _SIGHT.unpack_from(memo, len(memo) - _SIGHT.size)
-        plan = self._foretold_of(model, progress).plan
-        if plan is not None:
-            return _extrapolated(progress, seen), plan, True
-        moving = [sight for sight in _SIGHT.iter_unpack(memo[_HEAD.size :]) if sight[0] < _PARKED]
-        if not moving:
-            return None
-        progress, seen = moving[-1]
-        linear = self._linear_of(model)
-        plan = self._foretold_of(model, progress).plan or linear.plan(progress // _BUCKET * _BUCKET)
-        return _extrapolated(progress, seen), plan, linear.tested
+        for place in range(len(memo) - _SIGHT.size, _HEAD.size - 1, -_SIGHT.size):
+            progress, seen = _SIGHT.unpack_from(memo, place)
+            if (known := self._foretold_of(model, progress).plan) is not None:
+                return _extrapolated(progress, seen), known, True
+            if progress < _PARKED:
+                linear = self._linear_of(model)
+                return _extrapolated(progress, seen), linear.plan(progress // _BUCKET * _BUCKET), linear.tested
+        return None
 
 
 def _estimate(state: TaskState | None) -> float:

@@ -37,19 +37,15 @@ class Plan:
     costs: Sequence[float]
     slopes: Sequence[float]
 
-    def spent(self, now: float) -> float:
-        """Return the integral of ``sqrt(hazard)`` up to a moment."""
+    def at(self, now: float) -> tuple[float, float]:
+        """Return the integral of ``sqrt(hazard)`` up to a moment, and what is ahead then, as ``costs`` has it."""
         at = bisect_right(self.knots, now) - 1
-        return self.rates[at] + (now - self.knots[at]) * self.slopes[at]
+        return self.rates[at] + (now - self.knots[at]) * self.slopes[at], self.costs[at]
 
     def due(self, spent: float) -> float:
         """Return the moment at which that integral has grown to ``spent``."""
         at = bisect_right(self.rates, spent) - 1
         return self.knots[at] + (spent - self.rates[at]) / self.slopes[at]
-
-    def cost(self, now: float) -> float:
-        """Return the cost that is ahead of one who has lasted until now, as ``costs`` has it."""
-        return self.costs[bisect_right(self.knots, now) - 1]
 
 
 # Bins of equal ratio, since what matters of an end is by how many per cent it misses. Moments are shares of a guess:
