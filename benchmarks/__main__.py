@@ -9,7 +9,19 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Protocol, cast
 
-NAMES = ("fanout", "farm", "imports", "journal", "overhead", "peers", "pending", "profile", "schedule", "transfer")
+NAMES = (
+    "connections",
+    "fanout",
+    "farm",
+    "imports",
+    "journal",
+    "overhead",
+    "peers",
+    "pending",
+    "profile",
+    "schedule",
+    "transfer",
+)
 
 
 class Benchmark(Protocol):

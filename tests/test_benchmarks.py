@@ -4,6 +4,7 @@ import argparse
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from benchmarks import (
+    connections,
     fanout,
     farm,
     files,
@@ -240,6 +242,22 @@ def test_profile_explains_a_query_step_by_step() -> None:
     assert figures["total_us"] == pytest.approx(sum(figures["steps_us"].values()) + figures["rest_us"], abs=0.2)
     assert len(figures["steps_us"]) >= 4
     assert "the rest" in profile.show(figures)
+
+
+@pytest.mark.slow
+@pytest.mark.real_clock
+@pytest.mark.skipif(shutil.which("nginx") is None, reason="nginx is not installed")
+def test_connections_that_are_kept_lose_submissions_that_new_ones_do_not() -> None:
+    """With an nginx that reloads."""
+    figures = figures_of("connections", "--count", "2000", "--pairs", "1")
+    lost = figures["lost"]
+
+    assert len(lost) == 12
+    assert all(sum(row.values()) >= 2000 for row in lost.values())
+    assert lost["nginx, reloads, 20 ms, new"]["uncertain"] == 0
+    assert lost["nginx, reloads, 20 ms, kept"]["uncertain"] > 0
+    assert figures["ratios"]["id_ms"] < 0.7
+    assert "kept : new" in connections.show(figures)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("xai_sdk") is not None, reason="the peers are installed here")
