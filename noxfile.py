@@ -63,6 +63,13 @@ def pythons(session: nox.Session) -> None:
 
 
 @nox.session(python=NEWEST, default=False, tags=["all"])
+def uvloop(session: nox.Session) -> None:
+    """Run the tests that need no virtual clock on uvloop, whose clock nothing can move."""
+    session.install(EXTRAS, *_group("test"), *_group("uvloop"))
+    session.run("pytest", "--numprocesses=auto", "-m", "real_clock and not slow", env={"FOXVIDEO_TEST_UVLOOP": "1"})
+
+
+@nox.session(python=NEWEST, default=False, tags=["all"])
 def crash(session: nox.Session) -> None:
     """Kill a client some two thousand times, and watch with strace what is on the disk when; takes minutes."""
     _needs(session, strace="strace")

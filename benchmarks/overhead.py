@@ -72,6 +72,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--events", action="store_true", help="also with a hook that hears all events")
     parser.add_argument("--otel", action="store_true", help="also with the SDK of OpenTelemetry")
+    parser.add_argument("--uvloop", action="store_true", help="all sides on uvloop, which has to be installed")
     parser.add_argument("--max-requests", type=int, default=32, help="requests in flight (default: %(default)s)")
 
 
@@ -95,7 +96,7 @@ def run(options: argparse.Namespace) -> Mapping[str, object]:
         )
         for _ in range(options.pairs):
             for side, done in runs.items():
-                done.append(fresh(measure, side, plan, port))
+                done.append(fresh(measure, side, plan, port, uvloop=options.uvloop))
                 compare(side, done[-1].ledger, expected(side, options.jobs, options.polls))
     ratios = {
         side: [ours.usage.cpu / theirs.usage.cpu for ours, theirs in zip(runs["foxvideo"], runs[side], strict=True)]
@@ -105,6 +106,7 @@ def run(options: argparse.Namespace) -> Mapping[str, object]:
         "benchmark": "overhead",
         "python": platform.python_version(),
         "aiohttp": version("aiohttp"),
+        "loop": "uvloop" if options.uvloop else "asyncio",
         "jobs": options.jobs,
         "polls": options.polls,
         "interval_s": options.interval,
@@ -114,22 +116,22 @@ def run(options: argparse.Namespace) -> Mapping[str, object]:
     }
 
 
-def measure(side: Side, plan: Plan, port: int) -> Run:
+def measure(side: Side, plan: Plan, port: int, *, uvloop: bool = False) -> Run:
     """Run one side in this process, warm-up first."""
     warm_up = attrs.evolve(plan, jobs=_WARM_UP_JOBS, interval=_WARM_UP_INTERVAL)
     if side in WATCHED:
         from benchmarks import fox  # noqa: PLC0415 - the other side's memory would count it
 
-        use(fox.run(warm_up, watched=WATCHED[side]))
+        use(fox.run(warm_up, watched=WATCHED[side]), uvloop=uvloop)
         server.ledger(port, clear=True)
-        usage = use(fox.run(plan, watched=WATCHED[side]))
+        usage = use(fox.run(plan, watched=WATCHED[side]), uvloop=uvloop)
     else:
         from benchmarks import bare  # noqa: PLC0415 - as above
 
         force_close = side == "bare, submits close"
-        use(bare.run(warm_up, force_close=force_close))
+        use(bare.run(warm_up, force_close=force_close), uvloop=uvloop)
         server.ledger(port, clear=True)
-        usage = use(bare.run(plan, force_close=force_close))
+        usage = use(bare.run(plan, force_close=force_close), uvloop=uvloop)
     return Run(usage, server.ledger(port))
 
 
@@ -186,5 +188,5 @@ def show(figures: Mapping[str, object]) -> str:
     return (
         f"{found['jobs']} jobs of 1 submit and {found['polls']} polls every {found['interval_s']:g} s, "
         f"at most {found['max_requests']} in flight; medians of {found['pairs']}; "
-        f"Python {found['python']}, aiohttp {found['aiohttp']}\n\n{table(head, rows)}"
+        f"Python {found['python']}, aiohttp {found['aiohttp']}, {found['loop']}\n\n{table(head, rows)}"
     )

@@ -2,7 +2,9 @@
 
 import asyncio
 import base64
+import importlib
 import logging
+import os
 import sys
 import uuid
 from collections.abc import AsyncIterator, Callable, Generator, Mapping
@@ -32,10 +34,16 @@ def pytest_asyncio_loop_factories(
     from foxvideo.testing.clock import VirtualClockLoop  # noqa: PLC0415 - pytest is to import the plugin first
 
     if item.get_closest_marker("real_clock"):
-        return {"real": asyncio.new_event_loop}
+        return {"real": _REAL_LOOP}
     return {"virtual": VirtualClockLoop}
 
 
+# What runs on the real clock may run on uvloop; the virtual clock is one of asyncio's own loops.
+_REAL_LOOP = (
+    importlib.import_module("uvloop").new_event_loop
+    if os.environ.get("FOXVIDEO_TEST_UVLOOP")
+    else asyncio.new_event_loop
+)
 KEY = "sk-emulator"
 # The key as it stands, and as base64 has it at each of the three places where it can begin.
 SECRETS = (KEY, *(base64.b64encode(b" " * shift + KEY.encode()).decode()[4:-4] for shift in range(3)))
