@@ -106,7 +106,7 @@ def bare(session: nox.Session) -> None:
 @nox.session(python=NEWEST, default=False, tags=["all"])
 def endurance(session: nox.Session) -> None:
     """Bring a gigabyte down through cuts and kills, and 200 MB up, in little memory; and try each benchmark once."""
-    session.install(EXTRAS, *_group("test"))
+    session.install(EXTRAS, *_group("test"), *_group("report"))
     session.run("pytest", "-m", "slow", "--timeout=900", *session.posargs, env={"PYTHONSAFEPATH": "1"})
 
 

@@ -19,6 +19,7 @@ NAMES = (
     "peers",
     "pending",
     "profile",
+    "report",
     "schedule",
     "transfer",
 )

@@ -4,6 +4,7 @@ import argparse
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from benchmarks import (
     peers,
     pending,
     profile,
+    report,
     schedule,
     transfer,
 )
@@ -258,6 +260,24 @@ def test_connections_that_are_kept_lose_submissions_that_new_ones_do_not() -> No
     assert lost["nginx, reloads, 20 ms, kept"]["uncertain"] > 0
     assert figures["ratios"]["id_ms"] < 0.7
     assert "kept : new" in connections.show(figures)
+
+
+@pytest.mark.slow
+@pytest.mark.real_clock
+@pytest.mark.skipif(importlib.util.find_spec("matplotlib") is None, reason="matplotlib is not installed")
+def test_the_report_is_one_page_that_asks_no_host(tmp_path: Path) -> None:
+    """With four plots, and each table or why it is not there."""
+    words = ["--quick", "--tables", "imports", "farm", "--out", str(tmp_path / "page.html"), "--plots", str(tmp_path)]
+    figures = figures_of("report", *words)
+    page = (tmp_path / "page.html").read_text()
+
+    assert page.count("<svg") == 4
+    assert "foxvideo vs." in page
+    assert "Not measured here: it needs options: python -m benchmarks farm --help" in page
+    assert not re.search(r"(src|href)=\"https?:|url\(http|@import", page)
+    assert sorted(path.stem for path in tmp_path.glob("*.svg")) == ["cold-start", "growth", "lateness", "split"]
+    assert figures["missing"] == {"farm": "it needs options: python -m benchmarks farm --help"}
+    assert "without farm" in report.show(figures)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("xai_sdk") is not None, reason="the peers are installed here")
