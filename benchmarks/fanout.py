@@ -8,7 +8,8 @@ ratios within the rounds.
   0`` shows what is left where it answers at once. The loop keeps its connections alive; foxvideo opens one for each
   submit.
 - *Growth*: few jobs at once against many, through ``client.generate`` with the default schedule: CPU of a job, and
-  lateness, the seconds from the end of a task to the query that finds it.
+  lateness, the seconds from the end of a task to the query that finds it. A server that cannot keep up would be all
+  that is seen of 100,000, so there may be several, each with a client of its own in the one process.
 - *Equal lateness*: the default schedule, which has learned nothing before, against a bare loop that asks at twice the
   interval by which foxvideo was late in the mean, so that it is late by as much.
 
@@ -19,13 +20,16 @@ benchmark. Not measured: TLS, and queries whose answers take their time.
 """
 
 import argparse
+import asyncio
+import contextlib
 import functools
 import platform
 import statistics
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from importlib.metadata import version
 from operator import attrgetter
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import attrs
 
@@ -65,6 +69,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jobs", type=int, default=1000, help="submits, and jobs of equal lateness")
     parser.add_argument("--few", type=int, default=100, help="jobs at once (default: %(default)s)")
     parser.add_argument("--many", type=int, default=5000, help="jobs at once (default: %(default)s)")
+    parser.add_argument("--servers", type=int, default=1, help="for few and many (default: %(default)s)")
+    parser.add_argument("--max-requests", type=int, default=32, help="in flight, in all (default: %(default)s)")
     parser.add_argument("--scale", type=float, default=1.0, help="of all seconds (default: %(default)s)")
     parser.add_argument(
         "--answer",
@@ -81,17 +87,23 @@ def run(options: argparse.Namespace) -> Mapping[str, object]:
     runs: dict[str, list[Run]] = {
         name: [] for name in ("submits", "bare submits", "few", "many", "default schedule", "bare")
     }
-    with server.running(lasting=server.Lasting("wide", options.scale, options.answer)) as port:
+    lasting = server.Lasting("wide", options.scale, options.answer)
+    with contextlib.ExitStack() as stack:
+        ports = [stack.enter_context(server.running(lasting=lasting)) for _ in range(options.servers)]
 
-        def go(side: Side, doing: Doing, jobs: int, interval: float = _NEVER) -> Run:
-            plan = Plan(base_url=f"http://127.0.0.1:{port}", jobs=jobs, interval=interval, max_requests=32)
-            return fresh(measure, port, plan, options.scale, side, doing)
+        def go(side: Side, doing: Doing, jobs: int, interval: float = _NEVER, *, at: Sequence[int] = ports[:1]) -> Run:
+            most = options.max_requests // len(at)
+            plans = [
+                Plan(base_url=f"http://127.0.0.1:{port}", jobs=jobs // len(at), interval=interval, max_requests=most)
+                for port in at
+            ]
+            return fresh(measure, plans, options.scale, side, doing)
 
         for _ in range(options.rounds):
             runs["submits"].append(go("foxvideo", "submits", options.jobs))
             runs["bare submits"].append(go("bare", "submits", options.jobs))
-            runs["few"].append(go("foxvideo", "videos", options.few))
-            runs["many"].append(go("foxvideo", "videos", options.many))
+            runs["few"].append(go("foxvideo", "videos", options.few, at=ports))
+            runs["many"].append(go("foxvideo", "videos", options.many, at=ports))
             runs["default schedule"].append(go("foxvideo", "videos", options.jobs))
             late = runs["default schedule"][-1].ledger.late_s
             runs["bare"].append(go("bare", "videos", options.jobs, interval=2 * late))
@@ -115,13 +127,30 @@ def run(options: argparse.Namespace) -> Mapping[str, object]:
     }
 
 
-def measure(port: int, plan: Plan, scale: float, side: Side, doing: Doing) -> Run:
-    """Run one side in this process, warm-up first."""
-    work = _work(side, doing, scale)
-    use(_work(side, "submits", scale)(attrs.evolve(plan, jobs=_WARM_UP_JOBS)))
-    server.ledger(port, clear=True)
-    usage = use(work(plan))
-    return Run(plan.jobs, usage, server.ledger(port))
+def measure(plans: Sequence[Plan], scale: float, side: Side, doing: Doing) -> Run:
+    """Run one side in this process, all plans at once, warm-up first."""
+    work, ports = _work(side, doing, scale), [urlsplit(plan.base_url).port or 0 for plan in plans]
+
+    async def all_of(doing_it: Callable[[Plan], Coroutine[Any, Any, None]], each: Sequence[Plan]) -> None:
+        await asyncio.gather(*map(doing_it, each))
+
+    use(all_of(_work(side, "submits", scale), [attrs.evolve(plan, jobs=_WARM_UP_JOBS) for plan in plans]))
+    for port in ports:
+        server.ledger(port, clear=True)
+    usage = use(all_of(work, plans))
+    return Run(sum(plan.jobs for plan in plans), usage, _together([server.ledger(port) for port in ports]))
+
+
+def _together(ledgers: Sequence[server.Ledger]) -> server.Ledger:
+    """Return what several servers saw of equal shares: lateness in the mean, and of the worst."""
+    return server.Ledger(
+        submits=sum(ledger.submits for ledger in ledgers),
+        polls=sum(ledger.polls for ledger in ledgers),
+        closing=sum(ledger.closing for ledger in ledgers),
+        most_open=sum(ledger.most_open for ledger in ledgers),
+        late_s=statistics.fmean(ledger.late_s for ledger in ledgers),
+        late_p95_s=max(ledger.late_p95_s for ledger in ledgers),
+    )
 
 
 def _work(side: Side, doing: Doing, scale: float) -> Callable[[Plan], Coroutine[Any, Any, None]]:

@@ -141,7 +141,7 @@ def _growth(*, quick: bool) -> Plot:
         for jobs in sizes:
             for name, side in sides:
                 plan = Plan(base_url=f"http://127.0.0.1:{port}", jobs=jobs, interval=5 * scale, max_requests=32)
-                found = fresh(fanout.measure, port, plan, scale, side, "videos")
+                found = fresh(fanout.measure, [plan], scale, side, "videos")
                 cpu[name].append((jobs, found.cpu_ms))
                 memory[name].append((jobs, found.usage.grown / 1e6))
     says = "CPU of a job, and memory of all of them, by how many are begun at once; tasks take some 45 s."
