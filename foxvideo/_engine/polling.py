@@ -10,7 +10,7 @@ import weakref
 
 import attrs
 
-from foxvideo._aio import loop_time
+from foxvideo._aio import begun, loop_time
 from foxvideo._engine.dispatcher import Dispatcher, Kind
 from foxvideo._engine.ends import broken
 from foxvideo._engine.job import Job
@@ -96,7 +96,7 @@ class Polling:
 
     def run(self, job: Job, *, hinted: bool = False) -> "asyncio.Task[None]":
         """Start a poll whose turn has come; of one beside the schedule only good news counts."""
-        poll = asyncio.create_task(self._poll(job, hinted=hinted))
+        poll = begun(self._poll(job, hinted=hinted))
         poll.add_done_callback(functools.partial(self._ran, job))
         return poll
 

@@ -95,9 +95,9 @@ class Learned(Learning):
     """Ask where an end is likely, as the tasks so far have shown.
 
     Learns, for each model and asked duration, when tasks end, and for each model what its progress is worth; before
-    there was any, tasks are assumed to end around the service's estimate. See ``hazard.py`` for the rule. One task in
-    sixteen, and each as long as nothing is known, is looked at once before that, so that ends where none is expected
-    come to be known.
+    there was any, tasks are assumed to end around the service's estimate, and progress below 95 to be linear, with
+    caution. See ``hazard.py`` for the rule. One task in sixteen, and each as long as nothing is known, is looked at
+    once before that, so that ends where none is expected come to be known.
 
     Attributes:
         lateness: Seconds that may pass, in the mean, between the end of a task and the poll that finds it; 2.

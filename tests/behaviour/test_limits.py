@@ -104,7 +104,7 @@ async def test_submissions_of_all_clients_are_as_far_apart_as_the_rate_says(clie
         await task.wait_accepted()
     sent = sorted(when for (when,) in sql(path, "SELECT sent FROM tasks"))
     assert min(two - one for one, two in itertools.pairwise(sent)) > 0.04
-    assert sent[-1] - sent[0] < 5
+    assert sent[-1] - sent[0] < 20  # 0.7 where nothing else runs
 
 
 async def test_a_429_to_one_client_slows_all(clients: list[Client], fox: Emulator, path: Place) -> None:
