@@ -65,6 +65,7 @@ DURATIONS: Mapping[str, Durations] = {
 
 # Nobody has such a service, but many tasks alike that begin at once come near to it.
 EQUAL = Durations((Lane(1.0, 20.0, 1e-6),))
+BY_NAME: Mapping[str, Durations] = {**DURATIONS, "equal": EQUAL}
 
 
 def progress(shape: Shape, age: float, seconds: float) -> float | None:

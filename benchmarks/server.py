@@ -22,7 +22,7 @@ from multiprocessing.connection import Connection
 import attrs
 from aiohttp import web
 
-from benchmarks.durations import DURATIONS, progress
+from benchmarks.durations import BY_NAME, progress
 from benchmarks.process import ledger_of, serving, terminated
 
 _MODEL = "grok-imagine-image-to-video"
@@ -116,7 +116,7 @@ class _Service:
         info: dict[str, object] = {"can_cancel": True, "estimated_time": 45}
         if self.lasting:
             await asyncio.sleep(self.lasting.submit_seconds)
-            seconds = DURATIONS[self.lasting.durations].draw(self._rng) * self.lasting.scale
+            seconds = BY_NAME[self.lasting.durations].draw(self._rng) * self.lasting.scale
             self._spans[task_id] = time.monotonic(), time.monotonic() + seconds
             info["estimated_time"] = 45 * self.lasting.scale
         return _reply(task_id, status="pending", progress=0, task_info=info)

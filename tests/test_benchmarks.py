@@ -231,7 +231,7 @@ def test_fanout_compares_submits_growth_and_equal_lateness() -> None:
     assert all(row["polls_per_job"] == 0 for row in (runs["submits"], runs["bare submits"]))
     assert all(runs[name]["polls_per_job"] >= 1 and runs[name]["late_s"] > 0 for name in ("few", "many", "bare"))
     assert all(0 < row["most_open"] <= 64 for row in runs.values())
-    assert len(figures["ratios"]) == 5
+    assert len(figures["ratios"]) == 6
     assert "most connections" in fanout.show(figures)
 
 
