@@ -25,9 +25,10 @@ _SHORTEST, _LONGEST = 1.0, 36_000.0  # seconds; what is beyond is no estimate
 _JITTER = 0.1
 _SCOUTS = 16  # of so many tasks, one is looked at some time before it is due: ends that nobody looks for stay unknown
 _BETTER = 0.8  # the share of the polls that age alone would take, from which on progress is listened to
-_ALL, _BUCKET = 100, 5  # per cent of progress
+_ALL, _HALF, _BUCKET = 100, 50, 5  # per cent of progress
 _PARKED = 95  # per cent from which on progress often stands still: it foretells nothing until it was seen to
 _CAUTION = 2.0  # times the wait by age alone, after which what no end has tested is looked at
+_SOONER = 0.5  # of the wait by age alone, for the first look at a task whose progress will tell when it ends
 _TICK = 64  # parts of a second, which a short float holds exactly
 
 # What is remembered of a task that runs: the estimate, the age at which it was seen running last, and of each bucket of
@@ -200,7 +201,14 @@ class Learned(Learning):
                 # It lasts longer than progress can explain: the rest goes by age.
                 age, step = max(age, by_progress.knots[-1] * guess), min(step, more * sqrt(guess))
                 so_far, _ = by_age.at(age / estimate)
+        elif age < self.floor and self._tells_much(asked.model, ahead):
+            step *= _SOONER
         return min(latest, by_age.due(so_far + step / sqrt(estimate)) * estimate)
+
+    def _tells_much(self, model: str, ahead: float) -> bool:
+        """Whether the progress of a model is known to tell more than the cost that is ahead by age alone."""
+        linear = self._linear.get(model)
+        return linear is not None and linear.tested and linear.plan(_HALF).costs[0] < _BETTER * ahead
 
     def _foreseen(self, model: str, memo: bytes) -> tuple[float, Foresight, bool] | None:
         """Return the guess of the end that progress allows, a plan around it, and whether ends have tested that."""
