@@ -22,7 +22,8 @@ _STEP = 1 / 8
 _GRID = [step * _STEP for step in range(-32, 25)]  # spreads from the middle; three above it, the guess was wrong
 _ENOUGH = 5  # ends before a guess is trusted
 _MOST = 200.0  # ends that count in full; then all that were count for half
-_LEAST_SPREAD = 0.001
+_LEAST_SPREAD, _MOST_SPREAD = 0.001, 5.0
+_FARTHEST = 20.0  # of a mean from 0: what lies beyond is no share of any guess
 _LINEAR_SPREAD = 0.05  # of ends around what linear progress foretells, before there was any; one observation
 _TESTED = 50  # ends, after which what all progress of a model has shown is trusted
 _ROUNDED = 0.3  # per cent by which a whole number of them is off, in the root mean square
@@ -68,6 +69,7 @@ class Foresight(Plan):
 
 def _foresight(mean: float, spread: float) -> Foresight:
     """Return the plan for ends that are lognormal: mean and spread of the logarithm of their share of the guess."""
+    mean, spread = min(max(mean, -_FARTHEST), _FARTHEST), min(spread, _MOST_SPREAD)
     knots = [math.exp(mean + spread * z) for z in _GRID]
     slopes = [root / math.sqrt(spread * knot) for root, knot in zip(_ROOTS, knots, strict=True)]
     widths = (right - left for left, right in pairwise(knots))

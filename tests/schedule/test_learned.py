@@ -1,5 +1,6 @@
 """What is learned from tasks that ended, and what asking by it costs: no clock, no service."""
 
+import json
 import math
 import random
 from collections.abc import Callable
@@ -313,6 +314,19 @@ def test_a_memo_is_small() -> None:
 
 
 # --- What survives ---
+
+
+@pytest.mark.parametrize("by", [45.0, 1e9, 1e300])
+@pytest.mark.parametrize("seen", [0.02, 22.5])
+def test_an_end_that_lies_anywhere_leaves_a_schedule_that_can_be_followed(seen: float, by: float) -> None:
+    """From the first such end to the twentieth."""
+    schedule = learned()
+    halfway = attrs.evolve(PENDING, progress=50)
+    for _ in range(20):
+        schedule.learn(json.dumps([ASKED.model, ASKED.duration, 45.0, by / 2, by, [[50, seen]]]))
+        _, memo = schedule.step(ASKED, 0.0, PENDING, b"")
+        due, _ = schedule.step(ASKED, 22.5, halfway, memo)
+        assert 23.5 <= due <= 82.5
 
 
 def test_what_was_learned_survives_as_texts() -> None:
