@@ -26,11 +26,15 @@ DEADLINE = 20.0
 
 
 @pytest.fixture(autouse=True)
-def ctrl_c_counts() -> Iterator[None]:
-    """Let children hear Ctrl-C although a shell may have started these tests in the background, deaf to it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+def signals_count() -> Iterator[None]:
+    """Let children hear signals although a shell or nohup may have started these tests, deaf to some."""
+    heard: dict[signal.Signals, Any] = {signal.SIGINT: signal.default_int_handler}
+    if hasattr(signal, "SIGHUP"):
+        heard[signal.SIGHUP] = signal.SIG_DFL
+    before = {number: signal.signal(number, handler) for number, handler in heard.items()}
     yield
-    signal.signal(signal.SIGINT, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @contextlib.contextmanager
