@@ -47,7 +47,7 @@ def figures_of(*arguments: str) -> dict[str, Any]:
         name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")
     }  # it would be measured
     done = subprocess.run(  # noqa: S603 - our own
-        command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60, env=env
+        command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300, env=env
     )
     assert done.returncode == 0, done.stderr
     figures: dict[str, Any] = json.loads(done.stdout)
