@@ -178,8 +178,9 @@ def folder_of_all() -> Iterator[Path]:
 class _Way(asyncio.Protocol):
     """Carries what arrives to the other side, some seconds later."""
 
-    def __init__(self, seconds: float, other: "_Way | None" = None) -> None:
-        self._seconds, self.other = seconds, other
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self.other: _Way | None = None
         self.transport: asyncio.Transport | None = None
         self._waiting: list[bytes] = []
 

@@ -188,7 +188,7 @@ class Dispatcher(Generic[W]):
                 queue.popleft()
             if not queue or (kind is Kind.SUBMIT and self._full()):
                 continue
-            if self._paces[kind].not_before and self._must_wait(kind):
+            if self._must_wait(kind):
                 continue
             self._polls = self._polls + 1 if kind is Kind.POLL else 0
             return kind, queue.popleft()
@@ -197,7 +197,7 @@ class Dispatcher(Generic[W]):
     def _must_wait(self, kind: Kind) -> bool:
         """Whether the pace lets no request of a kind leave now; if so, wake up when it does."""
         not_before = self._paces[kind].not_before
-        if not_before > loop_time():
+        if not_before and not_before > loop_time():
             self._wake_at(kind, not_before)
             return True
         return False

@@ -280,10 +280,8 @@ class Transport:
 
         Such a one gets a video that is saved after its client was closed, or in a later event loop.
         """
-        loop = asyncio.get_running_loop()
-        if self._home is None:
-            self.bind()
-        if self._closed or self._home is not loop:
+        self.bind()
+        if self._closed or self._home is not asyncio.get_running_loop():
             return None
         if self._reads is None:
             self._reads = self._session(force_close=False)
@@ -309,7 +307,7 @@ class Transport:
         return yarl.URL(self.base_url + target, encoded=True)
 
     def _proxy_to(self, url: yarl.URL) -> Proxy | None:
-        return of_environment(url) if self.trust_env and self.proxy is None else self.proxy
+        return of_environment(url) if self.proxy is None and self.trust_env else self.proxy
 
     # --- Answers ---
 
@@ -324,10 +322,7 @@ class Transport:
                     break
         except Exception:  # noqa: BLE001 - a decompressor, a connection and a timeout raise different things
             complete = False
-        told = bytes(body)
-        if not self._redaction.may_be_in(b"\n".join([told, *[value for _, value in response.raw_headers]])):
-            return Reply(response.status, response.headers, told, complete, time.time())  # as nearly all are
-        return self._redacted(response.status, response.headers, told, complete=complete)
+        return self._redacted(response.status, response.headers, bytes(body), complete=complete)
 
     def _salvaged(self, answer: Answer, raw: bytes) -> Answer:
         """Return what can be made of all that arrived, where aiohttp or JSON made nothing of it."""
@@ -340,9 +335,11 @@ class Transport:
     def _redacted(self, status: int, headers: Mapping[str, str], body: bytes, *, complete: bool) -> Reply:
         """Return a reply without the key: a server that echoes it must not bring it into an error."""
         values = "\n".join(headers.values())
-        if (shown := self._redaction.text(values)) != values:
-            headers = CIMultiDict(zip(headers, shown.split("\n"), strict=True))
-        return Reply(status, headers, self._redaction.body(body), complete, time.time())
+        if self._redaction.may_be_in(b"\n".join((body, values.encode(errors="replace")))):  # in nearly none
+            body, shown = self._redaction.body(body), self._redaction.text(values)
+            if shown != values:
+                headers = CIMultiDict(zip(headers, shown.split("\n"), strict=True))
+        return Reply(status, headers, body, complete, time.time())
 
     def _reason(self, error: Exception, proxy: Proxy | None) -> str:
         """Say in words what happened: foreign ones, so that whatever is secret in them goes."""
@@ -357,7 +354,5 @@ class Transport:
 
 
 def _log_answer(method: str, target: str, answer: Answer, began: float) -> None:
-    if not _log.isEnabledFor(logging.DEBUG):
-        return
     how = answer.status if isinstance(answer, Reply) else answer.reason
     _log.debug("%s %s: %s in %.0f ms", method, target, how, (time.perf_counter() - began) * 1000)

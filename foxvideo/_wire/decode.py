@@ -154,10 +154,21 @@ def read_running(answer: Answer, before: TaskState) -> TaskState | None:
     if not isinstance(usage, dict) or not isinstance(info, dict):
         return None
     # The rest is compared as it came with how it was read before: where these are equal, it would be read alike.
-    told = usage.get("credits_reserved"), info.get("estimated_time"), found.get("created"), found.get("model")
-    reserved, created = seen and seen.credits_reserved, before.created and before.created.timestamp()
-    alike = told == (reserved, before.estimated_time, created, before.model) and bool not in map(type, told)
-    if not alike or (usage.get("user_group") != seen.user_group if seen else bool(usage)) or (seen and not usage):
+    known = (
+        seen and seen.credits_reserved,
+        seen and seen.user_group,
+        before.estimated_time,
+        before.created and before.created.timestamp(),
+        before.model,
+    )
+    told = (
+        usage.get("credits_reserved"),
+        usage.get("user_group"),
+        info.get("estimated_time"),
+        found.get("created"),
+        found.get("model"),
+    )
+    if told != known or bool in map(type, told) or bool(usage) is (seen is None):  # True is equal to 1, and no number
         return None
     same = progress == before.progress and running == (before.status_text, before.status)
     if same and not before.results and before.problem is None and before.body == b"{}":

@@ -89,12 +89,34 @@ def _expected(left: float, right: float, mean: float, spread: float) -> tuple[fl
 
 
 @attrs.define
+class _Logarithms:
+    """How many there were, and the sums of them and of their squares; what is old fades."""
+
+    count: float = 0.0
+    total: float = 0.0
+    squares: float = 0.0
+
+    @property
+    def mean(self) -> float:
+        return self.total / self.count
+
+    @property
+    def variance(self) -> float:
+        return max(self.squares / self.count - self.mean * self.mean, 0.0)
+
+    def add(self, logarithm: float, square: float) -> None:
+        self.count += 1
+        self.total += logarithm
+        self.squares += square
+        if self.count > _MOST:
+            self.count, self.total, self.squares = self.count / 2, self.total / 2, self.squares / 2
+
+
+@attrs.define
 class Foretold:
     """Ends as shares of their guess: a lognormal, as soon as there were some."""
 
-    _count: float = attrs.field(default=0.0, init=False)
-    _sum: float = attrs.field(default=0.0, init=False)
-    _squares: float = attrs.field(default=0.0, init=False)
+    _seen: _Logarithms = attrs.field(factory=_Logarithms, init=False)
     _news: float = attrs.field(default=0.0, init=False)
     _mean: float = attrs.field(default=0.0, init=False)
     _spread: float = attrs.field(default=_LINEAR_SPREAD, init=False)
@@ -110,21 +132,16 @@ class Foretold:
         """Take note of an end between two shares of what was guessed, above 0; where, the present belief has it."""
         self._heed()
         middle, variance = _expected(math.log(after), math.log(by), self._mean, self._spread)
-        self._count += 1
         self._news += 1
-        self._sum += middle
-        self._squares += middle * middle + variance
-        if self._count > _MOST:
-            self._count, self._sum, self._squares = self._count / 2, self._sum / 2, self._squares / 2
+        self._seen.add(middle, middle * middle + variance)
 
     def _heed(self) -> None:
         """Believe the news, once there are enough to matter."""
-        if self._count >= _ENOUGH and self._news > self._count / 16:
+        if self._seen.count >= _ENOUGH and self._news > self._seen.count / 16:
             self._renew()
 
     def _renew(self) -> None:
-        count, mean = self._count, self._sum / self._count
-        variance = max(self._squares / count - mean * mean, 0.0)
+        count, mean, variance = self._seen.count, self._seen.mean, self._seen.variance
         # Few ends tell little of their spread, and of their middle: the next one is spread wider (Student).
         spread = max(math.sqrt(variance * (count + 1) / (count - 3)), _LEAST_SPREAD)
         self._mean, self._spread, self._news = mean, spread, 0.0
@@ -135,16 +152,14 @@ class Foretold:
 class Linear:
     """How far from linear all progress of a model is; before the first end, a little."""
 
-    _count: float = attrs.field(default=1.0, init=False)
-    _sum: float = attrs.field(default=0.0, init=False)
-    _squares: float = attrs.field(default=_LINEAR_SPREAD**2, init=False)
+    _seen: _Logarithms = attrs.field(factory=lambda: _Logarithms(1.0, 0.0, _LINEAR_SPREAD**2), init=False)
     _news: float = attrs.field(default=0.0, init=False)
     _plans: dict[int, Foresight] = attrs.field(factory=dict, init=False)
 
     @property
     def tested(self) -> bool:
         """Whether there were enough ends to trust it: in a wave, the first are those of the quick alone."""
-        return self._count > _TESTED
+        return self._seen.count > _TESTED
 
     def plan(self, least: int) -> Foresight:
         """Return how often to ask, by moments as shares of the guess.
@@ -159,19 +174,15 @@ class Linear:
         return plan
 
     def _believed(self) -> tuple[float, float]:
-        mean = self._sum / self._count
-        variance = max(self._squares / self._count - mean * mean, _LEAST_SPREAD**2)
-        return mean, math.sqrt(variance * (self._count + 1) / max(self._count - 1, 1.0))  # few tell little of it
+        count, variance = self._seen.count, max(self._seen.variance, _LEAST_SPREAD**2)
+        return self._seen.mean, math.sqrt(variance * (count + 1) / max(count - 1, 1.0))  # few tell little of it
 
     def learn(self, ends: Sequence[tuple[float, float]]) -> None:
         """Take note of one end: between which shares, above 0, of each guess that there was of it."""
         mean, spread = self._believed()
         found = [_expected(math.log(after), math.log(by), mean, spread) for after, by in ends]
-        self._count += 1
+        middle = sum(middle for middle, _ in found) / len(found)
         self._news += 1
-        self._sum += sum(middle for middle, _ in found) / len(found)
-        self._squares += sum(middle * middle + variance for middle, variance in found) / len(found)
-        if self._count > _MOST:
-            self._count, self._sum, self._squares = self._count / 2, self._sum / 2, self._squares / 2
-        if self._news > self._count / 16:
+        self._seen.add(middle, sum(middle * middle + variance for middle, variance in found) / len(found))
+        if self._news > self._seen.count / 16:
             self._news, self._plans = 0.0, {}

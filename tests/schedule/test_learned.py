@@ -455,7 +455,7 @@ def test_an_end_at_an_exact_moment_is_no_trouble() -> None:
 
 @given(st.floats(0, 1e4), st.floats(1e-3, 100))
 def test_a_plan_goes_forward(now: float, step: float) -> None:
-    """``due`` undoes ``spent``, and what costs is above 0."""
+    """``due`` undoes ``at``, and what costs is above 0."""
     ends = Ends()
     ends.learn(0.9, 1.0)
     due = ends.plan.due(ends.plan.at(now)[0] + step)
@@ -499,7 +499,7 @@ def test_ends_that_were_noticed_late_make_a_guess_vague() -> None:
         foretold.learn(0.8, 1.2)
 
     assert foretold.plan is not None
-    assert foretold.plan.knots[1] < 0.75  # where each was noticed within a per cent, it is 0.98
+    assert foretold.plan.knots[1] < 0.75  # where each was noticed within a per cent, it is 0.96
     assert 1.2 < foretold.plan.knots[-1] < 2.5
 
 
