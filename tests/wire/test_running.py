@@ -113,3 +113,11 @@ def test_all_else_is_left_to_the_careful_look(answer: Answer) -> None:
     seen = careful(reply(RUNNING))
     assert seen is not None
     assert read_running(answer, seen) is None
+
+
+@pytest.mark.parametrize(("before", "after"), [({"more": 1}, None), (None, {"more": 1}), ({"more": 1}, {})])
+def test_a_usage_that_tells_nothing_is_not_the_same_as_none(before: object, after: object) -> None:
+    """The careful look makes a value of the one and none of the other."""
+    seen = careful(reply(RUNNING | {"usage": before}))
+    assert seen is not None
+    assert read_running(reply(RUNNING | {"usage": after}), seen) is None
