@@ -121,3 +121,11 @@ def test_a_usage_that_tells_nothing_is_not_the_same_as_none(before: object, afte
     seen = careful(reply(RUNNING | {"usage": before}))
     assert seen is not None
     assert read_running(reply(RUNNING | {"usage": after}), seen) is None
+
+
+def test_true_is_not_the_number_one() -> None:
+    """Though Python finds them equal."""
+    seen = careful(reply(RUNNING | {"usage": {"credits_reserved": 1}}))
+    assert seen is not None
+    assert read_running(reply(RUNNING | {"usage": {"credits_reserved": True}}), seen) is None
+    assert read_running(reply(RUNNING | {"usage": {"credits_reserved": 1}}), seen) is seen
