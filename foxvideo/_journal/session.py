@@ -118,8 +118,8 @@ class Session(Worker):
         end, again, pause = time.monotonic() + self.patience, False, 0.0
         while True:
             try:
-                self._asked_at = time.monotonic()
                 connection = self._ready()
+                self._asked_at = time.monotonic()
                 try:
                     with connection.pipeline():
                         self.commits += 1
@@ -157,10 +157,14 @@ class Session(Worker):
     # --- The connection, and the lease ---
 
     def _ready(self) -> "psycopg.Connection[dict[str, Any]]":
-        connection = self._connection
-        if connection is None:
-            connection = self._connection = self._connected()
+        if not self._kept_alive:  # before anything is asked that may never be answered
+            threading.Thread(
+                target=_keep_alive, args=(weakref.ref(self), self._closing, self._gone), daemon=True
+            ).start()
+            self._kept_alive = True
+        connection = self._connection or self._connected()
         if boot_time() >= self._renew_at:
+            self._asked_at = time.monotonic()
             self._beat(connection)
         return connection
 
@@ -170,7 +174,8 @@ class Session(Worker):
 
         with contextlib.ExitStack() as undo:
             connection = psycopg.connect(**self.options, autocommit=True, row_factory=dict_row)
-            undo.callback(connection.close)
+            undo.callback(self._drop)
+            self._asked_at, self._connection = time.monotonic(), connection  # from now on its silence is noticed
             found = connection.execute(
                 "SELECT version, pg_is_in_recovery() AS standby FROM foxvideo.journal"
             ).fetchone()
@@ -186,17 +191,12 @@ class Session(Worker):
     def _beat(self, connection: "psycopg.Connection[dict[str, Any]]") -> None:
         """Renew the lease; a client that was taken for dead meanwhile becomes a new owner."""
         asked_at = boot_time()  # before, so that the lease is never believed to be longer than it is
-        if not self._kept_alive:
-            threading.Thread(
-                target=_keep_alive, args=(weakref.ref(self), self._closing, self._gone), daemon=True
-            ).start()
-            self._kept_alive = True
         if not self._names or not connection.execute(*self._filled((lease.BEAT, {}), again=False)).fetchall():
             if self._names:
                 self.owner = owners.new_name()
+            self._names.append(self.owner)  # first: where the answer is lost it may be known, and is heard of next time
             here = f"{socket.gethostname()}, process {os.getpid()}"
             connection.execute(*self._filled((lease.JOIN, {"place": here}), again=False))
-            self._names.append(self.owner)
         self._valid_until = asked_at + self.lease * _MARGIN
         self._renew_at = asked_at + self.lease / _BEATS
 
@@ -206,9 +206,13 @@ class Session(Worker):
             self._thread.submit(self._renew)
 
     def cut_silent(self) -> None:
-        """Close a connection that has not answered for ``patience`` seconds: a network can lose packets silently."""
+        """Close a connection that has not answered for ``patience`` seconds: a network can lose packets silently.
+
+        Nor for a beat: who looks only that often cannot tell a silence from a moment.
+        """
         asked_at, connection = self._asked_at, self._connection
-        if connection is None or asked_at is None or time.monotonic() - asked_at < self.patience:
+        longest = max(self.patience, self.lease / _BEATS)
+        if connection is None or asked_at is None or time.monotonic() - asked_at < longest:
             return
         with contextlib.suppress(Exception), socket.socket(fileno=os.dup(connection.fileno())) as line:
             line.shutdown(socket.SHUT_RDWR)  # whoever waits for an answer hears that there will be none
@@ -220,6 +224,8 @@ class Session(Worker):
             self._ready()
         except Exception:  # noqa: BLE001 - whoever wants something next will hear of it
             self._drop()
+        finally:
+            self._asked_at = None
 
     def _let_go(self) -> None:
         if self._connection is not None and self._names:

@@ -13,11 +13,11 @@ import psycopg
 import pytest
 from databases import execute, old
 from forking import forked
-from journals import CLAIM, bring, claiming, newest
+from journals import CLAIM, bring, claimed, claiming, newest
 from lines import Line
 
 from foxvideo import Client, Every, GrokTextToVideo, JournalError, Limits, RecordStatus, SubmitUncertain, Video
-from foxvideo._journal import Mine, PostgresStore, session
+from foxvideo._journal import Mine, PostgresStore, lease, session
 from foxvideo._journal.inspection import findings, inspect
 from foxvideo._journal.postgres import Database, init
 from foxvideo._journal.record import DIED
@@ -306,6 +306,33 @@ async def test_a_verb_whose_reply_was_lost_finds_its_own_first_try(
             assert came_to.number == records[-1].number
 
 
+@pytest.mark.parametrize("former", [False, True], ids=["its first name", "another one"])
+async def test_a_client_that_did_not_hear_that_it_was_let_in_is_in(
+    former: bool, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has the name that it gave, and no other one: what it then claims is its own."""
+    real = psycopg.Connection.execute
+
+    def lose(self: "psycopg.Connection[Any]", query: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        found = real(self, query, *args, **kwargs)
+        if query == lease.JOIN:
+            monkeypatch.setattr(psycopg.Connection, "execute", real)
+            raise psycopg.OperationalError("the connection is lost")
+        return found
+
+    async with PostgresStore(database, patience=1.0) as store:
+        if former:
+            await store.records()
+            execute(database, "DELETE FROM owners")
+            _session(store)._renew_at = 0.0
+        monkeypatch.setattr(psycopg.Connection, "execute", lose)
+        await claimed(store)
+        assert execute(database, "SELECT id FROM owners") == [(store.owner,)]
+        assert await store.sending(1)
+        assert (await newest(store)).owner == store.owner
+        assert store.owner in _session(store)._names
+
+
 @pytest.mark.parametrize("verb", ["claim", "take", "again", "risk", "begin", "sending"])
 async def test_a_first_try_is_found_though_its_client_was_taken_for_dead_since(
     verb: str, database: str, losing: Callable[..., None]
@@ -400,6 +427,47 @@ async def test_a_database_that_falls_silent_is_one_that_is_away(line: Line) -> N
         line.silent = True
         async with asyncio.timeout(10):
             await store.close()
+
+
+@contextlib.contextmanager
+def held(database: str, table: str) -> Iterator[psycopg.Connection[Any]]:
+    """Have whoever asks a table wait, until what is yielded commits: a database that is busy, or hangs."""
+    with psycopg.connect(database) as admin:
+        admin.execute(f"LOCK TABLE foxvideo.{table} IN ACCESS EXCLUSIVE MODE".encode())
+        yield admin
+
+
+@pytest.mark.real_clock
+@pytest.mark.parametrize("table", ["journal", "owners"])
+async def test_a_database_that_hangs_while_connecting_is_one_that_is_away(table: str, database: str) -> None:
+    """Whether it is asked what it is, or is told who comes."""
+    async with PostgresStore(f"{database}?lease=1", patience=0.3) as store:
+        with held(database, table), pytest.raises(JournalError):
+            async with asyncio.timeout(10):
+                await store.claim(CLAIM)
+        assert isinstance(await store.claim(CLAIM), Mine)
+
+
+@pytest.mark.real_clock
+async def test_a_database_that_hangs_while_the_lease_is_renewed_is_one_that_is_away(database: str) -> None:
+    """Whoever asks next waits for that, since there is one connection."""
+    async with PostgresStore(f"{database}?lease=1", patience=0.3) as store:
+        await store.claim(CLAIM)
+        with held(database, "owners"):
+            while _session(store)._asked_at is None:  # noqa: ASYNC110 - a thread sets it
+                await asyncio.sleep(0.01)
+            with pytest.raises(JournalError):
+                async with asyncio.timeout(10):
+                    await store.look("shot-1")
+
+
+@pytest.mark.real_clock
+async def test_a_database_that_takes_its_time_to_connect_is_asked_all_the_same(database: str) -> None:
+    """That time is not taken for silence, and patience is for what is away."""
+    async with PostgresStore(database, patience=0.05) as store:
+        with held(database, "journal") as admin:
+            asyncio.get_running_loop().call_later(0.3, admin.commit)
+            assert await store.look("shot-1") is None
 
 
 async def test_what_counts_is_on_the_disk_whatever_the_role_is_set_to(database: str) -> None:
