@@ -249,16 +249,14 @@ def test_profile_explains_a_query_step_by_step() -> None:
 @pytest.mark.slow
 @pytest.mark.real_clock
 @pytest.mark.skipif(shutil.which("nginx") is None, reason="nginx is not installed")
-def test_connections_that_are_kept_lose_submissions_that_new_ones_do_not() -> None:
-    """With an nginx that reloads."""
-    figures = figures_of("connections", "--count", "2000", "--pairs", "1")
+def test_connections_accounts_for_each_submission() -> None:
+    """By server, way and kind of connection; how many are lost is for who measures."""
+    figures = figures_of("connections", "--count", "200", "--pairs", "1")
     lost = figures["lost"]
 
     assert len(lost) == 12
-    assert all(sum(row.values()) >= 2000 for row in lost.values())
-    assert lost["nginx, reloads, 20 ms, new"]["uncertain"] == 0
-    assert lost["nginx, reloads, 20 ms, kept"]["uncertain"] > 0
-    assert figures["ratios"]["id_ms"] < 0.7
+    assert all(sum(row.values()) == 200 for row in lost.values())
+    assert min(*figures["tls"]["new"].values(), *figures["tls"]["kept"].values(), *figures["ratios"].values()) > 0
     assert "kept : new" in connections.show(figures)
 
 
