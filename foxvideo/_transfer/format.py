@@ -5,6 +5,7 @@ and where it tells no length, only the structure of the file shows that its end 
 """
 
 import codecs
+import functools
 import mimetypes
 import re
 from collections.abc import Callable
@@ -56,11 +57,16 @@ _REFUSALS = re.compile(
     rb"error|denied|forbidden|found|expired|unauthori|invalid|null|none|undefined|many|limit|unavailable|gateway|bad",
     re.IGNORECASE,
 )
-_TYPES = mimetypes.MimeTypes()  # the built-in types alone, so that every machine says the same
 _TS_PACKET = 188
 _MPEG_SYNC = 0xE0
 _SHORTEST_BOX, _LONGEST_HEADER = 8, 16
 _MOST_BOXES = 100_000  # more would only be looked at for nothing
+
+
+@functools.cache
+def types() -> mimetypes.MimeTypes:
+    """Return what Python knows of suffixes and media types, and no machine adds to: each names a video the same."""
+    return mimetypes.MimeTypes()
 
 
 def no_media(head: bytes, kind: str) -> str | None:
@@ -94,7 +100,7 @@ def no_upload(head: bytes, suffix: str) -> str | None:
     what = no_media(head, "image/")
     if what != _TEXT:
         return what
-    named = (_TYPES.guess_type(f"x{suffix}")[0] or "image/").startswith(_KINDS)
+    named = (types().guess_type(f"x{suffix}")[0] or "image/").startswith(_KINDS)
     # Three words on one line are no picture either, but they say too little to be called something else.
     unclear = named and _FEW_WORDS.fullmatch(head) is not None and not _REFUSALS.search(head)
     return None if unclear else what

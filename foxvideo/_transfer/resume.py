@@ -5,7 +5,6 @@ Out of scope: sockets and files (``download.py``, ``part.py``), and what bytes a
 """
 
 import enum
-import mimetypes
 import re
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -14,7 +13,7 @@ from urllib.parse import urljoin
 import attrs
 from attrs.validators import ge, matches_re, optional
 
-from foxvideo._transfer.format import no_media
+from foxvideo._transfer.format import no_media, types
 from foxvideo._wire.reply import retry_after
 from foxvideo.errors import DownloadError, ResultExpired
 
@@ -26,8 +25,6 @@ _PAGE = re.compile(r"text/.*|application/(json|xml|xhtml\+xml|problem\+json)")
 _PLAIN = {"", "identity", "aws-chunked"}  # codings that change no byte
 _TAG = r'(W/)?"[!#-~]{0,200}"'
 _DATE = r"[ -~]{1,100}"
-# Built-in types alone: what the system adds would name the same video differently from machine to machine.
-_TYPES = mimetypes.MimeTypes()
 _SUFFIXES = {"video/quicktime": ".mov", "video/x-matroska": ".mkv", "image/jpeg": ".jpg", "audio/mp4": ".m4a"}
 
 ENOUGH = 1 << 16
@@ -132,7 +129,7 @@ class Facts:
     def suffix(self) -> str:
         """The suffix for a file of this type; that of a video where the type says nothing."""
         media = self.kind.startswith(("video/", "audio/", "image/"))
-        known = _SUFFIXES.get(self.kind) or (_TYPES.guess_extension(self.kind, strict=False) if media else None)
+        known = _SUFFIXES.get(self.kind) or (types().guess_extension(self.kind, strict=False) if media else None)
         return known or ".mp4"
 
     def agrees(self, headers: Mapping[str, str]) -> bool:
