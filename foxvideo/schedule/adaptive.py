@@ -172,15 +172,15 @@ class Learned(Learning):
         return self._linear.get(model) or self._linear.setdefault(model, Linear())
 
     def _learn_progress(self, record: Record) -> None:
-        moving = []
+        linear, moving = self._linear_of(record.model), []
         for progress, seen in record.sights:
             guess = _extrapolated(progress, seen)
             between = record.after / guess, record.by / guess
-            self._foretold_of(record.model, progress).learn(*between)
+            self._foretold_of(record.model, progress).learn(*between, linear.believed())
             if progress < _PARKED:
                 moving.append(between)
         if moving:
-            self._linear_of(record.model).learn(moving)
+            linear.learn(moving)
 
     def _due(self, asked: Asked, age: float, estimate: float, memo: bytes) -> float:
         """Return the age at which the integral of the rate of asking has grown by one, jittered; or a little later."""

@@ -24,10 +24,14 @@ _ENOUGH = 5  # ends before a guess is trusted
 _MOST = 200.0  # ends that count in full; then all that were count for half
 _LEAST_SPREAD, _MOST_SPREAD = 0.001, 5.0
 _FARTHEST = 20.0  # of a mean from 0: what lies beyond is no share of any guess
-_LINEAR_SPREAD = 0.05  # of ends around what linear progress foretells, before there was any; one observation
 _TESTED = 50  # ends, after which what all progress of a model has shown is trusted
 _ROUNDED = 0.3  # per cent by which a whole number of them is off, in the root mean square
 _TINY = 1e-9
+
+Belief = tuple[float, float]
+"""Mean and spread of a logarithm."""
+
+_LINEAR: Belief = (0.0, 0.05)  # of what linear progress foretells, before there was any end; one observation
 
 
 def _standard() -> tuple[list[float], list[float]]:
@@ -118,8 +122,7 @@ class Foretold:
 
     _seen: _Logarithms = attrs.field(factory=_Logarithms, init=False)
     _news: float = attrs.field(default=0.0, init=False)
-    _mean: float = attrs.field(default=0.0, init=False)
-    _spread: float = attrs.field(default=_LINEAR_SPREAD, init=False)
+    _believed: Belief | None = attrs.field(default=None, init=False)
     _plan: Foresight | None = attrs.field(default=None, init=False)
 
     @property
@@ -128,10 +131,18 @@ class Foretold:
         self._heed()
         return self._plan
 
-    def learn(self, after: float, by: float) -> None:
-        """Take note of an end between two shares of what was guessed, above 0; where, the present belief has it."""
+    def learn(self, after: float, by: float, believed: Belief = _LINEAR) -> None:
+        """Take note of an end between two shares of what was guessed, above 0; where, the present belief has it.
+
+        Args:
+            after: It had not ended then.
+            by: It had.
+            believed: Of all progress of the model; that counts until this stretch has seen enough, with caution. Were
+                it too sure, what is looked for late would seem to have ended late, and so be looked for late again.
+        """
         self._heed()
-        middle, variance = _expected(math.log(after), math.log(by), self._mean, self._spread)
+        mean, spread = self._believed or (believed[0], max(believed[1], _LINEAR[1]))
+        middle, variance = _expected(math.log(after), math.log(by), mean, spread)
         self._news += 1
         self._seen.add(middle, middle * middle + variance)
 
@@ -144,7 +155,7 @@ class Foretold:
         count, mean, variance = self._seen.count, self._seen.mean, self._seen.variance
         # Few ends tell little of their spread, and of their middle: the next one is spread wider (Student).
         spread = max(math.sqrt(variance * (count + 1) / (count - 3)), _LEAST_SPREAD)
-        self._mean, self._spread, self._news = mean, spread, 0.0
+        self._believed, self._news = (mean, spread), 0.0
         self._plan = _foresight(mean, spread)
 
 
@@ -152,7 +163,7 @@ class Foretold:
 class Linear:
     """How far from linear all progress of a model is; before the first end, a little."""
 
-    _seen: _Logarithms = attrs.field(factory=lambda: _Logarithms(1.0, 0.0, _LINEAR_SPREAD**2), init=False)
+    _seen: _Logarithms = attrs.field(factory=lambda: _Logarithms(1.0, _LINEAR[0], _LINEAR[1] ** 2), init=False)
     _news: float = attrs.field(default=0.0, init=False)
     _plans: dict[int, Foresight] = attrs.field(factory=dict, init=False)
 
@@ -169,17 +180,18 @@ class Linear:
         """
         if (known := self._plans.get(least)) is not None:
             return known
-        mean, spread = self._believed()
+        mean, spread = self.believed()
         plan = self._plans[least] = _foresight(mean, math.hypot(spread, _ROUNDED / max(least, 1.5)))
         return plan
 
-    def _believed(self) -> tuple[float, float]:
+    def believed(self) -> Belief:
+        """Return mean and spread of the logarithm of ends as shares of their guess."""
         count, variance = self._seen.count, max(self._seen.variance, _LEAST_SPREAD**2)
         return self._seen.mean, math.sqrt(variance * (count + 1) / max(count - 1, 1.0))  # few tell little of it
 
     def learn(self, ends: Sequence[tuple[float, float]]) -> None:
         """Take note of one end: between which shares, above 0, of each guess that there was of it."""
-        mean, spread = self._believed()
+        mean, spread = self.believed()
         found = [_expected(math.log(after), math.log(by), mean, spread) for after, by in ends]
         middle = sum(middle for middle, _ in found) / len(found)
         self._news += 1

@@ -11,7 +11,7 @@ import attrs
 import pytest
 from hypothesis import given, strategies as st
 
-from benchmarks.durations import EQUAL, Shape
+from benchmarks.durations import DURATIONS, EQUAL, Shape
 from benchmarks.schedule import wave
 from foxvideo import Client, GrokTextToVideo
 from foxvideo.emulator import Emulator
@@ -240,6 +240,16 @@ def test_a_thousand_that_begin_at_once_are_seen_through_before_the_first_ends(sh
 
     assert begun.ratio < most
     assert begun.late < 3.5
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("shape", ["linear", "fast-slow", "slow-fast", "stuck"])
+@pytest.mark.parametrize("name", ["heavy", "three lanes"])
+def test_ends_that_come_before_they_are_foretold_do_not_confirm_what_foretold_them(
+    name: str, shape: Shape, seed: int
+) -> None:
+    """A look that comes late says only that the end was before, and not that it was late."""
+    assert wave(learned(2.0), DURATIONS[name], shape, 45.0, seed=seed).late < 2.5
 
 
 @pytest.mark.parametrize(("progress", "sooner"), [(linear, True), (stuck, False)])
