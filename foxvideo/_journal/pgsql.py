@@ -453,9 +453,12 @@ def records(
     return tuple(map(_record, reversed(found)))
 
 
+# Whose records the client wants that it follows itself: also where it may have become their follower a moment ago, and
+# the reply was lost; else it would keep them from all others, and not follow them.
+_OWN = "((%(mine)s OR %(again)s) AND t.follower = ANY(%(names)s))"
 # The records that a client may take over, found by their followers: a million records have a thousand followers, and
-# the index finds each of them in one step. "gone" are those that do not live, and with "mine" the client itself.
-_FOLLOWERS = """
+# the index finds each of them in one step. "gone" are those that do not live, and perhaps the client itself.
+_FOLLOWERS = f"""
     followers AS (
         (SELECT follower FROM foxvideo.tasks WHERE status = 'accepted' AND follower IS NOT NULL
             ORDER BY follower LIMIT 1)
@@ -466,7 +469,7 @@ _FOLLOWERS = """
         ) FROM followers before WHERE before.follower IS NOT NULL
     ),
     gone AS MATERIALIZED (
-        SELECT follower FROM followers WHERE follower IS NOT NULL AND ((%(mine)s AND follower = ANY(%(names)s))
+        SELECT follower FROM followers t WHERE follower IS NOT NULL AND ({_OWN}
             OR NOT EXISTS (SELECT 1 FROM foxvideo.owners o WHERE o.id = follower AND o.until > clock_timestamp()))
     ),
     candidates AS MATERIALIZED (
@@ -476,6 +479,12 @@ _FOLLOWERS = """
         WHERE status = 'accepted' AND follower = ANY(ARRAY(SELECT follower FROM gone))
         UNION ALL
         SELECT number FROM foxvideo.tasks WHERE status = 'completed' AND ended > %(since)s"""
+
+# All that may be of a first try, and no more than was wanted of what is not.
+_LIMIT = """LIMIT CASE WHEN %(again)s THEN greatest(%(most)s, (
+    SELECT count(*) FROM foxvideo.tasks own
+    WHERE own.number = ANY(ARRAY(SELECT number FROM candidates)) AND own.follower = ANY(%(names)s)
+)) ELSE %(most)s END"""
 
 
 def follow(
@@ -496,9 +505,10 @@ def follow(
                 OR t.status = 'completed' AND t.ended > %(since)s AND (t.links IS NULL OR
                     (SELECT count(*) FROM foxvideo.files f WHERE f.task_id = t.task_id) < t.links)
                 {f"OR {_UNHEARD}" if ends else ""}
-            ) AND (t.follower IS NULL OR (%(mine)s AND t.follower = ANY(%(names)s)) OR NOT EXISTS (
+            ) AND (t.follower IS NULL OR {_OWN} OR NOT EXISTS (
                 SELECT 1 FROM foxvideo.owners o WHERE o.id = t.follower AND o.until > clock_timestamp()
-            )) ORDER BY t.number LIMIT %(most)s FOR UPDATE SKIP LOCKED
+            )) ORDER BY (%(again)s AND t.follower = ANY(%(names)s)) IS NOT TRUE, t.number
+            {_LIMIT if most is not None else ""} FOR UPDATE SKIP LOCKED
         ), taken AS (
             UPDATE foxvideo.tasks t SET follower = me.id {asked if hand_over else ""} FROM me, free, durable
             WHERE t.number = free.number AND durable.it = 'on' RETURNING t.number, t.follower AS taker

@@ -306,6 +306,53 @@ async def test_a_verb_whose_reply_was_lost_finds_its_own_first_try(
             assert came_to.number == records[-1].number
 
 
+FOLLOW: dict[str, Any] = {"most": 2, "unsaved_since": 0.0, "mine": False}
+
+
+@pytest.mark.parametrize("hand_over", [False, True])
+async def test_what_was_taken_up_though_the_reply_was_lost_is_followed(
+    hand_over: bool, database: str, losing: Callable[..., None]
+) -> None:
+    """Else its follower would live, not know of it, and keep it from all others until its links are dead."""
+    async with PostgresStore(database, patience=1.0) as store:
+        await bring(store, RecordStatus.ACCEPTED, "its own")
+        async with PostgresStore(database) as gone:
+            for number in range(3):
+                await bring(gone, RecordStatus.ACCEPTED, f"shot-{number}")
+            await bring(gone, RecordStatus.COMPLETED, "unsaved")
+        losing(1 if hand_over else 0)
+        found = await store.follow(CLAIM.origin, **FOLLOW, hand_over=hand_over)
+        assert [record.key for record in found] == ["its own", "shot-0", "shot-1"]
+        rest = await store.follow(CLAIM.origin, **FOLLOW, hand_over=hand_over)
+        assert [record.key for record in rest] == ["shot-2", "unsaved"]
+        assert await store.follow(CLAIM.origin, **FOLLOW, hand_over=hand_over) == ()
+
+
+async def test_all_that_may_be_taken_up_is_though_the_reply_was_lost(
+    database: str, losing: Callable[..., None]
+) -> None:
+    """Without a bound there is none, the second time too."""
+    async with PostgresStore(database, patience=1.0) as store:
+        for number in range(3):
+            await bring(store, RecordStatus.ACCEPTED, f"shot-{number}")
+        losing()
+        found = await store.follow(CLAIM.origin, **FOLLOW | {"most": None, "mine": True})
+        assert [record.key for record in found] == ["shot-0", "shot-1", "shot-2"]
+
+
+async def test_what_was_not_taken_up_since_the_question_was_lost_is_taken_up_now(
+    database: str, losing: Callable[..., None]
+) -> None:
+    """The second time is the first then, and the bound is kept."""
+    async with PostgresStore(database, patience=1.0) as store:
+        async with PostgresStore(database) as gone:
+            for number in range(3):
+                await bring(gone, RecordStatus.ACCEPTED, f"shot-{number}")
+        losing(0, lambda: execute(database, "UPDATE tasks SET follower = NULL"))
+        found = await store.follow(CLAIM.origin, **FOLLOW)
+        assert [record.key for record in found] == ["shot-0", "shot-1"]
+
+
 @pytest.mark.parametrize("former", [False, True], ids=["its first name", "another one"])
 async def test_a_client_that_did_not_hear_that_it_was_let_in_is_in(
     former: bool, database: str, monkeypatch: pytest.MonkeyPatch
