@@ -50,6 +50,7 @@ class TakeUp:
     timeout: float | None
     save_to: Target | None
     _working: asyncio.Task[None] | None = attrs.field(default=None, init=False, repr=False)
+    _unsure: bool = attrs.field(default=False, init=False)  # a look failed, and may have taken something up
 
     def begin(self, most: int = MOST) -> None:
         """Begin to look, unless that has begun."""
@@ -87,14 +88,22 @@ class TakeUp:
         """
         since = None if self.save_to is None else time.time() - LINK_SECONDS
         asked = self.hand_over is not None
-        records = await self.store.follow(
-            self.engine.transport.base_url,
-            self.account,
-            most=most,
-            unsaved_since=since,
-            mine=mine,
-            hand_over=asked,
-        )
+        unsure = self._unsure
+        try:
+            records = await self.store.follow(
+                self.engine.transport.base_url,
+                self.account,
+                most=most,
+                unsaved_since=since,
+                mine=mine,
+                hand_over=asked,
+                unsure=unsure,
+            )
+        except BaseException:
+            self._unsure = True
+            raise
+        if unsure:
+            self._unsure = False
         jobs = []
         for record in records:
             try:

@@ -488,12 +488,22 @@ _LIMIT = """LIMIT CASE WHEN %(again)s THEN greatest(%(most)s, (
 
 
 def follow(
-    origin: str, account: str, *, most: int | None, unsaved_since: float | None, mine: bool, hand_over: bool
+    origin: str,
+    account: str,
+    *,
+    most: int | None,
+    unsaved_since: float | None,
+    mine: bool,
+    hand_over: bool,
+    unsure: bool,
 ) -> Verb[tuple[TaskRecord, ...]]:
     """Make the owner the follower of records that no other living client follows, and return them."""
     ends = hand_over and not mine
     if ends:
         yield from reap()  # which makes ends that are uncertain
+    given = {"origin": origin, "account": account, "most": most, "since": unsaved_since, "mine": mine}
+    if unsure:
+        given["again"] = True
     asked = ", handed = CASE WHEN t.status = 'accepted' THEN coalesce(t.handed, '') ELSE t.handed END"
     found = yield (
         f"""WITH RECURSIVE {DURABLE}, {ALIVE}, {_FOLLOWERS}
@@ -514,7 +524,7 @@ def follow(
             WHERE t.number = free.number AND durable.it = 'on' RETURNING t.number, t.follower AS taker
         )
         SELECT {_RECORD}, taken.taker FROM foxvideo.tasks t JOIN taken ON taken.number = t.number ORDER BY t.number""",
-        {"origin": origin, "account": account, "most": most, "since": unsaved_since, "mine": mine},
+        given,
     )
     return tuple(attrs.evolve(_record(row), follower=row["taker"]) for row in found)
 

@@ -284,6 +284,7 @@ def follow(
     unsaved_since: float | None,
     mine: bool,
     hand_over: bool,
+    unsure: bool,  # noqa: ARG001 - what failed was not done
 ) -> tuple[TaskRecord, ...]:
     """Make the owner the follower of records that no other living client follows, and return them."""
     if hand_over:

@@ -115,8 +115,9 @@ class Verbs(Store, Generic[W]):
         unsaved_since: float | None,
         mine: bool,
         hand_over: bool = False,
+        unsure: bool = False,
     ) -> asyncio.Future[tuple[TaskRecord, ...]]:
-        which = {"most": most, "unsaved_since": unsaved_since, "mine": mine, "hand_over": hand_over}
+        which = {"most": most, "unsaved_since": unsaved_since, "mine": mine, "hand_over": hand_over, "unsure": unsure}
         return self._do("no", self.operations.follow, origin, account, **which)
 
     def handed(self, to: RecordStatus, *, number: int | None, task_id: str | None) -> asyncio.Future[None]:

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from databases import execute, old
 from forking import forked
-from journals import CLAIM, bring, claimed, claiming, newest
+from journals import CLAIM, bring, claimed, claiming, newest, sql
 from lines import Line
 
 from foxvideo import Client, Every, GrokTextToVideo, JournalError, Limits, RecordStatus, SubmitUncertain, Video
@@ -351,6 +351,26 @@ async def test_what_was_not_taken_up_since_the_question_was_lost_is_taken_up_now
         losing(0, lambda: execute(database, "UPDATE tasks SET follower = NULL"))
         found = await store.follow(CLAIM.origin, **FOLLOW)
         assert [record.key for record in found] == ["shot-0", "shot-1"]
+
+
+async def test_what_a_look_took_up_before_the_database_went_away_is_followed_once_it_is_back(
+    database: str, client: Make, losing: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The look failed, and had been carried out."""
+    name, admin = database.rpartition("/")[2], f"{database.rpartition('/')[0]}/postgres"
+    monkeypatch.setattr("foxvideo._journal.postgres._PATIENCE", 0.05)
+    async with client(database) as gone:
+        await gone.submit(SHOT).wait_accepted()
+    async with client(database) as other:
+        await other.history()
+        losing(0, lambda: execute(admin, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false"))
+        async with other.working():
+            await asyncio.sleep(3)
+            assert other.stats().running == 0
+            execute(admin, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+            assert sql(database, "SELECT follower FROM tasks") == [(other.journal.owner,)]  # type: ignore[union-attr]
+            await asyncio.sleep(60)
+            assert sql(database, "SELECT status FROM tasks") == [("completed",)]
 
 
 @pytest.mark.parametrize("former", [False, True], ids=["its first name", "another one"])
