@@ -15,7 +15,27 @@ Verb = Generator[Statement, Sequence[Row], T]
 
 
 class Away(Exception):
-    """The database could not be reached for as long as the store has patience."""
+    """The database could not be reached for as long as the store has patience.
+
+    Attributes:
+        sent: Whether the statement may have been carried out all the same.
+    """
+
+    def __init__(self, *, sent: bool) -> None:
+        super().__init__()
+        self.sent = sent
+
+
+class GivenUp(Away):
+    """The same, of a statement that may have been carried out and is not to have been.
+
+    Attributes:
+        undo: What undoes it, once the database is back and before anything else is asked.
+    """
+
+    def __init__(self, undo: Statement) -> None:
+        super().__init__(sent=True)
+        self.undo = undo
 
 
 NOW = "extract(epoch FROM clock_timestamp())::float8"

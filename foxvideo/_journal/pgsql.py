@@ -15,7 +15,7 @@ from pathlib import Path
 
 import attrs
 
-from foxvideo._journal.lease import ALIVE, DURABLE, NOW, Away, Row, Statement, Verb, reap
+from foxvideo._journal.lease import ALIVE, DURABLE, NOW, Away, GivenUp, Row, Statement, Verb, reap
 from foxvideo._journal.limits import Standing, Wait
 from foxvideo._journal.pgsql_limits import (
     AGAIN,
@@ -61,6 +61,7 @@ _RECORD = """
     (SELECT path FROM foxvideo.files f WHERE f.task_id = t.task_id ORDER BY place LIMIT 1) AS file,
     (SELECT count(*) FROM foxvideo.files f WHERE f.task_id = t.task_id) AS saved"""
 _NOTHING_MADE = "(t.status IN ('refused', 'withdrawn') OR (t.status = 'planned' AND t.owner IS NULL))"
+_LOST = "it was not sent, since the database went away"
 _LOOKS = 100  # at a key that others change; each time one of them was quicker
 # Whether it was taken from this client as *uncertain*, under whatever name it was sent.
 _TAKEN = f"(t.status = 'uncertain' AND t.error = '{DIED}' AND t.sender = ANY(%(names)s))"
@@ -185,7 +186,7 @@ def _plan(
     before = "SELECT 0 AS number"
     if after is not None:
         before = "SELECT number FROM foxvideo.tasks WHERE number = %(after)s AND status = %(stood)s FOR SHARE"
-    found = yield (
+    plan = (
         f"""WITH {DURABLE}, {ALIVE}, {free}, before AS MATERIALIZED ({before})
         INSERT INTO foxvideo.tasks AS t
             (key, attempt, origin, account, kind, fingerprint, model, request, token, status, owner, sender, planned,
@@ -206,12 +207,28 @@ def _plan(
         | {"attempt": attempt, "token": token, "status": status}
         | ({} if after is None else {"after": after.number, "stood": after.status}),
     )
+    try:
+        found = yield plan
+    except Away as away:
+        given = {"key": claim.key, "attempt": attempt, "stood": status}
+        raise _given_up(away, "t.key = %(key)s AND t.attempt = %(attempt)s", given) from away.__cause__
     return Mine(found[0]["number"], token) if found else None
+
+
+def _given_up(away: Away, which: str, given: Mapping[str, object]) -> Away:
+    """Return the error of a claim that failed: what it may have made is given back, since nothing leaves for it."""
+    if not away.sent:
+        return away
+    changes, to = _changes({**effects_of(RecordStatus.WITHDRAWN, owner=None, now=_AT), "error": _LOST})
+    undo = f"""WITH {DURABLE} UPDATE foxvideo.tasks t SET {changes} FROM durable
+        WHERE durable.it = 'on' AND {which} AND t.task_id IS NULL
+        AND (t.status = %(stood)s AND t.owner = ANY(%(names)s) OR {_TAKEN} AND {_LAST}) RETURNING number"""
+    return GivenUp((undo, {**given, **to}))
 
 
 def _take(record: TaskRecord, claim: Claim) -> Verb[Mine | None]:
     """Make a record that was never sent, and is nobody's, the owner's to send."""
-    found = yield (
+    take = (
         f"""WITH {DURABLE}, {ALIVE}
         UPDATE foxvideo.tasks SET status = 'planned', owner = me.id, error = NULL, ended = NULL
             {", follower = me.id, handed = ''" if claim.hand_over else ""} FROM me, durable
@@ -220,6 +237,11 @@ def _take(record: TaskRecord, claim: Claim) -> Verb[Mine | None]:
         RETURNING number""",
         {"number": record.number, "sent": record.sent},
     )
+    try:
+        found = yield take
+    except Away as away:
+        given = {"number": record.number, "stood": RecordStatus.PLANNED}
+        raise _given_up(away, "t.number = %(number)s", given) from away.__cause__
     return Mine(record.number, record.token) if found else None
 
 

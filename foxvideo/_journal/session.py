@@ -2,7 +2,8 @@
 
 All that waits goes out together, in a pipeline: one way to the server and one commit for sixteen statements. A
 connection that breaks is made anew, and what was not answered is asked again, for as long as ``patience``: every
-statement finds its own first try.
+statement finds its own first try. A claim that fails all the same may have been carried out: before anything else is
+asked it is undone.
 
 The lease is renewed by the thread, so a busy event loop loses it no more than a busy database does. What it is worth is
 counted here on a clock that runs while the machine sleeps, and from *before* the database was asked: a process that was
@@ -69,6 +70,7 @@ class Session(Worker):
     _valid_until: float = attrs.field(default=0.0, init=False)
     _renew_at: float = attrs.field(default=0.0, init=False)
     _gone: threading.Event = attrs.field(factory=threading.Event, init=False)
+    _undo: list[Statement] = attrs.field(factory=list, init=False)
     _asked_at: float | None = attrs.field(default=None, init=False)  # of what is not answered yet
     _connection: "psycopg.Connection[dict[str, Any]] | None" = attrs.field(default=None, init=False)
 
@@ -98,6 +100,9 @@ class Session(Worker):
                     outcomes[number] = end.value
                 except FoxError as error:
                     outcomes[number] = error.fresh()
+                except lease.GivenUp as error:
+                    self._undo.append(error.undo)
+                    outcomes[number] = self._failed(batch[number], error)
                 except Exception as error:  # noqa: BLE001 - whatever it is, somebody waits for an answer
                     outcomes[number] = self._failed(batch[number], error)
             asked = dict(zip(statements, self._ask(list(statements.values())), strict=True))
@@ -136,7 +141,7 @@ class Session(Worker):
             except psycopg.OperationalError as error:
                 self._drop()
                 if self._closing.is_set() or time.monotonic() >= end:
-                    away = lease.Away()
+                    away = lease.Away(sent=again)
                     away.__cause__ = error
                     return [away] * len(statements)
                 if pause > _FIRST_PAUSE:  # what is back at once is not worth a word
@@ -166,6 +171,10 @@ class Session(Worker):
         if boot_time() >= self._renew_at:
             self._asked_at = time.monotonic()
             self._beat(connection)
+        while self._undo:
+            self._asked_at = time.monotonic()
+            connection.execute(*self._filled(self._undo[0], again=True))
+            del self._undo[0]
         return connection
 
     def _connected(self) -> "psycopg.Connection[dict[str, Any]]":
@@ -218,7 +227,7 @@ class Session(Worker):
             line.shutdown(socket.SHUT_RDWR)  # whoever waits for an answer hears that there will be none
 
     def _renew(self) -> None:
-        if self._connection is None or self._closing.is_set():
+        if self._closing.is_set() or (self._connection is None and not self._undo):
             return
         try:
             self._ready()
@@ -228,6 +237,9 @@ class Session(Worker):
             self._asked_at = None
 
     def _let_go(self) -> None:
+        if self._undo:
+            with contextlib.suppress(Exception):  # else whoever takes this client for dead cannot know
+                self._ready()
         if self._connection is not None and self._names:
             self._asked_at = time.monotonic()
             with contextlib.suppress(Exception):  # else others find out, a lease later

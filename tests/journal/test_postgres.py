@@ -357,17 +357,16 @@ async def test_what_a_look_took_up_before_the_database_went_away_is_followed_onc
     database: str, client: Make, losing: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The look failed, and had been carried out."""
-    name, admin = database.rpartition("/")[2], f"{database.rpartition('/')[0]}/postgres"
     monkeypatch.setattr("foxvideo._journal.postgres._PATIENCE", 0.05)
     async with client(database) as gone:
         await gone.submit(SHOT).wait_accepted()
     async with client(database) as other:
         await other.history()
-        losing(0, lambda: execute(admin, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false"))
+        losing(0, lambda: allow(database, connections=False))
         async with other.working():
             await asyncio.sleep(3)
             assert other.stats().running == 0
-            execute(admin, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+            allow(database, connections=True)
             assert sql(database, "SELECT follower FROM tasks") == [(other.journal.owner,)]  # type: ignore[union-attr]
             await asyncio.sleep(60)
             assert sql(database, "SELECT status FROM tasks") == [("completed",)]
@@ -400,6 +399,24 @@ async def test_a_client_that_did_not_hear_that_it_was_let_in_is_in(
         assert store.owner in _session(store)._names
 
 
+def _bury(database: str) -> None:
+    """Take everybody for dead."""
+    execute(database, "DELETE FROM owners")
+    execute(
+        database,
+        """UPDATE tasks SET owner = NULL, error = CASE status WHEN 'sending' THEN ? END,
+        status = CASE status WHEN 'sending' THEN 'uncertain' ELSE status END WHERE owner IS NOT NULL""",
+        DIED,
+    )
+
+
+def allow(database: str, *, connections: bool) -> None:
+    """Let a database have connections, or none."""
+    server, _, name = database.rpartition("/")
+    execute(f"{server}/postgres", f"ALTER DATABASE {name} ALLOW_CONNECTIONS {connections}")
+    execute(f"{server}/postgres", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = ?", name)
+
+
 @pytest.mark.parametrize("verb", ["claim", "take", "again", "risk", "begin", "sending"])
 async def test_a_first_try_is_found_though_its_client_was_taken_for_dead_since(
     verb: str, database: str, losing: Callable[..., None]
@@ -410,13 +427,7 @@ async def test_a_first_try_is_found_though_its_client_was_taken_for_dead_since(
         await _prepare(store, verb, database)
 
         def bury() -> None:
-            execute(database, "DELETE FROM owners")
-            execute(
-                database,
-                """UPDATE tasks SET owner = NULL, error = CASE status WHEN 'sending' THEN ? END,
-                status = CASE status WHEN 'sending' THEN 'uncertain' ELSE status END WHERE owner IS NOT NULL""",
-                DIED,
-            )
+            _bury(database)
             _session(store)._renew_at = 0.0
 
         former = store.owner
@@ -441,12 +452,6 @@ async def test_an_id_that_comes_while_the_database_is_away_is_written_later(
     database: str, client: Make, fox: Emulator, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And following goes on meanwhile; nothing is submitted that could not be written down."""
-    name, admin = database.rpartition("/")[2], f"{database.rpartition('/')[0]}/postgres"
-
-    def allow(*, connections: bool) -> None:
-        execute(admin, f"ALTER DATABASE {name} ALLOW_CONNECTIONS {connections}")
-        execute(admin, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = ?", name)
-
     monkeypatch.setattr("foxvideo._journal.postgres._PATIENCE", 0.05)
     async with client(database) as one:
         store = one.journal
@@ -455,7 +460,7 @@ async def test_an_id_that_comes_while_the_database_is_away_is_written_later(
 
         def away(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the verb has it
             if not gone.is_set():  # as the reply comes; it is written again later
-                allow(connections=False)
+                allow(database, connections=False)
             gone.set()
             return real(*args, **kwargs)
 
@@ -465,11 +470,94 @@ async def test_an_id_that_comes_while_the_database_is_away_is_written_later(
             await one.generate(GrokTextToVideo(prompt="Another"), key="order-18")
         assert refused.value.submitted == "unknown"  # what came of the key before cannot be looked up
         assert fox.ledger.charged == 1
-        allow(connections=True)
+        allow(database, connections=True)
         await asyncio.sleep(120)
         (record,) = await one.history(key="order-17")
         assert (record.status, record.task_id) == (RecordStatus.COMPLETED, video.id)
     assert any("but the journal cannot be written" in line.message for line in caplog.records)
+
+
+@pytest.mark.parametrize("buried", [False, True])
+@pytest.mark.parametrize("verb", ["claim", "take", "again", "risk", "begin"])
+async def test_what_a_claim_made_that_failed_is_given_back_once_the_database_is_back(
+    verb: str, buried: bool, database: str, losing: Callable[..., None]
+) -> None:
+    """Nothing leaves for it, so it is neither uncertain nor in anybody's way, and the next claim succeeds."""
+    _, act, after = VERBS[verb]
+    async with PostgresStore(database, patience=0.05) as store:
+        await _prepare(store, verb, database)
+
+        def lost() -> None:
+            if buried:
+                _bury(database)
+                _session(store)._renew_at = 0.0
+            allow(database, connections=False)
+
+        losing(0 if verb == "begin" else 1, lost)
+        with pytest.raises(JournalError):
+            await act(store)
+        allow(database, connections=True)
+        made = (await store.records())[-1]
+        assert (made.status.nothing_made or made.status is RecordStatus.PLANNED, made.owner) == (True, None)
+        again = store.begin(claiming(key="auto-2"), "u" * 32) if verb == "begin" else act(store)
+        assert isinstance(await again, Mine)
+        assert (await store.records())[-1].status is after
+
+
+@pytest.mark.parametrize("since", ["owner = 'another'", "owner = NULL, status = 'accepted', task_id = 'task-1'"])
+@pytest.mark.parametrize("verb", ["claim", "begin"])
+async def test_nothing_is_given_back_that_another_client_has_gone_on_with(
+    verb: str, since: str, database: str, losing: Callable[..., None]
+) -> None:
+    """It may have taken this one for dead."""
+    _, act, _ = VERBS[verb]
+    async with PostgresStore(database, patience=0.05) as store:
+        await store.records()
+
+        def lost() -> None:
+            execute(database, "INSERT INTO owners VALUES ('another', now(), now() + interval '1 hour')")
+            execute(database, f"UPDATE tasks SET {since}")  # noqa: S608 - ours
+            allow(database, connections=False)
+
+        losing(0 if verb == "begin" else 1, lost)
+        with pytest.raises(JournalError):
+            await act(store)
+        allow(database, connections=True)
+        before = sql(database, "SELECT status, owner, task_id FROM tasks")
+        await store.records()
+        assert sql(database, "SELECT status, owner, task_id FROM tasks") == before
+
+
+async def test_what_was_given_up_is_given_back_as_the_client_closes(
+    database: str, client: Make, fox: Emulator, losing: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else nobody could know that it has never left."""
+    monkeypatch.setattr("foxvideo._journal.postgres._PATIENCE", 0.05)
+    async with client(database) as one:
+        await one.history()
+        losing(0, lambda: allow(database, connections=False))
+        with pytest.raises(JournalError) as failed:
+            await one.generate(SHOT)
+        assert failed.value.submitted == "no"
+        allow(database, connections=True)
+    assert sql(database, "SELECT status, owner FROM tasks") == [("withdrawn", None)]
+    assert fox.ledger.charged == 0
+
+
+@pytest.mark.parametrize("later", [0, 1, 2])
+async def test_a_key_whose_claim_failed_is_submitted_once_the_database_is_back(
+    later: int, database: str, client: Make, losing: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the same client, and charged once: whichever reply was lost."""
+    monkeypatch.setattr("foxvideo._journal.postgres._PATIENCE", 0.05)
+    async with client(database) as one:
+        await one.history()
+        losing(later, lambda: allow(database, connections=False))
+        with pytest.raises(JournalError):
+            await one.generate(SHOT, key="order-17")
+        allow(database, connections=True)
+        video = await one.generate(SHOT, key="order-17")
+        assert sql(database, "SELECT task_id FROM tasks WHERE task_id IS NOT NULL") == [(video.id,)]
 
 
 @pytest.fixture
