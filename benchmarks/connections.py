@@ -44,6 +44,7 @@ from benchmarks.table import table
 
 _RECENT = 1.0  # seconds since its last reply, within which a connection is kept
 _AT_ONCE = 32
+_LONGEST = aiohttp.ClientTimeout(total=30.0)  # a server that does not begin anew is no result
 
 
 @attrs.define
@@ -96,7 +97,7 @@ async def _submitted(url: str, count: int, *, kept: bool, context: ssl.SSLContex
             found.seconds.append(time.perf_counter() - began)
 
     cpu = time.process_time()
-    async with aiohttp.ClientSession(connector=connector, trace_configs=[trace]) as session:
+    async with aiohttp.ClientSession(connector=connector, trace_configs=[trace], timeout=_LONGEST) as session:
         await asyncio.gather(*(submit(session) for _ in range(_AT_ONCE)))
     found.cpu = time.process_time() - cpu
     return found

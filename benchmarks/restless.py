@@ -23,6 +23,7 @@ from aiohttp import web
 from benchmarks.process import terminated
 
 _REPLY = {"id": "task-unified-1790000001-00000001", "status": "pending", "progress": 0}
+_ROOT = Path(__file__).parent.parent
 _BETWEEN = 0.3  # seconds between two reloads, or two ends
 
 Restless = Callable[[socket.socket, Path], contextlib.AbstractAsyncContextManager[None]]
@@ -84,15 +85,17 @@ def listening() -> socket.socket:
 @contextlib.asynccontextmanager
 async def _again_and_again(sock: socket.socket, *command: str, by_signal: bool) -> AsyncIterator[None]:
     """Run a program on a socket; another follows when it has ended, by itself or by SIGTERM."""
+    env = {**os.environ, "PYTHONPATH": str(_ROOT)}  # it is told where this package is, whatever the path is safe from
 
     async def run() -> None:
         while True:
-            program = await asyncio.create_subprocess_exec(*command, pass_fds=[sock.fileno()])
+            program = await asyncio.create_subprocess_exec(*command, pass_fds=[sock.fileno()], env=env)
             try:
                 if by_signal:
                     await asyncio.sleep(1 + _BETWEEN)  # it has to start
                     program.terminate()
-                await program.wait()
+                if (code := await program.wait()) > 0:
+                    raise RuntimeError(f"a server ended with code {code}: {' '.join(command)}")
             finally:
                 with contextlib.suppress(ProcessLookupError):
                     program.kill()
@@ -102,7 +105,8 @@ async def _again_and_again(sock: socket.socket, *command: str, by_signal: bool) 
         yield
     finally:
         running.cancel()
-        await asyncio.wait({running})
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
 
 
 def _uvicorn(sock: socket.socket, folder: Path) -> contextlib.AbstractAsyncContextManager[None]:
