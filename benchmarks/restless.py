@@ -85,7 +85,7 @@ def listening() -> socket.socket:
 @contextlib.asynccontextmanager
 async def _again_and_again(sock: socket.socket, *command: str, by_signal: bool) -> AsyncIterator[None]:
     """Run a program on a socket; another follows when it has ended, by itself or by SIGTERM."""
-    env = {**os.environ, "PYTHONPATH": str(_ROOT)}  # it is told where this package is, whatever the path is safe from
+    env = {**os.environ, "PYTHONPATH": str(_ROOT)}  # the working folder may not be on its path
 
     async def run() -> None:
         while True:

@@ -10,7 +10,7 @@ All times are the database's, since the clocks of machines differ.
 
 import os
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import attrs
@@ -186,7 +186,7 @@ def _plan(
     before = "SELECT 0 AS number"
     if after is not None:
         before = "SELECT number FROM foxvideo.tasks WHERE number = %(after)s AND status = %(stood)s FOR SHARE"
-    plan = (
+    statement = (
         f"""WITH {DURABLE}, {ALIVE}, {free}, before AS MATERIALIZED ({before})
         INSERT INTO foxvideo.tasks AS t
             (key, attempt, origin, account, kind, fingerprint, model, request, token, status, owner, sender, planned,
@@ -207,28 +207,36 @@ def _plan(
         | {"attempt": attempt, "token": token, "status": status}
         | ({} if after is None else {"after": after.number, "stood": after.status}),
     )
-    try:
-        found = yield plan
-    except Away as away:
-        given = {"key": claim.key, "attempt": attempt, "stood": status}
-        raise _given_up(away, "t.key = %(key)s AND t.attempt = %(attempt)s", given) from away.__cause__
+    made = {"key": claim.key, "attempt": attempt, "stood": status}
+    found = yield from _or_give_back(statement, "t.key = %(key)s AND t.attempt = %(attempt)s", made)
     return Mine(found[0]["number"], token) if found else None
 
 
-def _given_up(away: Away, which: str, given: Mapping[str, object]) -> Away:
-    """Return the error of a claim that failed: what it may have made is given back, since nothing leaves for it."""
-    if not away.sent:
-        return away
-    changes, to = _changes({**effects_of(RecordStatus.WITHDRAWN, owner=None, now=_AT), "error": _LOST})
-    undo = f"""WITH {DURABLE} UPDATE foxvideo.tasks t SET {changes} FROM durable
-        WHERE durable.it = 'on' AND {which} AND t.task_id IS NULL
-        AND (t.status = %(stood)s AND t.owner = ANY(%(names)s) OR {_TAKEN} AND {_LAST}) RETURNING number"""
-    return GivenUp((undo, {**given, **to}))
+def _or_give_back(statement: Statement, which: str, made: Mapping[str, object]) -> Verb[Sequence[Row]]:
+    """Ask for a record; where that fails and may have been carried out, the record is withdrawn later.
+
+    Nothing leaves for a claim that failed, so the record must not stand in anybody's way, or become uncertain.
+
+    Args:
+        statement: Asks for it.
+        which: The condition that finds the record.
+        made: The values in that condition, and as ``stood`` the status that the statement gives to the record.
+    """
+    try:
+        return (yield statement)
+    except Away as away:
+        if not away.sent:
+            raise
+        changes, to = _changes({**effects_of(RecordStatus.WITHDRAWN, owner=None, now=_AT), "error": _LOST})
+        undo = f"""WITH {DURABLE} UPDATE foxvideo.tasks t SET {changes} FROM durable
+            WHERE durable.it = 'on' AND {which} AND t.task_id IS NULL
+            AND (t.status = %(stood)s AND t.owner = ANY(%(names)s) OR {_TAKEN} AND {_LAST}) RETURNING number"""
+        raise GivenUp((undo, {**made, **to})) from away.__cause__
 
 
 def _take(record: TaskRecord, claim: Claim) -> Verb[Mine | None]:
     """Make a record that was never sent, and is nobody's, the owner's to send."""
-    take = (
+    statement = (
         f"""WITH {DURABLE}, {ALIVE}
         UPDATE foxvideo.tasks SET status = 'planned', owner = me.id, error = NULL, ended = NULL
             {", follower = me.id, handed = ''" if claim.hand_over else ""} FROM me, durable
@@ -237,11 +245,8 @@ def _take(record: TaskRecord, claim: Claim) -> Verb[Mine | None]:
         RETURNING number""",
         {"number": record.number, "sent": record.sent},
     )
-    try:
-        found = yield take
-    except Away as away:
-        given = {"number": record.number, "stood": RecordStatus.PLANNED}
-        raise _given_up(away, "t.number = %(number)s", given) from away.__cause__
+    made = {"number": record.number, "stood": RecordStatus.PLANNED}
+    found = yield from _or_give_back(statement, "t.number = %(number)s", made)
     return Mine(record.number, record.token) if found else None
 
 

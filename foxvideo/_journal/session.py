@@ -100,10 +100,9 @@ class Session(Worker):
                     outcomes[number] = end.value
                 except FoxError as error:
                     outcomes[number] = error.fresh()
-                except lease.GivenUp as error:
-                    self._undo.append(error.undo)
-                    outcomes[number] = self._failed(batch[number], error)
                 except Exception as error:  # noqa: BLE001 - whatever it is, somebody waits for an answer
+                    if isinstance(error, lease.GivenUp):
+                        self._undo.append(error.undo)
                     outcomes[number] = self._failed(batch[number], error)
             asked = dict(zip(statements, self._ask(list(statements.values())), strict=True))
         return [outcomes[number] for number in range(len(batch))]

@@ -201,8 +201,7 @@ class Store(Protocol):
             mine: Also those that this client follows already, and those that are so old that nothing can be left.
             hand_over: From now on their ends are to be handed over to ``on_end``. Without ``mine``, those are among
                 them whose ends were to be and were not, whether a task was made or not.
-            unsure: The last try failed, and may have made this client the follower of some all the same: also those
-                that it follows already.
+            unsure: Also those that this client follows already: the last try failed, and may have been carried out.
         """
 
     def handed(self, to: RecordStatus, *, number: int | None, task_id: str | None) -> asyncio.Future[None]:

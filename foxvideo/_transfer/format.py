@@ -65,7 +65,7 @@ _MOST_BOXES = 100_000  # more would only be looked at for nothing
 
 @functools.cache
 def types() -> mimetypes.MimeTypes:
-    """Return what Python knows of suffixes and media types, and no machine adds to: each names a video the same."""
+    """Return Python's own table of media types: with what a system adds, machines would name a video differently."""
     return mimetypes.MimeTypes()
 
 

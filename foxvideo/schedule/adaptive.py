@@ -173,10 +173,11 @@ class Learned(Learning):
 
     def _learn_progress(self, record: Record) -> None:
         linear, moving = self._linear_of(record.model), []
+        believed = linear.believed()
         for progress, seen in record.sights:
             guess = _extrapolated(progress, seen)
             between = record.after / guess, record.by / guess
-            self._foretold_of(record.model, progress).learn(*between, linear.believed())
+            self._foretold_of(record.model, progress).learn(*between, believed)
             if progress < _PARKED:
                 moving.append(between)
         if moving:

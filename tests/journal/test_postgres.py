@@ -511,19 +511,20 @@ async def test_nothing_is_given_back_that_another_client_has_gone_on_with(
 ) -> None:
     """It may have taken this one for dead."""
     _, act, _ = VERBS[verb]
+    before: list[Any] = []
     async with PostgresStore(database, patience=0.05) as store:
         await store.records()
 
         def lost() -> None:
             execute(database, "INSERT INTO owners VALUES ('another', now(), now() + interval '1 hour')")
             execute(database, f"UPDATE tasks SET {since}")  # noqa: S608 - ours
+            before.extend(sql(database, "SELECT status, owner, task_id FROM tasks"))
             allow(database, connections=False)
 
         losing(0 if verb == "begin" else 1, lost)
         with pytest.raises(JournalError):
             await act(store)
         allow(database, connections=True)
-        before = sql(database, "SELECT status, owner, task_id FROM tasks")
         await store.records()
         assert sql(database, "SELECT status, owner, task_id FROM tasks") == before
 
